@@ -1,0 +1,84 @@
+"""What all commands share: flags, JAX's settings, errors, exit codes."""
+
+from collections.abc import Callable
+import os
+import sys
+
+from absl import flags
+from absl import logging
+import jax
+import platformdirs
+from rich.console import Console
+
+from gat_jax.errors import InputError
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+_HELP = {'-h', '-help', '--help', '--helpshort', '--helpfull'}
+
+
+def run(main: Callable[[], None]) -> None:
+  """Parses the flags, calls `main` and leaves with an exit code.
+
+  Bad input becomes one line on standard error and exit code 2, Ctrl-C becomes
+  130. Any other exception is a defect and keeps its traceback.
+
+  Args:
+    main: the command; the docstring of its module is shown by --help.
+  """
+  module = sys.modules[main.__module__]
+  if _HELP & set(sys.argv[1:]):
+    print(module.__doc__.strip())
+    print('\nflags:')
+    print(flags.FLAGS.module_help(module))
+    sys.exit(0)
+  logging.set_verbosity(logging.WARNING)
+  _parse_flags()
+  set_up_jax()
+  try:
+    main()
+  except InputError as error:
+    fail(str(error))
+  except KeyboardInterrupt:
+    print('\ninterrupted', file=sys.stderr)
+    sys.exit(INTERRUPTED)
+
+
+def _parse_flags() -> None:
+  try:
+    rest = flags.FLAGS(sys.argv)
+  except Exception as error:  # whatever a config file or its overrides raise
+    fail(f'{str(error) or type(error).__name__} (--help shows examples)')
+  if len(rest) > 1:
+    fail(
+        f'unexpected argument {rest[1]!r}; every setting starts with --'
+        ' (--help shows examples)'
+    )
+
+
+def fail(message: str) -> None:
+  """Prints one error and leaves with exit code 2."""
+  Console(stderr=True, highlight=False).print(
+      'error:', style='bold red', end=' '
+  )
+  print(message, file=sys.stderr)
+  sys.exit(BAD_INPUT)
+
+
+def set_up_jax() -> None:
+  """One CPU device a core, and compiled programs kept between processes.
+
+  $JAX_NUM_CPU_DEVICES and $JAX_COMPILATION_CACHE_DIR have the last word.
+  """
+  if 'JAX_NUM_CPU_DEVICES' not in os.environ:
+    cores = len(os.sched_getaffinity(0)) if _has_affinity() else os.cpu_count()
+    jax.config.update('jax_num_cpu_devices', cores or 1)
+  if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
+    cache = os.path.join(platformdirs.user_cache_dir('gat_jax'), 'compiled')
+    jax.config.update('jax_compilation_cache_dir', cache)
+    jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
+
+
+def _has_affinity() -> bool:
+  return hasattr(os, 'sched_getaffinity')

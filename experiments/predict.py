@@ -1,0 +1,113 @@
+"""Writes what a trained model says of every node; trains nothing.
+
+examples:
+  python -m experiments.predict --workdir=runs/cora-20260101-120000
+  python -m experiments.predict --workdir=runs/mine --seed=3 --attention
+
+Writes into the workdir, or into --output:
+  predictions.csv   graph, node, split, label, prediction, p_0, p_1, ...
+                    (with several labels a node: label and prediction hold the
+                    ids of all of them, with spaces between)
+  attention.npz     with --attention: graph_0_layer_0_senders, _receivers [E]
+                    and _alpha [E, heads], and so on; entry e of all three
+                    belongs to the same edge
+"""
+
+import csv
+import os
+import pathlib
+
+from absl import flags
+import numpy as np
+from rich.console import Console
+
+from experiments import cli
+from gat_jax import predictions
+from gat_jax.errors import WorkdirError
+
+_WORKDIR = flags.DEFINE_string(
+    'workdir', None, 'the folder of a finished run of experiments.train'
+)
+_OUTPUT = flags.DEFINE_string(
+    'output', None, 'the folder to write to; by default the workdir'
+)
+_SEED = flags.DEFINE_integer(
+    'seed', None, 'which seed; by default the best on the validation nodes'
+)
+_DATA_DIR = flags.DEFINE_string(
+    'data_dir', None, 'where the data are now, if not where training found them'
+)
+_ATTENTION = flags.DEFINE_bool(
+    'attention', False, 'write the attention of all layers as well'
+)
+
+
+def main() -> None:
+  """Writes the files that the flags ask for."""
+  if not _WORKDIR.value:
+    cli.fail('--workdir is missing; name the folder of a finished run')
+  seed, graphs = predictions.predict(
+      _WORKDIR.value, _SEED.value, _DATA_DIR.value
+  )
+  output = pathlib.Path(_OUTPUT.value or _WORKDIR.value)
+  console = Console()
+  try:
+    output.mkdir(parents=True, exist_ok=True)
+    write_csv(output / 'predictions.csv', graphs)
+    console.print(
+        f'predictions of seed {seed}: {output / "predictions.csv"}',
+        soft_wrap=True,
+    )
+    if _ATTENTION.value:
+      write_attention(output / 'attention.npz', graphs)
+      console.print(f'attention: {output / "attention.npz"}', soft_wrap=True)
+  except OSError as error:
+    raise WorkdirError(f'{output} cannot be written: {error}') from error
+
+
+def write_csv(
+    path: pathlib.Path, graphs: list[predictions.GraphPrediction]
+) -> None:
+  """Writes a row a node; the file is there whole or not at all."""
+  temporary = path.with_suffix('.partial')
+  num_classes = graphs[0].probabilities.shape[1]
+  with open(temporary, 'w', newline='', encoding='utf-8') as file:
+    writer = csv.writer(file)
+    writer.writerow(
+        ['graph', 'node', 'split', 'label', 'prediction']
+        + [f'p_{c}' for c in range(num_classes)]
+    )
+    for index, graph in enumerate(graphs):
+      predicted = graph.predictions
+      for node, split in enumerate(graph.splits):
+        writer.writerow(
+            [index, node, split]
+            + [_as_text(graph.labels[node]), _as_text(predicted[node])]
+            + [f'{p:.6g}' for p in graph.probabilities[node]]
+        )
+  os.replace(temporary, path)
+
+
+def write_attention(
+    path: pathlib.Path, graphs: list[predictions.GraphPrediction]
+) -> None:
+  """Writes senders, receivers and alpha of every graph and layer."""
+  arrays = {}
+  for index, graph in enumerate(graphs):
+    for layer, attention in enumerate(graph.attention):
+      for name, value in attention._asdict().items():
+        arrays[f'graph_{index}_layer_{layer}_{name}'] = value
+  temporary = path.with_suffix('.partial.npz')
+  np.savez_compressed(temporary, **arrays)
+  os.replace(temporary, path)
+
+
+def _as_text(label: np.ndarray) -> str:
+  """A class id ('' for none), or the ids of all labels of a node."""
+  if label.ndim:
+    return ' '.join(map(str, np.flatnonzero(label)))
+  return '' if label < 0 else str(label)
+
+
+if __name__ == '__main__':
+  cli.run(main)

@@ -1,0 +1,127 @@
+"""Shows a run in the terminal: the data set's card, progress, the results."""
+
+import time
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn
+from rich.progress import Progress
+from rich.progress import SpinnerColumn
+from rich.progress import TextColumn
+from rich.progress import TimeElapsedColumn
+from rich.table import Table
+
+from gat_jax.datasets import Dataset
+from gat_jax.results import Result
+from gat_jax.runs import Look
+from gat_jax.runs import Observer
+
+_LOG_SECONDS = 30  # between two lines where there is no terminal
+
+
+class TerminalObserver(Observer):
+  """A progress bar in a terminal, a line now and then elsewhere."""
+
+  def __init__(self, console: Console, max_epochs: int):
+    """Opens nothing yet; use as a context manager."""
+    self._console = console
+    self._max_epochs = max_epochs
+    self._metric = 'score'
+    self._last_log = time.monotonic()
+    self._bar = Progress(
+        SpinnerColumn(),
+        TextColumn('{task.description}'),
+        BarColumn(bar_width=20),
+        TextColumn('{task.fields[status]}'),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    self._task = self._bar.add_task('loading', total=None, status='')
+
+  def __enter__(self) -> 'TerminalObserver':
+    self._bar.start()
+    return self
+
+  def __exit__(self, *unused_error) -> None:
+    self._bar.stop()
+
+  def on_dataset(self, dataset: Dataset) -> None:
+    self._metric = dataset.metric.replace('_', '-')
+    self._console.print(card_table(dataset.card))
+    self._bar.update(self._task, description='compiling')
+
+  def on_compiled(self, seconds: float, num_parameters: int) -> None:
+    self._console.print(
+        f'{num_parameters:,} parameters, compiled in {seconds:.1f} s'
+    )
+    self._bar.update(self._task, description='training')
+
+  def on_look(self, look: Look) -> None:
+    running, total = int(look.running.sum()), len(look.seeds)
+    epoch = int(look.epochs.max())
+    status = (
+        f'epoch {epoch:,}, validation {self._metric}'
+        f' {100 * np.nanmean(look.val_score):.1f} %, loss'
+        f' {np.nanmean(look.val_loss):.3f}'
+    )
+    if total > 1:
+      status += f', {running} of {total} seeds running'
+    self._bar.update(
+        self._task,
+        status=status,
+        completed=total - running if total > 1 else epoch,
+        total=total if total > 1 else None,
+    )
+    now = time.monotonic()
+    if not self._console.is_terminal and now - self._last_log > _LOG_SECONDS:
+      self._console.print(status)
+      self._last_log = now
+
+
+def card_table(card: dict[str, Any]) -> Table:
+  """The data set's card, without the sums of its files."""
+  table = Table(title=f'data set {card["name"]}', show_header=False)
+  for name, value in card.items():
+    if name in ('name', 'digest') or isinstance(value, dict | list):
+      continue
+    shown = f'{value:,}' if type(value) is int else str(value)
+    table.add_row(name.replace('_', ' '), shown)
+  return table
+
+
+def result_table(result: Result) -> Table:
+  """One row a seed, then mean and sample deviation."""
+  metric = result.metric.replace('_', '-')
+  table = Table(title=f'{result.dataset}, {metric} in %')
+  for column in ('seed', 'validation', 'test', 'best epoch', 'epochs'):
+    table.add_column(column, justify='right')
+  for seed in result.seeds:
+    table.add_row(
+        str(seed.seed),
+        f'{100 * seed.val:.1f}',
+        f'{100 * seed.test:.1f}',
+        f'{seed.best_epoch:,}',
+        f'{seed.epochs:,}',
+    )
+  if len(result.seeds) > 1:
+    table.add_section()
+    table.add_row(
+        'mean',
+        _mean_and_deviation([seed.val for seed in result.seeds]),
+        _mean_and_deviation([seed.test for seed in result.seeds]),
+        f'{np.mean([seed.best_epoch for seed in result.seeds]):,.0f}',
+        f'{np.mean([seed.epochs for seed in result.seeds]):,.0f}',
+    )
+  epochs = sum(seed.epochs for seed in result.seeds)
+  per_epoch = 1e3 * result.train_seconds / max(1, epochs)
+  table.caption = (
+      f'{result.train_seconds:.1f} s, {per_epoch:.1f} ms an epoch and seed'
+  )
+  return table
+
+
+def _mean_and_deviation(fractions: list[float]) -> str:
+  return f'{100 * np.mean(fractions):.2f} ± {100 * np.std(fractions, ddof=1):.2f}'

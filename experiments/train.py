@@ -1,0 +1,55 @@
+"""Trains a model on one data set and tests it, once or with many seeds.
+
+examples:
+  python -m experiments.train --config=configs/cora.py
+  python -m experiments.train --config=configs/citeseer.py --config.num_seeds=10
+  python -m experiments.train --config=configs/cora.py --config.model.name=gatv2
+  python -m experiments.train --config=configs/custom.py \\
+      --config.dataset.name=path/to/graph.npz --workdir=runs/mine
+  python -m experiments.train --config=configs/smoke.py     # needs no file
+
+Every field of the config is a flag: configs/base.py explains them all. The
+workdir gets config.json, dataset.json, metrics.jsonl, results.json, TensorBoard
+events and the best parameters; experiments.predict reads it.
+"""
+
+import pathlib
+import time
+
+from absl import flags
+from ml_collections import config_flags
+from rich.console import Console
+
+from experiments import cli
+from experiments import progress
+from gat_jax import runs
+
+_CONFIG = config_flags.DEFINE_config_file(
+    'config', None, 'a file of configs/, as in --config=configs/cora.py'
+)
+_WORKDIR = flags.DEFINE_string(
+    'workdir', None, 'where to write; by default runs/<dataset>-<time>'
+)
+
+
+def main() -> None:
+  """Trains what the flags say."""
+  config = _CONFIG.value
+  if config is None:
+    cli.fail('--config is missing; try --config=configs/cora.py')
+  workdir = _WORKDIR.value or default_workdir(config.dataset.name)
+  console = Console()
+  with progress.TerminalObserver(console, config.max_epochs) as observer:
+    result = runs.train_and_evaluate(config, workdir, observer)
+  console.print(progress.result_table(result))
+  console.print(f'everything is in {workdir}', soft_wrap=True)
+
+
+def default_workdir(dataset_name: str) -> str:
+  """runs/<dataset>-<time>, with the stem of a file's name."""
+  stem = pathlib.Path(str(dataset_name)).stem
+  return f'runs/{stem}-{time.strftime("%Y%m%d-%H%M%S")}'
+
+
+if __name__ == '__main__':
+  cli.run(main)

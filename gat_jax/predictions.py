@@ -1,0 +1,136 @@
+"""Uses a trained model again, from nothing but its workdir.
+
+Shapes: N nodes, C classes or labels, E edges, K heads.
+"""
+
+import dataclasses
+import os
+from typing import Any
+
+from flax import nnx
+import jax
+from ml_collections import config_dict
+import numpy as np
+
+from gat_jax import checkpoints
+from gat_jax import datasets
+from gat_jax import models
+from gat_jax import runs
+from gat_jax import training
+from gat_jax import workdirs
+from gat_jax.errors import WorkdirError
+
+
+@dataclasses.dataclass(frozen=True)
+class GraphPrediction:
+  """What a model says of one graph.
+
+  Attributes:
+    splits: [N] of 'train', 'val', 'test' or ''.
+    labels: [N], or [N, C] if there are several labels a node; -1 for none.
+    probabilities: [N, C].
+    attention: one entry a layer.
+  """
+
+  splits: np.ndarray
+  labels: np.ndarray
+  probabilities: np.ndarray
+  attention: list[models.Attention]
+
+  @property
+  def predictions(self) -> np.ndarray:
+    """The likeliest class [N], or 0 and 1 [N, C] by the threshold 0.5."""
+    if self.labels.ndim == 1:
+      return self.probabilities.argmax(axis=-1)
+    return (self.probabilities > 0.5).astype(np.int32)
+
+
+def predict(
+    workdir: str | os.PathLike,
+    seed: int | None = None,
+    data_dir: str | None = None,
+) -> tuple[int, list[GraphPrediction]]:
+  """Applies the kept parameters of one seed to every graph of its data set.
+
+  Args:
+    workdir: the folder of a finished run.
+    seed: which one; None takes the one with the best validation score.
+    data_dir: where the data are now, if not where training found them.
+
+  Returns:
+    The seed, and a prediction for each graph.
+
+  Raises:
+    InputError: if the folder, the seed or the data do not fit.
+  """
+  results = workdirs.read_json(workdir, workdirs.RESULTS)
+  config = config_dict.ConfigDict(workdirs.read_json(workdir, workdirs.CONFIG))
+  if data_dir is not None:
+    config.data_dir = data_dir
+  dataset = runs.load_dataset(config)
+  _check_same_data(workdir, dataset)
+  seeds = [entry['seed'] for entry in results['seeds']]
+  if seed is None:
+    seed = max(results['seeds'], key=lambda entry: entry['val'])['seed']
+  if seed not in seeds:
+    raise WorkdirError(
+        f'{workdir} has no seed {seed}; it has {seeds[0]} to {seeds[-1]}'
+    )
+  model = _restore(workdir, config, dataset, seeds.index(seed), len(seeds))
+  return seed, [
+      _predict_graph(model, examples) for examples in _by_graph(dataset)
+  ]
+
+
+def _check_same_data(workdir, dataset: datasets.Dataset) -> None:
+  digest = workdirs.read_json(workdir, workdirs.DATASET).get('digest')
+  if digest != dataset.card['digest']:
+    raise WorkdirError(
+        f'{workdir} was trained on other data than the {dataset.name} found'
+        ' now; name the folder of the old files with --data_dir'
+    )
+
+
+def _restore(
+    workdir: str | os.PathLike,
+    config: Any,
+    dataset: datasets.Dataset,
+    row: int,
+    num_seeds: int,
+) -> nnx.Module:
+  program = training.Program.from_config(config, dataset)
+  state = jax.eval_shape(program.init_params, jax.random.key(0))
+  stacked = jax.tree.map(
+      lambda x: jax.ShapeDtypeStruct((num_seeds, *x.shape), x.dtype),
+      nnx.to_pure_dict(state),
+  )
+  params = checkpoints.load_best(workdir, stacked)
+  nnx.replace_by_pure_dict(state, jax.tree.map(lambda x: x[row], params))
+  return nnx.merge(program.graphdef, state)
+
+
+def _by_graph(dataset: datasets.Dataset):
+  """Groups the examples of all splits that share a graph."""
+  groups: dict[int, dict[str, datasets.Example]] = {}
+  for split in ('train', 'val', 'test'):
+    for example in getattr(dataset, split):
+      groups.setdefault(id(example.graph), {})[split] = example
+  return list(groups.values())
+
+
+def _predict_graph(
+    model: nnx.Module, examples: dict[str, datasets.Example]
+) -> GraphPrediction:
+  any_example = next(iter(examples.values()))
+  graph, labels = any_example.graph, any_example.labels
+  logits = jax.jit(lambda graph: model(graph))(graph)
+  normalize = jax.nn.softmax if labels.ndim == 1 else jax.nn.sigmoid
+  splits = np.full(len(labels), '', dtype='U5')
+  for split, example in examples.items():
+    splits[example.mask] = split
+  return GraphPrediction(
+      splits=splits,
+      labels=labels,
+      probabilities=np.asarray(normalize(logits)),
+      attention=jax.device_get(model.attention(graph)),
+  )

@@ -1,0 +1,72 @@
+"""What comes out of a run, as numbers."""
+
+import dataclasses
+import statistics
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class SeedResult:
+  """One seed, at the parameters that its stopping rule kept.
+
+  Attributes:
+    seed: the seed.
+    test: test accuracy or micro-F1, a fraction.
+    val: validation accuracy or micro-F1, a fraction.
+    val_loss: validation cross-entropy.
+    best_epoch: the epoch of the parameters, counted from 1.
+    epochs: epochs run until the rule stopped it.
+  """
+
+  seed: int
+  test: float
+  val: float
+  val_loss: float
+  best_epoch: int
+  epochs: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+  """All seeds of a run.
+
+  Attributes:
+    dataset: name of the data set.
+    metric: `accuracy` or `micro_f1`.
+    seeds: one entry a seed.
+    compile_seconds: tracing and compiling.
+    train_seconds: wall time of all seeds together, without compiling.
+  """
+
+  dataset: str
+  metric: str
+  seeds: tuple[SeedResult, ...]
+  compile_seconds: float
+  train_seconds: float
+
+  @property
+  def test(self) -> dict[str, Any]:
+    """Mean, sample deviation (None for one seed) and n of the test scores."""
+    return summarize([seed.test for seed in self.seeds])
+
+  def to_json(self) -> dict[str, Any]:
+    """The content of `results.json`."""
+    return {
+        'dataset': self.dataset,
+        'metric': self.metric,
+        'seeds': [dataclasses.asdict(seed) for seed in self.seeds],
+        'test': self.test,
+        'seconds': {
+            'compile': round(self.compile_seconds, 3),
+            'train': round(self.train_seconds, 3),
+        },
+    }
+
+
+def summarize(values: list[float]) -> dict[str, Any]:
+  """Mean, sample deviation (None for one value) and n."""
+  return {
+      'mean': statistics.fmean(values),
+      'std': statistics.stdev(values) if len(values) > 1 else None,
+      'n': len(values),
+  }

@@ -1,0 +1,247 @@
+"""The one seam between library and tools: a config in, a Result out.
+
+Shapes: R runs (seeds) trained by one program.
+"""
+
+import dataclasses
+import os
+import time
+from typing import Any
+
+from flax import nnx
+import jax
+from jax.sharding import Mesh
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec
+import numpy as np
+
+from gat_jax import checkpoints
+from gat_jax import datasets
+from gat_jax import models
+from gat_jax import results
+from gat_jax import settings
+from gat_jax import training
+from gat_jax import workdirs
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+  """What the host sees of all seeds every `log_every` epochs; arrays [R].
+
+  Attributes:
+    seeds: the seeds.
+    epochs: epochs done.
+    running: whether the seed will go on.
+    train_loss: cross-entropy of the last step.
+    val_loss: validation loss.
+    val_score: validation accuracy or micro-F1.
+  """
+
+  seeds: np.ndarray
+  epochs: np.ndarray
+  running: np.ndarray
+  train_loss: np.ndarray
+  val_loss: np.ndarray
+  val_score: np.ndarray
+
+
+class Observer:
+  """Is told how a run goes; every method may be overridden."""
+
+  def on_dataset(self, dataset: datasets.Dataset) -> None:
+    """The data are loaded and checked."""
+
+  def on_compiled(self, seconds: float, num_parameters: int) -> None:
+    """The program is compiled, training begins."""
+
+  def on_look(self, look: Look) -> None:
+    """Another `log_every` epochs are done."""
+
+
+def train_and_evaluate(
+    config: Any,
+    workdir: str | os.PathLike | None = None,
+    observer: Observer | None = None,
+) -> results.Result:
+  """Trains `config.num_seeds` models and tests the parameters they kept.
+
+  Args:
+    config: as made by the files in `configs/`.
+    workdir: where everything is written; None writes nothing.
+    observer: is told how it goes.
+
+  Returns:
+    The scores of every seed.
+
+  Raises:
+    InputError: if the config, the data or the folder cannot be used.
+  """
+  settings.check(config)
+  observer = observer or Observer()
+  dataset = load_dataset(config)
+  observer.on_dataset(dataset)
+  seeds = np.arange(config.seed, config.seed + config.num_seeds)
+  if workdir is None:
+    return _Training(config, dataset, seeds, observer, None).run()
+  with workdirs.RunWriter(workdir, config, dataset.card) as writer:
+    return _Training(config, dataset, seeds, observer, writer).run()
+
+
+def load_dataset(config: Any) -> datasets.Dataset:
+  """The data set that `config.dataset` and `config.data_dir` name."""
+  options = config.dataset.to_dict()
+  return datasets.load(options.pop('name'), config.data_dir, **options)
+
+
+class _Training:
+  """One call of `train_and_evaluate` after its inputs were checked."""
+
+  def __init__(self, config, dataset, seeds, observer, writer):
+    self._config = config
+    self._dataset = dataset
+    self._seeds = seeds
+    self._observer = observer
+    self._writer = writer
+    self._program = training.Program.from_config(config, dataset)
+
+  def run(self) -> results.Result:
+    start = time.perf_counter()
+    self._place()
+    self._compile()
+    compiled = time.perf_counter()
+    self._observer.on_compiled(compiled - start, self._num_parameters())
+    try:
+      self._train()
+      seeds = self._evaluate()
+    finally:  # also on Ctrl-C: the best so far is worth keeping
+      self._save_parameters()
+    result = results.Result(
+        dataset=self._dataset.name,
+        metric=self._dataset.metric,
+        seeds=seeds,
+        compile_seconds=compiled - start,
+        train_seconds=time.perf_counter() - compiled,
+    )
+    if self._writer:
+      self._writer.write_results(result.to_json())
+    return result
+
+  def _place(self):
+    """Puts data on all devices and the runs' first states on their own."""
+    devices = jax.local_devices()[: len(self._seeds)]
+    self._mesh = Mesh(np.array(devices), ('runs',))
+    everywhere = NamedSharding(self._mesh, PartitionSpec())
+    apart = NamedSharding(self._mesh, PartitionSpec('runs'))
+    self._data = jax.device_put(
+        (self._dataset.train, self._dataset.val), everywhere
+    )
+    init = jax.jit(self._program.init)
+    # One seed at a time: its numbers must not depend on its company. Where the
+    # devices do not come out even, the last seed stands in and runs no epoch.
+    fillers = -len(self._seeds) % len(devices)
+    states = [jax.device_get(init(seed)) for seed in self._seeds]
+    hyper = training.Hyperparameters.from_config(self._config)
+    hypers = [hyper] * len(states) + [hyper._replace(max_epochs=np.int32(0))] * fillers
+    states += states[-1:] * fillers
+    self._states = jax.device_put(_stack(states), apart)
+    self._hypers = jax.device_put(_stack(hypers), apart)
+
+  def _compile(self):
+    loop = self._config.seed_loop
+    if loop == 'auto':
+      loop = 'map' if jax.default_backend() == 'cpu' else 'vmap'
+
+    def look(shared, run):
+      (epoch, (train, val)), (state, hyper) = shared, run
+      return self._program.run_until(epoch, state, hyper, train, val)
+
+    look = training.over_runs(look, self._mesh, loop)
+    args = (np.int32(0), self._data), (self._states, self._hypers)
+    self._look = jax.jit(look).lower(*args).compile()
+    self._count = jax.jit(self._program.count)
+    for split in (self._dataset.val, self._dataset.test):
+      jax.block_until_ready(self._count(self._best_params(0), split))
+
+  def _train(self):
+    epoch = 0
+    while True:
+      epoch += self._config.log_every
+      before = self._fetch('epoch')
+      self._states = self._look(
+          (np.int32(epoch), self._data), (self._states, self._hypers)
+      )
+      look = Look(
+          seeds=self._seeds,
+          epochs=self._fetch('epoch'),
+          running=~self._fetch('stopped')
+          & (self._fetch('epoch') < self._config.max_epochs),
+          train_loss=self._fetch('train_loss'),
+          val_loss=self._fetch('val_loss'),
+          val_score=self._fetch('val_score'),
+      )
+      self._record(look, look.epochs > before)
+      self._observer.on_look(look)
+      if not look.running.any():
+        return
+
+  def _record(self, look, advanced):
+    if not self._writer:
+      return
+    for run in np.flatnonzero(advanced):
+      self._writer.write_metrics(
+          int(look.seeds[run]),
+          int(look.epochs[run]),
+          train_loss=float(look.train_loss[run]),
+          val_loss=float(look.val_loss[run]),
+          val_score=float(look.val_score[run]),
+      )
+    self._writer.flush()
+
+  def _evaluate(self):
+    epochs, best_epochs = self._fetch('epoch'), self._fetch('best_epoch')
+    seeds = []
+    for run, seed in enumerate(self._seeds):
+      params = self._best_params(run)
+      val = jax.device_get(self._count(params, self._dataset.val))
+      test = jax.device_get(self._count(params, self._dataset.test))
+      seeds.append(
+          results.SeedResult(
+              seed=int(seed),
+              test=_fraction(test),
+              val=_fraction(val),
+              val_loss=float(val.mean_loss),
+              best_epoch=int(best_epochs[run]),
+              epochs=int(epochs[run]),
+          )
+      )
+    return tuple(seeds)
+
+  def _save_parameters(self):
+    if self._writer:
+      params = nnx.to_pure_dict(self._states.best_params)
+      params = jax.tree.map(
+          lambda x: np.asarray(x)[: len(self._seeds)], params
+      )
+      checkpoints.save_best(self._writer.path, params)
+
+  def _fetch(self, name):
+    return np.asarray(getattr(self._states, name))[: len(self._seeds)]
+
+  def _best_params(self, run):
+    return jax.tree.map(
+        lambda x: np.asarray(x)[run], self._states.best_params
+    )
+
+  def _num_parameters(self):
+    return models.num_parameters(
+        nnx.merge(self._program.graphdef, self._best_params(0))
+    )
+
+
+def _stack(trees):
+  return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
+
+
+def _fraction(counts) -> float:
+  """The score from whole counts, in double precision."""
+  return int(counts.hits) / max(1, int(counts.trials))

@@ -1,0 +1,255 @@
+"""The compiled part of a run: its state, one epoch, many epochs, many runs.
+
+A run is one seed with its own hyper-parameters. Everything that may differ
+between runs of the same shapes is an argument of the program, so that seeds,
+learning rates and dropout rates share one compilation.
+
+Shapes: N nodes, C classes, R runs trained by one program.
+"""
+
+from collections.abc import Callable, Sequence
+import dataclasses
+import functools
+from typing import Any, Literal, NamedTuple
+
+from flax import nnx
+import jax
+from jax import numpy as jnp
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec
+import numpy as np
+import optax
+
+from gat_jax import metrics
+from gat_jax import models
+from gat_jax import stopping
+from gat_jax.datasets.structures import Dataset
+from gat_jax.datasets.structures import Example
+from gat_jax.dropout import Dropout
+
+# What a run folds into its key: parameters, and the dropout of each epoch.
+_PARAMETERS, _DROPOUT = range(2)
+
+
+class Hyperparameters(NamedTuple):
+  """What may differ between runs of one program; scalars, or [R] stacked."""
+
+  learning_rate: jax.Array
+  weight_decay: jax.Array
+  dropout_rate: jax.Array
+  patience: jax.Array
+  max_epochs: jax.Array
+
+  @classmethod
+  def from_config(cls, config: Any) -> 'Hyperparameters':
+    """Reads them off a config; `configs/base.py` explains each."""
+    return cls(
+        learning_rate=np.float32(config.learning_rate),
+        weight_decay=np.float32(config.weight_decay),
+        dropout_rate=np.float32(config.model.dropout_rate),
+        patience=np.int32(config.patience),
+        max_epochs=np.int32(config.max_epochs),
+    )
+
+
+class RunState(NamedTuple):
+  """Everything a run remembers between two epochs.
+
+  Attributes:
+    seed: the source of all its randomness.
+    epoch: epochs done.
+    stopped: whether its stopping rule has ended it.
+    params: parameters after the last epoch.
+    opt_state: of the optimiser.
+    progress: of the stopping rule.
+    best_params: parameters kept by the stopping rule.
+    best_epoch: the epoch they come from, counted from 1; 0 for none.
+    train_loss: cross-entropy of the last step, with dropout, without L2.
+    val_loss: validation loss after the last epoch.
+    val_score: validation accuracy or micro-F1 after the last epoch.
+  """
+
+  seed: jax.Array
+  epoch: jax.Array
+  stopped: jax.Array
+  params: nnx.State
+  opt_state: optax.OptState
+  progress: stopping.Progress
+  best_params: nnx.State
+  best_epoch: jax.Array
+  train_loss: jax.Array
+  val_loss: jax.Array
+  val_score: jax.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+  """What is fixed when a run is compiled.
+
+  Attributes:
+    graphdef: structure of the model, without parameters.
+    init_params: key -> initial parameters.
+    optimizer: `adam` (L2 in the gradient, as the paper) or `adamw`.
+    stop_rule: see `stopping.update`.
+    use_dropout: whether masks are drawn at all.
+  """
+
+  graphdef: nnx.GraphDef
+  init_params: Callable[[jax.Array], nnx.State]
+  optimizer: Literal['adam', 'adamw']
+  stop_rule: stopping.StopRule
+  use_dropout: bool
+
+  @classmethod
+  def from_config(cls, config: Any, dataset: Dataset) -> 'Program':
+    """The program for a config and the sizes of a data set."""
+
+    def build(key: jax.Array) -> models.AttentionModel:
+      return models.build(
+          config.model,
+          dataset.num_features,
+          dataset.num_classes,
+          nnx.Rngs(params=key),
+      )
+
+    abstract = nnx.eval_shape(build, jax.random.key(0))
+    return cls(
+        graphdef=nnx.graphdef(abstract),
+        init_params=lambda key: nnx.state(build(key), nnx.Param),
+        optimizer=config.optimizer,
+        stop_rule=config.stop_rule,
+        use_dropout=config.model.dropout_rate > 0,
+    )
+
+  def init(self, seed: jax.Array | int) -> RunState:
+    """State before the first epoch."""
+    key = jax.random.fold_in(jax.random.key(seed), _PARAMETERS)
+    params = self.init_params(key)
+    unknown = jnp.array(jnp.nan)
+    return RunState(
+        seed=jnp.asarray(seed),
+        epoch=jnp.array(0),
+        stopped=jnp.array(False),
+        params=params,
+        opt_state=self._optimizer(0.0, 0.0).init(params),
+        progress=stopping.start(),
+        best_params=params,
+        best_epoch=jnp.array(0),
+        train_loss=unknown,
+        val_loss=unknown,
+        val_score=unknown,
+    )
+
+  def count(
+      self, params: nnx.State, examples: Sequence[Example]
+  ) -> metrics.Counts:
+    """Loss and score of a split, without dropout."""
+    model = nnx.merge(self.graphdef, params)
+    counts = [
+        metrics.count(model(e.graph), e.labels, e.mask) for e in examples
+    ]
+    return jax.tree.map(lambda *terms: sum(terms), *counts)
+
+  def epoch(
+      self,
+      state: RunState,
+      hyper: Hyperparameters,
+      train: Sequence[Example],
+      val: Sequence[Example],
+  ) -> RunState:
+    """One step on the training examples and one evaluation."""
+    key = jax.random.fold_in(jax.random.key(state.seed), _DROPOUT)
+    key = jax.random.fold_in(key, state.epoch)
+    train_loss, grads = jax.value_and_grad(self._train_loss)(
+        state.params, train, Dropout(key, hyper.dropout_rate)
+    )
+    updates, opt_state = self._optimizer(
+        hyper.learning_rate, hyper.weight_decay
+    ).update(grads, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+
+    counts = self.count(params, val)
+    progress, keep = stopping.update(
+        self.stop_rule, state.progress, counts.score, counts.mean_loss
+    )
+    epoch = state.epoch + 1
+    return RunState(
+        seed=state.seed,
+        epoch=epoch,
+        stopped=progress.waited >= hyper.patience,
+        params=params,
+        opt_state=opt_state,
+        progress=progress,
+        best_params=jax.tree.map(
+            lambda new, old: jnp.where(keep, new, old),
+            params,
+            state.best_params,
+        ),
+        best_epoch=jnp.where(keep, epoch, state.best_epoch),
+        train_loss=train_loss,
+        val_loss=counts.mean_loss,
+        val_score=counts.score,
+    )
+
+  def run_until(
+      self,
+      epoch: jax.Array,
+      state: RunState,
+      hyper: Hyperparameters,
+      train: Sequence[Example],
+      val: Sequence[Example],
+  ) -> RunState:
+    """Epochs up to `epoch`, to the run's last one or until its rule stops it."""
+    last = jnp.minimum(epoch, hyper.max_epochs)
+    return jax.lax.while_loop(
+        lambda state: ~state.stopped & (state.epoch < last),
+        lambda state: self.epoch(state, hyper, train, val),
+        state,
+    )
+
+  def _train_loss(self, params, examples, dropout):
+    model = nnx.merge(self.graphdef, params)
+    counts = []
+    for index, example in enumerate(examples):
+      logits = model(
+          example.graph, dropout.fold_in(index) if self.use_dropout else None
+      )
+      counts.append(metrics.count(logits, example.labels, example.mask))
+    return jax.tree.map(lambda *terms: sum(terms), *counts).mean_loss
+
+  def _optimizer(self, learning_rate, weight_decay):
+    decay = optax.add_decayed_weights(weight_decay)
+    adam = optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8)
+    descent = optax.scale_by_learning_rate(learning_rate)
+    if self.optimizer == 'adamw':
+      return optax.chain(adam, decay, descent)
+    return optax.chain(decay, adam, descent)
+
+
+def over_runs(
+    function: Callable, mesh: Mesh, loop: Literal['map', 'vmap']
+) -> Callable:
+  """Spreads `function(shared, run)` over runs and devices.
+
+  Args:
+    function: takes what all runs share and what is a run's own.
+    mesh: devices with one axis, `runs`.
+    loop: how a device goes through its runs. `map` takes them one after the
+      other, which suits a CPU; `vmap` all at once, which suits an accelerator.
+
+  Returns:
+    A function of the shared arguments and the stacked runs [R, ...]; R is a
+    multiple of the number of devices.
+  """
+
+  def on_one_device(shared, runs):
+    apply = functools.partial(function, shared)
+    return jax.lax.map(apply, runs) if loop == 'map' else jax.vmap(apply)(runs)
+
+  return jax.shard_map(
+      on_one_device,
+      mesh=mesh,
+      in_specs=(PartitionSpec(), PartitionSpec('runs')),
+      out_specs=PartitionSpec('runs'),
+      check_vma=False,
+  )

@@ -1,0 +1,84 @@
+"""Small and nasty graphs, and the paper's formulas in dense NumPy."""
+
+import jraph
+import numpy as np
+
+from gat_jax import graphs
+
+
+def features(n_node: int, n_feature: int = 5) -> np.ndarray:
+  rng = np.random.default_rng(n_node)
+  return rng.normal(size=(n_node, n_feature)).astype(np.float32)
+
+
+def make_graph(
+    n_node: int, edges: list[tuple[int, int]], n_feature: int = 5
+) -> jraph.GraphsTuple:
+  """Directed edges (sender, receiver) and one self-loop a node, sorted."""
+  pairs = np.array(edges, np.int32).reshape(-1, 2)
+  graph = graphs.from_edges(
+      features(n_node, n_feature), pairs[:, 0], pairs[:, 1]
+  )
+  return graphs.sort_by_receiver(graphs.add_self_loops(graph))
+
+
+def all_graphs() -> dict[str, jraph.GraphsTuple]:
+  hub = [(0, i) for i in range(1, 40)] + [(i, 0) for i in range(1, 40)]
+  rng = np.random.default_rng(0)
+  return {
+      'one node': make_graph(1, []),
+      'isolated node': make_graph(3, [(0, 1), (1, 0)]),
+      'one edge': make_graph(2, [(0, 1)]),
+      'hub': make_graph(40, hub),
+      'duplicate edges': make_graph(3, [(0, 1), (0, 1), (2, 1), (0, 1)]),
+      'random': make_graph(
+          30, [tuple(pair) for pair in rng.integers(0, 30, (90, 2))]
+      ),
+  }
+
+
+def elu(x: np.ndarray) -> np.ndarray:
+  return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
+
+
+def dense_attention(
+    scores: np.ndarray, graph: jraph.GraphsTuple
+) -> np.ndarray:
+  """Softmax over the incoming edges; scores [N, N] of (receiver, sender).
+
+  Returns [N, N]; an edge that is there n times counts n times.
+  """
+  n_node = len(scores)
+  multiplicity = np.zeros((n_node, n_node))
+  np.add.at(multiplicity, (graph.receivers, graph.senders), 1)
+  unnormalized = multiplicity * np.exp(scores - scores.max())
+  return unnormalized / unnormalized.sum(axis=1, keepdims=True)
+
+
+def dense_gat(graph: jraph.GraphsTuple, p: dict[str, np.ndarray]) -> np.ndarray:
+  """PAPER, equations 1 to 4, one head at a time in float64: [N, K, F]."""
+  h = np.asarray(graph.nodes, np.float64)
+  heads = []
+  for k in range(p['kernel'].shape[1]):
+    z = h @ p['kernel'][:, k]
+    to = z @ p['receiver_vector'][k] + p['receiver_bias'][k]
+    of = z @ p['sender_vector'][k] + p['sender_bias'][k]
+    scores = to[:, None] + of[None, :]
+    scores = np.where(scores > 0, scores, 0.2 * scores)
+    heads.append(dense_attention(scores, graph) @ z + p['bias'][k])
+  return np.stack(heads, axis=1)
+
+
+def dense_gatv2(
+    graph: jraph.GraphsTuple, p: dict[str, np.ndarray]
+) -> np.ndarray:
+  """Brody et al., equation 7, one head at a time in float64: [N, K, F]."""
+  h = np.asarray(graph.nodes, np.float64)
+  heads = []
+  for k in range(p['sender_kernel'].shape[1]):
+    sent = h @ p['sender_kernel'][:, k]
+    asked = h @ p['receiver_kernel'][:, k]
+    pairs = asked[:, None, :] + sent[None, :, :]
+    scores = np.where(pairs > 0, pairs, 0.2 * pairs) @ p['vector'][k]
+    heads.append(dense_attention(scores, graph) @ sent + p['bias'][k])
+  return np.stack(heads, axis=1)

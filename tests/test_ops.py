@@ -1,0 +1,168 @@
+from fixtures import all_graphs
+import jax
+from jax import numpy as jnp
+from jax.test_util import check_grads
+import jraph
+import numpy as np
+import pytest
+
+from gat_jax import ops
+
+GRAPHS = all_graphs()
+each_graph = pytest.mark.parametrize('name', GRAPHS)
+each_dtype = pytest.mark.parametrize('dtype', [np.float32, np.float64])
+
+
+def tolerance(dtype):
+  return {'rtol': 1e-5 if dtype == np.float32 else 1e-12, 'atol': 1e-6}
+
+
+def edge_values(graph, num_heads=3, dtype=np.float32):
+  rng = np.random.default_rng(0)
+  return rng.normal(size=(len(graph.senders), num_heads)).astype(dtype)
+
+
+@each_graph
+@each_dtype
+def test_softmax_equals_jraph_forward_and_backward(name, dtype):
+  graph = GRAPHS[name]
+  with jax.enable_x64(True):
+    logits = edge_values(graph, dtype=dtype)
+    weight = np.random.default_rng(1).normal(size=logits.shape).astype(dtype)
+
+    def ours(x):
+      return ops.segment_softmax(x, graph.receivers, len(graph.nodes))
+
+    def theirs(x):
+      return jraph.segment_softmax(x, graph.receivers, len(graph.nodes))
+
+    np.testing.assert_allclose(ours(logits), theirs(logits), **tolerance(dtype))
+    np.testing.assert_allclose(
+        jax.grad(lambda x: (weight * ours(x)).sum())(logits),
+        jax.grad(lambda x: (weight * theirs(x)).sum())(logits),
+        **tolerance(dtype),
+    )
+    assert ours(logits).dtype == dtype
+
+
+def test_softmax_of_a_masked_segment_is_zero_with_finite_gradient():
+  logits = jnp.array([[-jnp.inf], [-jnp.inf], [1.0], [-jnp.inf], [2.0]])
+  receivers = jnp.array([0, 0, 2, 2, 2])  # segment 1 is empty
+
+  def softmax(x):
+    return ops.segment_softmax(x, receivers, 3)
+
+  weights = softmax(logits)
+  assert (weights[:2] == 0).all()
+  assert weights[3] == 0
+  np.testing.assert_allclose(weights[2:].sum(), 1, rtol=1e-6)
+  gradient = jax.grad(lambda x: (softmax(x) ** 2).sum())(logits)
+  assert np.isfinite(gradient).all()
+  assert (gradient[jnp.array([0, 1, 3])] == 0).all()
+
+
+def test_softmax_survives_huge_logits():
+  logits = jnp.array([[3e38], [-3e38], [3e38]])
+  weights = ops.segment_softmax(logits, jnp.array([0, 0, 0]), 1)
+  np.testing.assert_allclose(weights[:, 0], [0.5, 0, 0.5])
+
+
+def test_softmax_has_forward_mode_and_second_derivatives():
+  graph = GRAPHS['random']
+  with jax.enable_x64(True):
+    check_grads(
+        lambda x: ops.segment_softmax(x, graph.receivers, len(graph.nodes)),
+        (edge_values(graph, dtype=np.float64),),
+        order=2,
+    )
+
+
+def plain_aggregate(weights, values, senders, receivers, num_receivers):
+  return jax.ops.segment_sum(
+      weights[:, :, None] * values[senders], receivers, num_receivers
+  )
+
+
+@each_graph
+@each_dtype
+@pytest.mark.parametrize('block', [0, 1, 7, 1000])
+def test_aggregate_equals_segment_sum(name, dtype, block):
+  graph = GRAPHS[name]
+  with jax.enable_x64(True):
+    weights = edge_values(graph, dtype=dtype)
+    rng = np.random.default_rng(2)
+    values = rng.normal(size=(len(graph.nodes), 3, 4)).astype(dtype)
+    edges = graph.senders, graph.receivers, len(graph.nodes)
+    sums, gradient = jax.vjp(
+        lambda w, v: ops.aggregate(w, v, *edges, block), weights, values
+    )
+    expected, expected_gradient = jax.vjp(
+        lambda w, v: plain_aggregate(w, v, *edges), weights, values
+    )
+    np.testing.assert_allclose(sums, expected, **tolerance(dtype))
+    cotangent = rng.normal(size=sums.shape).astype(dtype)
+    for ours, theirs in zip(
+        gradient(cotangent), expected_gradient(cotangent), strict=True
+    ):
+      np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_aggregate_gradient_equals_finite_differences():
+  graph = GRAPHS['hub']
+  with jax.enable_x64(True):
+    values = np.random.default_rng(3).normal(size=(len(graph.nodes), 3, 2))
+    check_grads(
+        lambda w, v: ops.aggregate(
+            w, v, graph.senders, graph.receivers, len(graph.nodes), 16
+        ),
+        (edge_values(graph, dtype=np.float64), values),
+        order=1,
+        modes=['rev'],
+    )
+
+
+def test_aggregate_of_no_edges_is_zero():
+  empty = np.zeros(0, np.int32)
+  sums, gradient = jax.vjp(
+      lambda w, v: ops.aggregate(w, v, empty, empty, 2),
+      jnp.zeros((0, 3)),
+      jnp.ones((2, 3, 4)),
+  )
+  assert sums.shape == (2, 3, 4)
+  assert not sums.any()
+  d_weights, d_values = gradient(sums)
+  assert d_weights.shape == (0, 3)
+  assert not d_values.any()
+
+
+def test_aggregate_never_holds_all_messages():
+  """No array of [E, K, F] entries, nor nearly as large, in either program."""
+  n_edge, num_heads, num_features, block = 4096, 4, 32, 256
+  receivers = np.sort(np.arange(n_edge, dtype=np.int32) % 16)
+  senders = np.arange(n_edge, dtype=np.int32) % 16
+
+  def loss(weights, values):
+    sums = ops.aggregate(weights, values, senders, receivers, 16, block)
+    return (sums**2).sum()
+
+  compiled = (
+      jax.jit(jax.grad(loss, argnums=(0, 1)))
+      .lower(
+          jnp.ones((n_edge, num_heads)), jnp.ones((16, num_heads, num_features))
+      )
+      .compile()
+  )
+  all_messages = n_edge * num_heads * num_features * 4
+  assert compiled.memory_analysis().temp_size_in_bytes < all_messages / 2
+
+
+def test_dot_per_head_equals_einsum():
+  rng = np.random.default_rng(4)
+  x = rng.normal(size=(11, 3, 5)).astype(np.float32)
+  vector = rng.normal(size=(3, 5)).astype(np.float32)
+  np.testing.assert_allclose(
+      ops.dot_per_head(x, vector),
+      np.einsum('mkf,kf->mk', x, vector),
+      rtol=1e-5,
+      atol=1e-6,
+  )
