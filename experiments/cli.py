@@ -52,15 +52,15 @@ def _parse_flags() -> None:
     fail(f'{str(error) or type(error).__name__} (--help shows examples)')
   if len(rest) > 1:
     fail(
-        f'unexpected argument {rest[1]!r}; every setting starts with --'
-        ' (--help shows examples)'
+      f'unexpected argument {rest[1]!r}; every setting starts with --'
+      ' (--help shows examples)'
     )
 
 
 def fail(message: str) -> None:
   """Prints one error and leaves with exit code 2."""
   Console(stderr=True, highlight=False).print(
-      'error:', style='bold red', end=' '
+    'error:', style='bold red', end=' '
   )
   print(message, file=sys.stderr)
   sys.exit(BAD_INPUT)

@@ -26,19 +26,19 @@ from gat_jax import predictions
 from gat_jax.errors import WorkdirError
 
 _WORKDIR = flags.DEFINE_string(
-    'workdir', None, 'the folder of a finished run of experiments.train'
+  'workdir', None, 'the folder of a finished run of experiments.train'
 )
 _OUTPUT = flags.DEFINE_string(
-    'output', None, 'the folder to write to; by default the workdir'
+  'output', None, 'the folder to write to; by default the workdir'
 )
 _SEED = flags.DEFINE_integer(
-    'seed', None, 'which seed; by default the best on the validation nodes'
+  'seed', None, 'which seed; by default the best on the validation nodes'
 )
 _DATA_DIR = flags.DEFINE_string(
-    'data_dir', None, 'where the data are now, if not where training found them'
+  'data_dir', None, 'where the data are now, if not where training found them'
 )
 _ATTENTION = flags.DEFINE_bool(
-    'attention', False, 'write the attention of all layers as well'
+  'attention', False, 'write the attention of all layers as well'
 )
 
 
@@ -47,7 +47,7 @@ def main() -> None:
   if not _WORKDIR.value:
     cli.fail('--workdir is missing; name the folder of a finished run')
   seed, graphs = predictions.predict(
-      _WORKDIR.value, _SEED.value, _DATA_DIR.value
+    _WORKDIR.value, _SEED.value, _DATA_DIR.value
   )
   output = pathlib.Path(_OUTPUT.value or _WORKDIR.value)
   console = Console()
@@ -55,8 +55,8 @@ def main() -> None:
     output.mkdir(parents=True, exist_ok=True)
     write_csv(output / 'predictions.csv', graphs)
     console.print(
-        f'predictions of seed {seed}: {output / "predictions.csv"}',
-        soft_wrap=True,
+      f'predictions of seed {seed}: {output / "predictions.csv"}',
+      soft_wrap=True,
     )
     if _ATTENTION.value:
       write_attention(output / 'attention.npz', graphs)
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def write_csv(
-    path: pathlib.Path, graphs: list[predictions.GraphPrediction]
+  path: pathlib.Path, graphs: list[predictions.GraphPrediction]
 ) -> None:
   """Writes a row a node; the file is there whole or not at all."""
   temporary = path.with_suffix('.partial')
@@ -74,22 +74,22 @@ def write_csv(
   with open(temporary, 'w', newline='', encoding='utf-8') as file:
     writer = csv.writer(file)
     writer.writerow(
-        ['graph', 'node', 'split', 'label', 'prediction']
-        + [f'p_{c}' for c in range(num_classes)]
+      ['graph', 'node', 'split', 'label', 'prediction']
+      + [f'p_{c}' for c in range(num_classes)]
     )
     for index, graph in enumerate(graphs):
       predicted = graph.predictions
       for node, split in enumerate(graph.splits):
         writer.writerow(
-            [index, node, split]
-            + [_as_text(graph.labels[node]), _as_text(predicted[node])]
-            + [f'{p:.6g}' for p in graph.probabilities[node]]
+          [index, node, split]
+          + [_as_text(graph.labels[node]), _as_text(predicted[node])]
+          + [f'{p:.6g}' for p in graph.probabilities[node]]
         )
   os.replace(temporary, path)
 
 
 def write_attention(
-    path: pathlib.Path, graphs: list[predictions.GraphPrediction]
+  path: pathlib.Path, graphs: list[predictions.GraphPrediction]
 ) -> None:
   """Writes senders, receivers and alpha of every graph and layer."""
   arrays = {}

@@ -30,14 +30,14 @@ class TerminalObserver(Observer):
     self._metric = 'score'
     self._last_log = time.monotonic()
     self._bar = Progress(
-        SpinnerColumn(),
-        TextColumn('{task.description}'),
-        BarColumn(bar_width=20),
-        TextColumn('{task.fields[status]}'),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
+      SpinnerColumn(),
+      TextColumn('{task.description}'),
+      BarColumn(bar_width=20),
+      TextColumn('{task.fields[status]}'),
+      TimeElapsedColumn(),
+      console=console,
+      transient=True,
+      disable=not console.is_terminal,
     )
     self._task = self._bar.add_task('loading', total=None, status='')
 
@@ -55,7 +55,7 @@ class TerminalObserver(Observer):
 
   def on_compiled(self, seconds: float, num_parameters: int) -> None:
     self._console.print(
-        f'{num_parameters:,} parameters, compiled in {seconds:.1f} s'
+      f'{num_parameters:,} parameters, compiled in {seconds:.1f} s'
     )
     self._bar.update(self._task, description='training')
 
@@ -63,17 +63,17 @@ class TerminalObserver(Observer):
     running, total = int(look.running.sum()), len(look.seeds)
     epoch = int(look.epochs.max())
     status = (
-        f'epoch {epoch:,}, validation {self._metric}'
-        f' {100 * np.nanmean(look.val_score):.1f} %, loss'
-        f' {np.nanmean(look.val_loss):.3f}'
+      f'epoch {epoch:,}, validation {self._metric}'
+      f' {100 * np.nanmean(look.val_score):.1f} %, loss'
+      f' {np.nanmean(look.val_loss):.3f}'
     )
     if total > 1:
       status += f', {running} of {total} seeds running'
     self._bar.update(
-        self._task,
-        status=status,
-        completed=total - running if total > 1 else epoch,
-        total=total if total > 1 else None,
+      self._task,
+      status=status,
+      completed=total - running if total > 1 else epoch,
+      total=total if total > 1 else None,
     )
     now = time.monotonic()
     if not self._console.is_terminal and now - self._last_log > _LOG_SECONDS:
@@ -100,28 +100,30 @@ def result_table(result: Result) -> Table:
     table.add_column(column, justify='right')
   for seed in result.seeds:
     table.add_row(
-        str(seed.seed),
-        f'{100 * seed.val:.1f}',
-        f'{100 * seed.test:.1f}',
-        f'{seed.best_epoch:,}',
-        f'{seed.epochs:,}',
+      str(seed.seed),
+      f'{100 * seed.val:.1f}',
+      f'{100 * seed.test:.1f}',
+      f'{seed.best_epoch:,}',
+      f'{seed.epochs:,}',
     )
   if len(result.seeds) > 1:
     table.add_section()
     table.add_row(
-        'mean',
-        _mean_and_deviation([seed.val for seed in result.seeds]),
-        _mean_and_deviation([seed.test for seed in result.seeds]),
-        f'{np.mean([seed.best_epoch for seed in result.seeds]):,.0f}',
-        f'{np.mean([seed.epochs for seed in result.seeds]):,.0f}',
+      'mean',
+      _mean_and_deviation([seed.val for seed in result.seeds]),
+      _mean_and_deviation([seed.test for seed in result.seeds]),
+      f'{np.mean([seed.best_epoch for seed in result.seeds]):,.0f}',
+      f'{np.mean([seed.epochs for seed in result.seeds]):,.0f}',
     )
   epochs = sum(seed.epochs for seed in result.seeds)
   per_epoch = 1e3 * result.train_seconds / max(1, epochs)
   table.caption = (
-      f'{result.train_seconds:.1f} s, {per_epoch:.1f} ms an epoch and seed'
+    f'{result.train_seconds:.1f} s, {per_epoch:.1f} ms an epoch and seed'
   )
   return table
 
 
 def _mean_and_deviation(fractions: list[float]) -> str:
-  return f'{100 * np.mean(fractions):.2f} ± {100 * np.std(fractions, ddof=1):.2f}'
+  return (
+    f'{100 * np.mean(fractions):.2f} ± {100 * np.std(fractions, ddof=1):.2f}'
+  )

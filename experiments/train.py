@@ -25,10 +25,10 @@ from experiments import progress
 from gat_jax import runs
 
 _CONFIG = config_flags.DEFINE_config_file(
-    'config', None, 'a file of configs/, as in --config=configs/cora.py'
+  'config', None, 'a file of configs/, as in --config=configs/cora.py'
 )
 _WORKDIR = flags.DEFINE_string(
-    'workdir', None, 'where to write; by default runs/<dataset>-<time>'
+  'workdir', None, 'where to write; by default runs/<dataset>-<time>'
 )
 
 

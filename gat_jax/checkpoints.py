@@ -38,8 +38,8 @@ def load_best(workdir: str | os.PathLike, like: Any) -> Any:
   path = pathlib.Path(workdir).absolute() / BEST
   if not path.is_dir():
     raise WorkdirError(
-        f'{path} is missing; --workdir must be the folder of a finished run of'
-        ' experiments.train'
+      f'{path} is missing; --workdir must be the folder of a finished run of'
+      ' experiments.train'
     )
   target = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
   try:
@@ -47,6 +47,6 @@ def load_best(workdir: str | os.PathLike, like: Any) -> Any:
       restored = checkpointer.restore(path, target)
   except (OSError, KeyError, TypeError, ValueError) as error:
     raise WorkdirError(
-        f'{path} is damaged or belongs to another model: {error}'
+      f'{path} is damaged or belongs to another model: {error}'
     ) from error
   return restored

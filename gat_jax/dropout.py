@@ -66,7 +66,7 @@ def random_bits(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
 
 
 def drop_features(
-    dropout: Dropout, features: Features, num_heads: int, shared: bool
+  dropout: Dropout, features: Features, num_heads: int, shared: bool
 ) -> Features:
   """Drops entries of [N, D], each head its own or all heads the same.
 
@@ -89,7 +89,7 @@ def drop_features(
     if not shared:
       values = values[:, None]
     return SparseFeatures(
-        values * scales, features.rows, features.columns, features.shape
+      values * scales, features.rows, features.columns, features.shape
     )
   n_node, n_feature = features.shape
   scales = dropout.scales((n_node, *heads, n_feature))  # [N, D] or [N, K, D]

@@ -17,9 +17,9 @@ Array = jax.Array | np.ndarray
 
 
 @functools.partial(
-    jax.tree_util.register_dataclass,
-    data_fields=('values', 'rows', 'columns'),
-    meta_fields=('shape',),
+  jax.tree_util.register_dataclass,
+  data_fields=('values', 'rows', 'columns'),
+  meta_fields=('shape',),
 )
 @dataclasses.dataclass(frozen=True)
 class SparseFeatures:
@@ -45,10 +45,10 @@ class SparseFeatures:
     n_node, n_feature = matrix.shape
     rows = np.repeat(np.arange(n_node, dtype=np.int32), np.diff(matrix.indptr))
     return cls(
-        values=matrix.data.astype(np.float32),
-        rows=rows,
-        columns=matrix.indices.astype(np.int32),
-        shape=(int(n_node), int(n_feature)),
+      values=matrix.data.astype(np.float32),
+      rows=rows,
+      columns=matrix.indices.astype(np.int32),
+      shape=(int(n_node), int(n_feature)),
     )
 
 
@@ -61,26 +61,28 @@ def num_features(features: Features) -> int:
 
 
 def from_edges(
-    features: Features, senders: np.ndarray, receivers: np.ndarray
+  features: Features, senders: np.ndarray, receivers: np.ndarray
 ) -> jraph.GraphsTuple:
   """One graph from its features [N, D] and directed edges [E], as they are."""
   return jraph.GraphsTuple(
-      nodes=features,
-      edges=None,
-      senders=np.asarray(senders, np.int32),
-      receivers=np.asarray(receivers, np.int32),
-      n_node=np.array([features.shape[0]], np.int32),
-      n_edge=np.array([len(senders)], np.int32),
-      globals=None,
+    nodes=features,
+    edges=None,
+    senders=np.asarray(senders, np.int32),
+    receivers=np.asarray(receivers, np.int32),
+    n_node=np.array([features.shape[0]], np.int32),
+    n_edge=np.array([len(senders)], np.int32),
+    globals=None,
   )
 
 
 def symmetrize(graph: jraph.GraphsTuple) -> jraph.GraphsTuple:
   """Adds the reverse of every edge of a single graph; no edge twice."""
-  pairs = np.stack([
+  pairs = np.stack(
+    [
       np.concatenate([graph.senders, graph.receivers]),
       np.concatenate([graph.receivers, graph.senders]),
-  ])
+    ]
+  )
   return _with_edges(graph, np.unique(pairs, axis=1))
 
 
@@ -88,10 +90,12 @@ def add_self_loops(graph: jraph.GraphsTuple) -> jraph.GraphsTuple:
   """Gives every node of a single graph exactly one edge to itself."""
   others = graph.senders != graph.receivers
   loops = np.arange(graph.n_node.sum(), dtype=np.int32)
-  pairs = np.stack([
+  pairs = np.stack(
+    [
       np.concatenate([graph.senders[others], loops]),
       np.concatenate([graph.receivers[others], loops]),
-  ])
+    ]
+  )
   return _with_edges(graph, pairs)
 
 
@@ -103,7 +107,7 @@ def sort_by_receiver(graph: jraph.GraphsTuple) -> jraph.GraphsTuple:
 
 
 def _with_edges(
-    graph: jraph.GraphsTuple, pairs: np.ndarray
+  graph: jraph.GraphsTuple, pairs: np.ndarray
 ) -> jraph.GraphsTuple:
   if len(graph.n_node) != 1:
     raise ValueError(f'expected one graph, got a batch of {len(graph.n_node)}')
@@ -120,18 +124,18 @@ def batch(graphs: Sequence[jraph.GraphsTuple]) -> jraph.GraphsTuple:
     return structure._replace(nodes=np.concatenate(features))
   first_rows = np.cumsum([0] + [f.shape[0] for f in features])
   joined = SparseFeatures(
-      values=np.concatenate([f.values for f in features]),
-      rows=np.concatenate(
-          [f.rows + first for f, first in zip(features, first_rows)]
-      ).astype(np.int32),
-      columns=np.concatenate([f.columns for f in features]),
-      shape=(int(first_rows[-1]), features[0].shape[1]),
+    values=np.concatenate([f.values for f in features]),
+    rows=np.concatenate(
+      [f.rows + first for f, first in zip(features, first_rows)]
+    ).astype(np.int32),
+    columns=np.concatenate([f.columns for f in features]),
+    shape=(int(first_rows[-1]), features[0].shape[1]),
   )
   return structure._replace(nodes=joined)
 
 
 def pad(
-    graph: jraph.GraphsTuple, n_node: int, n_edge: int, n_nonzero: int = 0
+  graph: jraph.GraphsTuple, n_node: int, n_edge: int, n_nonzero: int = 0
 ) -> jraph.GraphsTuple:
   """Pads to N = `n_node` nodes and E = `n_edge` edges with a graph of its own.
 
@@ -153,11 +157,11 @@ def pad(
   old_node, old_edge = int(graph.n_node.sum()), int(graph.n_edge.sum())
   if old_node >= n_node or old_edge > n_edge:
     raise ValueError(
-        f'{old_node} nodes and {old_edge} edges do not fit into {n_node} and'
-        f' {n_edge} (one node must be left for the padding)'
+      f'{old_node} nodes and {old_edge} edges do not fit into {n_node} and'
+      f' {n_edge} (one node must be left for the padding)'
     )
   structure = jraph.pad_with_graphs(
-      graph._replace(nodes=None), n_node, n_edge, len(graph.n_node) + 1
+    graph._replace(nodes=None), n_node, n_edge, len(graph.n_node) + 1
   )
   features = graph.nodes
   if not isinstance(features, SparseFeatures):
@@ -166,12 +170,12 @@ def pad(
   extra = n_nonzero - len(features.values)
   if extra < 0:
     raise ValueError(
-        f'{len(features.values)} non-zeros do not fit into {n_nonzero}'
+      f'{len(features.values)} non-zeros do not fit into {n_nonzero}'
     )
   padded = SparseFeatures(
-      values=np.pad(features.values, (0, extra)),
-      rows=np.pad(features.rows, (0, extra), constant_values=old_node),
-      columns=np.pad(features.columns, (0, extra)),
-      shape=(n_node, features.shape[1]),
+    values=np.pad(features.values, (0, extra)),
+    rows=np.pad(features.rows, (0, extra), constant_values=old_node),
+    columns=np.pad(features.columns, (0, extra)),
+    shape=(n_node, features.shape[1]),
   )
   return structure._replace(nodes=padded)

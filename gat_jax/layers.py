@@ -41,18 +41,18 @@ class AttentionLayer(nnx.Module):
   """
 
   def __init__(
-      self,
-      in_features: int,
-      out_features: int,
-      num_heads: int,
-      *,
-      average_heads: bool = False,
-      activation: Callable[[jax.Array], jax.Array] = jax.nn.elu,
-      residual: bool = False,
-      shared_input_dropout: bool = False,
-      value_dropout: bool = True,
-      fused_fan: bool = False,
-      rngs: nnx.Rngs,
+    self,
+    in_features: int,
+    out_features: int,
+    num_heads: int,
+    *,
+    average_heads: bool = False,
+    activation: Callable[[jax.Array], jax.Array] = jax.nn.elu,
+    residual: bool = False,
+    shared_input_dropout: bool = False,
+    value_dropout: bool = True,
+    fused_fan: bool = False,
+    rngs: nnx.Rngs,
   ):
     """Creates the parameters that all attention layers have.
 
@@ -83,7 +83,7 @@ class AttentionLayer(nnx.Module):
       self.skip_bias = nnx.Param(jnp.zeros((num_heads, out_features)))
 
   def values_and_scores(
-      self, graph: jraph.GraphsTuple, inputs: graphs.Features
+    self, graph: jraph.GraphsTuple, inputs: graphs.Features
   ) -> tuple[jax.Array, jax.Array]:
     """Returns v, [N, K, F], and e before the softmax, [E, K]."""
     raise NotImplementedError
@@ -94,7 +94,7 @@ class AttentionLayer(nnx.Module):
     return ops.segment_softmax(scores, graph.receivers, graph.nodes.shape[0])
 
   def __call__(
-      self, graph: jraph.GraphsTuple, dropout: Dropout | None = None
+    self, graph: jraph.GraphsTuple, dropout: Dropout | None = None
   ) -> jraph.GraphsTuple:
     """Applies the layer.
 
@@ -108,10 +108,10 @@ class AttentionLayer(nnx.Module):
     inputs = graph.nodes
     if dropout is not None:
       inputs = drop_features(
-          dropout.fold_in(_INPUT),
-          inputs,
-          self.num_heads,
-          self.shared_input_dropout,
+        dropout.fold_in(_INPUT),
+        inputs,
+        self.num_heads,
+        self.shared_input_dropout,
       )
     values, scores = self.values_and_scores(graph, inputs)
     weights = ops.segment_softmax(scores, graph.receivers, values.shape[0])
@@ -120,7 +120,7 @@ class AttentionLayer(nnx.Module):
       if self.value_dropout:
         values *= dropout.fold_in(_VALUES).scales(values.shape)
     outputs = ops.aggregate(
-        weights, values, graph.senders, graph.receivers, values.shape[0]
+      weights, values, graph.senders, graph.receivers, values.shape[0]
     )
     outputs += self.bias[...]  # [N, K, F]
     if self.residual:
@@ -157,14 +157,14 @@ class GATLayer(AttentionLayer):
   """
 
   def __init__(
-      self,
-      in_features: int,
-      out_features: int,
-      num_heads: int,
-      *,
-      score_bias: bool = True,
-      rngs: nnx.Rngs,
-      **shared,
+    self,
+    in_features: int,
+    out_features: int,
+    num_heads: int,
+    *,
+    score_bias: bool = True,
+    rngs: nnx.Rngs,
+    **shared,
   ):
     """See `AttentionLayer`; `score_bias=False` leaves out b_r and b_s."""
     super().__init__(in_features, out_features, num_heads, rngs=rngs, **shared)
@@ -177,7 +177,7 @@ class GATLayer(AttentionLayer):
       self.sender_bias = nnx.Param(jnp.zeros(num_heads))
 
   def values_and_scores(
-      self, graph: jraph.GraphsTuple, inputs: graphs.Features
+    self, graph: jraph.GraphsTuple, inputs: graphs.Features
   ) -> tuple[jax.Array, jax.Array]:
     z = ops.project(inputs, self.kernel[...])  # [N, K, F]
     receiver_scores = ops.dot_per_head(z, self.receiver_vector[...])  # [N, K]
@@ -192,17 +192,17 @@ class GATLayer(AttentionLayer):
 class GATv2Layer(AttentionLayer):
   """Dynamic graph attention (Brody, Alon, Yahav, ICLR 2022, equation 7).
 
-      e_ij = a . LeakyReLU(W_s h_j + W_r h_i),  v_j = W_s h_j
+  e_ij = a . LeakyReLU(W_s h_j + W_r h_i),  v_j = W_s h_j
   """
 
   def __init__(
-      self,
-      in_features: int,
-      out_features: int,
-      num_heads: int,
-      *,
-      rngs: nnx.Rngs,
-      **shared,
+    self,
+    in_features: int,
+    out_features: int,
+    num_heads: int,
+    *,
+    rngs: nnx.Rngs,
+    **shared,
   ):
     """See `AttentionLayer`."""
     super().__init__(in_features, out_features, num_heads, rngs=rngs, **shared)
@@ -211,7 +211,7 @@ class GATv2Layer(AttentionLayer):
     self.vector = self._new_vector(rngs)
 
   def values_and_scores(
-      self, graph: jraph.GraphsTuple, inputs: graphs.Features
+    self, graph: jraph.GraphsTuple, inputs: graphs.Features
   ) -> tuple[jax.Array, jax.Array]:
     values = ops.project(inputs, self.sender_kernel[...])  # [N, K, F]
     queries = ops.project(inputs, self.receiver_kernel[...])  # [N, K, F]
@@ -224,5 +224,5 @@ def _glorot(rngs: nnx.Rngs, shape: tuple[int, ...], fans: int) -> nnx.Param:
   """Uniform in +-sqrt(6 / (fan in + fan out)) (Glorot and Bengio, 2010)."""
   limit = (6 / fans) ** 0.5
   return nnx.Param(
-      jax.random.uniform(rngs.params(), shape, minval=-limit, maxval=limit)
+    jax.random.uniform(rngs.params(), shape, minval=-limit, maxval=limit)
   )

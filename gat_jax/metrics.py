@@ -55,15 +55,15 @@ def count(logits: jax.Array, labels: jax.Array, mask: jax.Array) -> Counts:
 
 def _count_multiclass(logits, labels, mask) -> Counts:
   losses = optax.softmax_cross_entropy_with_integer_labels(
-      logits, jnp.where(mask, labels, 0)
+    logits, jnp.where(mask, labels, 0)
   )  # [N]
   correct = mask & (logits.argmax(axis=-1) == labels)
   nodes = mask.sum()
   return Counts(
-      loss=jnp.where(mask, losses, 0.0).sum(),
-      terms=nodes,
-      hits=correct.sum(),
-      trials=nodes,
+    loss=jnp.where(mask, losses, 0.0).sum(),
+    terms=nodes,
+    hits=correct.sum(),
+    trials=nodes,
   )
 
 
@@ -73,8 +73,8 @@ def _count_multilabel(logits, labels, mask) -> Counts:
   actual = mask & (labels > 0)
   predicted = mask & (logits > 0)
   return Counts(
-      loss=jnp.where(mask, losses, 0.0).sum(),
-      terms=mask.sum() * labels.shape[1],
-      hits=2 * (actual & predicted).sum(),
-      trials=actual.sum() + predicted.sum(),
+    loss=jnp.where(mask, losses, 0.0).sum(),
+    terms=mask.sum() * labels.shape[1],
+    hits=2 * (actual & predicted).sum(),
+    trials=actual.sum() + predicted.sum(),
   )

@@ -31,7 +31,7 @@ class AttentionModel(nnx.Module):
   """Attention layers: hidden ones join their heads, the last averages them."""
 
   def __init__(
-      self, config: Any, num_features: int, num_classes: int, rngs: nnx.Rngs
+    self, config: Any, num_features: int, num_classes: int, rngs: nnx.Rngs
   ):
     """Builds the stack.
 
@@ -43,10 +43,10 @@ class AttentionModel(nnx.Module):
     """
     layer = LAYERS[config.name]
     shared = dict(
-        shared_input_dropout=config.shared_input_dropout,
-        value_dropout=config.value_dropout,
-        fused_fan=config.fused_fan,
-        rngs=rngs,
+      shared_input_dropout=config.shared_input_dropout,
+      value_dropout=config.value_dropout,
+      fused_fan=config.fused_fan,
+      rngs=rngs,
     )
     if layer is layers.GATLayer:
       shared['score_bias'] = config.score_bias
@@ -54,29 +54,29 @@ class AttentionModel(nnx.Module):
     for index in range(config.num_layers - 1):
       residual = config.residual and index > 0
       stack.append(
-          layer(
-              width,
-              config.hidden_dim,
-              config.num_heads,
-              residual=residual,
-              **shared,
-          )
+        layer(
+          width,
+          config.hidden_dim,
+          config.num_heads,
+          residual=residual,
+          **shared,
+        )
       )
       width = config.hidden_dim * config.num_heads
     stack.append(
-        layer(
-            width,
-            num_classes,
-            config.num_output_heads,
-            average_heads=True,
-            activation=_identity,
-            **shared,
-        )
+      layer(
+        width,
+        num_classes,
+        config.num_output_heads,
+        average_heads=True,
+        activation=_identity,
+        **shared,
+      )
     )
     self.layers = nnx.List(stack)
 
   def __call__(
-      self, graph: jraph.GraphsTuple, dropout: Dropout | None = None
+    self, graph: jraph.GraphsTuple, dropout: Dropout | None = None
   ) -> jax.Array:
     """Returns logits [N, classes]; `dropout` is None but while training."""
     for index, layer in enumerate(self.layers):
@@ -94,7 +94,7 @@ class AttentionModel(nnx.Module):
 
 
 def build(
-    config: Any, num_features: int, num_classes: int, rngs: nnx.Rngs
+  config: Any, num_features: int, num_classes: int, rngs: nnx.Rngs
 ) -> AttentionModel:
   """The model that `config.model` describes.
 
@@ -103,8 +103,8 @@ def build(
   """
   if config.name not in LAYERS:
     raise ValueError(
-        f'model.name: there is no {config.name!r}; choose one of'
-        f' {", ".join(LAYERS)}'
+      f'model.name: there is no {config.name!r}; choose one of'
+      f' {", ".join(LAYERS)}'
     )
   return AttentionModel(config, num_features, num_classes, rngs)
 

@@ -33,9 +33,11 @@ def project(features: Features, kernel: jax.Array) -> jax.Array:
   if isinstance(features, SparseFeatures):
     weights = jnp.asarray(features.values)
     if weights.ndim == 1:
-      weights = jnp.broadcast_to(weights[:, None], (len(weights), kernel.shape[1]))
+      weights = jnp.broadcast_to(
+        weights[:, None], (len(weights), kernel.shape[1])
+      )
     return aggregate(
-        weights, kernel, features.columns, features.rows, features.shape[0]
+      weights, kernel, features.columns, features.rows, features.shape[0]
     )
   if features.ndim == 2:
     return jnp.einsum('nd,dkf->nkf', features, kernel)
@@ -64,14 +66,14 @@ def dot_per_head(x: jax.Array, vector: jax.Array) -> jax.Array:
   num_heads, features = vector.shape
   blocks = vector[:, :, None] * jnp.eye(num_heads)[:, None, :]  # [K, F, K]
   return jnp.matmul(
-      x.reshape(-1, num_heads * features),
-      blocks.reshape(-1, num_heads),
-      precision=jax.lax.Precision.HIGHEST,
+    x.reshape(-1, num_heads * features),
+    blocks.reshape(-1, num_heads),
+    precision=jax.lax.Precision.HIGHEST,
   )
 
 
 def segment_softmax(
-    logits: jax.Array, segment_ids: jax.Array, num_segments: int
+  logits: jax.Array, segment_ids: jax.Array, num_segments: int
 ) -> jax.Array:
   """Softmax over the rows of a segment, one for every head.
 
@@ -95,7 +97,7 @@ def segment_softmax(
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2))
 def _finite_segment_softmax(logits, segment_ids, num_segments):
   return jraph.segment_softmax(
-      logits, segment_ids, num_segments, indices_are_sorted=True
+    logits, segment_ids, num_segments, indices_are_sorted=True
   )
 
 
@@ -105,18 +107,18 @@ def _finite_segment_softmax_jvp(segment_ids, num_segments, primals, tangents):
   weights = _finite_segment_softmax(primals[0], segment_ids, num_segments)
   change = weights * tangents[0]
   mean_change = jax.ops.segment_sum(
-      change, segment_ids, num_segments, indices_are_sorted=True
+    change, segment_ids, num_segments, indices_are_sorted=True
   )
   return weights, change - weights * mean_change[segment_ids]
 
 
 def aggregate(
-    weights: jax.Array,
-    values: jax.Array,
-    senders: jax.Array,
-    receivers: jax.Array,
-    num_receivers: int,
-    block: int = 0,
+  weights: jax.Array,
+  values: jax.Array,
+  senders: jax.Array,
+  receivers: jax.Array,
+  num_receivers: int,
+  block: int = 0,
 ) -> jax.Array:
   """sum_j alpha_ij v_j over the incoming edges of every receiver i.
 
@@ -147,12 +149,12 @@ def aggregate(
 @functools.partial(jax.custom_vjp, nondiff_argnums=(4, 5))
 def _aggregate(weights, values, senders, receivers, num_receivers, block):
   return _weighted_sums(
-      weights, values, senders, receivers, num_receivers, block, True
+    weights, values, senders, receivers, num_receivers, block, True
   )
 
 
 def _aggregate_forward(
-    weights, values, senders, receivers, num_receivers, block
+  weights, values, senders, receivers, num_receivers, block
 ):
   sums = _aggregate(weights, values, senders, receivers, num_receivers, block)
   return sums, (weights, values, senders, receivers)
@@ -163,7 +165,7 @@ def _aggregate_backward(num_receivers, block, residuals, cotangent):
   weights, values, senders, receivers = residuals
   d_weights = _edge_products(values, cotangent, senders, receivers, block)
   d_values = _weighted_sums(
-      weights, cotangent, receivers, senders, values.shape[0], block, False
+    weights, cotangent, receivers, senders, values.shape[0], block, False
   )
   return d_weights, d_values, None, None
 
@@ -172,7 +174,7 @@ _aggregate.defvjp(_aggregate_forward, _aggregate_backward)
 
 
 def _weighted_sums(
-    weights, values, senders, receivers, num_receivers, block, is_sorted
+  weights, values, senders, receivers, num_receivers, block, is_sorted
 ):
   """sum of weights [E, K] times values[senders] for each receiver."""
 
@@ -180,16 +182,16 @@ def _weighted_sums(
     weights, senders, receivers = edges
     messages = weights[:, :, None] * values[senders]  # [block, K, F]
     sums = sums.at[receivers].add(
-        messages, indices_are_sorted=is_sorted, mode='drop'
+      messages, indices_are_sorted=is_sorted, mode='drop'
     )
     return sums, None
 
   values = jnp.asarray(values)  # NumPy arrays take no traced index
   sums = jnp.zeros((num_receivers, *values.shape[1:]), values.dtype)
   edges = (
-      _in_blocks(weights, block),
-      _in_blocks(senders, block),
-      _in_blocks(receivers, block, padding=num_receivers),
+    _in_blocks(weights, block),
+    _in_blocks(senders, block),
+    _in_blocks(receivers, block, padding=num_receivers),
   )
   return jax.lax.scan(add_block, sums, edges)[0]
 

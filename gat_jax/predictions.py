@@ -46,9 +46,9 @@ class GraphPrediction:
 
 
 def predict(
-    workdir: str | os.PathLike,
-    seed: int | None = None,
-    data_dir: str | None = None,
+  workdir: str | os.PathLike,
+  seed: int | None = None,
+  data_dir: str | None = None,
 ) -> tuple[int, list[GraphPrediction]]:
   """Applies the kept parameters of one seed to every graph of its data set.
 
@@ -74,11 +74,11 @@ def predict(
     seed = max(results['seeds'], key=lambda entry: entry['val'])['seed']
   if seed not in seeds:
     raise WorkdirError(
-        f'{workdir} has no seed {seed}; it has {seeds[0]} to {seeds[-1]}'
+      f'{workdir} has no seed {seed}; it has {seeds[0]} to {seeds[-1]}'
     )
   model = _restore(workdir, config, dataset, seeds.index(seed), len(seeds))
   return seed, [
-      _predict_graph(model, examples) for examples in _by_graph(dataset)
+    _predict_graph(model, examples) for examples in _by_graph(dataset)
   ]
 
 
@@ -86,23 +86,23 @@ def _check_same_data(workdir, dataset: datasets.Dataset) -> None:
   digest = workdirs.read_json(workdir, workdirs.DATASET).get('digest')
   if digest != dataset.card['digest']:
     raise WorkdirError(
-        f'{workdir} was trained on other data than the {dataset.name} found'
-        ' now; name the folder of the old files with --data_dir'
+      f'{workdir} was trained on other data than the {dataset.name} found'
+      ' now; name the folder of the old files with --data_dir'
     )
 
 
 def _restore(
-    workdir: str | os.PathLike,
-    config: Any,
-    dataset: datasets.Dataset,
-    row: int,
-    num_seeds: int,
+  workdir: str | os.PathLike,
+  config: Any,
+  dataset: datasets.Dataset,
+  row: int,
+  num_seeds: int,
 ) -> nnx.Module:
   program = training.Program.from_config(config, dataset)
   state = jax.eval_shape(program.init_params, jax.random.key(0))
   stacked = jax.tree.map(
-      lambda x: jax.ShapeDtypeStruct((num_seeds, *x.shape), x.dtype),
-      nnx.to_pure_dict(state),
+    lambda x: jax.ShapeDtypeStruct((num_seeds, *x.shape), x.dtype),
+    nnx.to_pure_dict(state),
   )
   params = checkpoints.load_best(workdir, stacked)
   nnx.replace_by_pure_dict(state, jax.tree.map(lambda x: x[row], params))
@@ -119,7 +119,7 @@ def _by_graph(dataset: datasets.Dataset):
 
 
 def _predict_graph(
-    model: nnx.Module, examples: dict[str, datasets.Example]
+  model: nnx.Module, examples: dict[str, datasets.Example]
 ) -> GraphPrediction:
   any_example = next(iter(examples.values()))
   graph, labels = any_example.graph, any_example.labels
@@ -129,8 +129,8 @@ def _predict_graph(
   for split, example in examples.items():
     splits[example.mask] = split
   return GraphPrediction(
-      splits=splits,
-      labels=labels,
-      probabilities=np.asarray(normalize(logits)),
-      attention=jax.device_get(model.attention(graph)),
+    splits=splits,
+    labels=labels,
+    probabilities=np.asarray(normalize(logits)),
+    attention=jax.device_get(model.attention(graph)),
   )

@@ -52,21 +52,21 @@ class Result:
   def to_json(self) -> dict[str, Any]:
     """The content of `results.json`."""
     return {
-        'dataset': self.dataset,
-        'metric': self.metric,
-        'seeds': [dataclasses.asdict(seed) for seed in self.seeds],
-        'test': self.test,
-        'seconds': {
-            'compile': round(self.compile_seconds, 3),
-            'train': round(self.train_seconds, 3),
-        },
+      'dataset': self.dataset,
+      'metric': self.metric,
+      'seeds': [dataclasses.asdict(seed) for seed in self.seeds],
+      'test': self.test,
+      'seconds': {
+        'compile': round(self.compile_seconds, 3),
+        'train': round(self.train_seconds, 3),
+      },
     }
 
 
 def summarize(values: list[float]) -> dict[str, Any]:
   """Mean, sample deviation (None for one value) and n."""
   return {
-      'mean': statistics.fmean(values),
-      'std': statistics.stdev(values) if len(values) > 1 else None,
-      'n': len(values),
+    'mean': statistics.fmean(values),
+    'std': statistics.stdev(values) if len(values) > 1 else None,
+    'n': len(values),
   }

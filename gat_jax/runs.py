@@ -59,9 +59,9 @@ class Observer:
 
 
 def train_and_evaluate(
-    config: Any,
-    workdir: str | os.PathLike | None = None,
-    observer: Observer | None = None,
+  config: Any,
+  workdir: str | os.PathLike | None = None,
+  observer: Observer | None = None,
 ) -> results.Result:
   """Trains `config.num_seeds` models and tests the parameters they kept.
 
@@ -116,11 +116,11 @@ class _Training:
     finally:  # also on Ctrl-C: the best so far is worth keeping
       self._save_parameters()
     result = results.Result(
-        dataset=self._dataset.name,
-        metric=self._dataset.metric,
-        seeds=seeds,
-        compile_seconds=compiled - start,
-        train_seconds=time.perf_counter() - compiled,
+      dataset=self._dataset.name,
+      metric=self._dataset.metric,
+      seeds=seeds,
+      compile_seconds=compiled - start,
+      train_seconds=time.perf_counter() - compiled,
     )
     if self._writer:
       self._writer.write_results(result.to_json())
@@ -133,7 +133,7 @@ class _Training:
     everywhere = NamedSharding(self._mesh, PartitionSpec())
     apart = NamedSharding(self._mesh, PartitionSpec('runs'))
     self._data = jax.device_put(
-        (self._dataset.train, self._dataset.val), everywhere
+      (self._dataset.train, self._dataset.val), everywhere
     )
     init = jax.jit(self._program.init)
     # One seed at a time: its numbers must not depend on its company. Where the
@@ -141,7 +141,9 @@ class _Training:
     fillers = -len(self._seeds) % len(devices)
     states = [jax.device_get(init(seed)) for seed in self._seeds]
     hyper = training.Hyperparameters.from_config(self._config)
-    hypers = [hyper] * len(states) + [hyper._replace(max_epochs=np.int32(0))] * fillers
+    hypers = [hyper] * len(states) + [
+      hyper._replace(max_epochs=np.int32(0))
+    ] * fillers
     states += states[-1:] * fillers
     self._states = jax.device_put(_stack(states), apart)
     self._hypers = jax.device_put(_stack(hypers), apart)
@@ -168,16 +170,16 @@ class _Training:
       epoch += self._config.log_every
       before = self._fetch('epoch')
       self._states = self._look(
-          (np.int32(epoch), self._data), (self._states, self._hypers)
+        (np.int32(epoch), self._data), (self._states, self._hypers)
       )
       look = Look(
-          seeds=self._seeds,
-          epochs=self._fetch('epoch'),
-          running=~self._fetch('stopped')
-          & (self._fetch('epoch') < self._config.max_epochs),
-          train_loss=self._fetch('train_loss'),
-          val_loss=self._fetch('val_loss'),
-          val_score=self._fetch('val_score'),
+        seeds=self._seeds,
+        epochs=self._fetch('epoch'),
+        running=~self._fetch('stopped')
+        & (self._fetch('epoch') < self._config.max_epochs),
+        train_loss=self._fetch('train_loss'),
+        val_loss=self._fetch('val_loss'),
+        val_score=self._fetch('val_score'),
       )
       self._record(look, look.epochs > before)
       self._observer.on_look(look)
@@ -189,11 +191,11 @@ class _Training:
       return
     for run in np.flatnonzero(advanced):
       self._writer.write_metrics(
-          int(look.seeds[run]),
-          int(look.epochs[run]),
-          train_loss=float(look.train_loss[run]),
-          val_loss=float(look.val_loss[run]),
-          val_score=float(look.val_score[run]),
+        int(look.seeds[run]),
+        int(look.epochs[run]),
+        train_loss=float(look.train_loss[run]),
+        val_loss=float(look.val_loss[run]),
+        val_score=float(look.val_score[run]),
       )
     self._writer.flush()
 
@@ -205,36 +207,32 @@ class _Training:
       val = jax.device_get(self._count(params, self._dataset.val))
       test = jax.device_get(self._count(params, self._dataset.test))
       seeds.append(
-          results.SeedResult(
-              seed=int(seed),
-              test=_fraction(test),
-              val=_fraction(val),
-              val_loss=float(val.mean_loss),
-              best_epoch=int(best_epochs[run]),
-              epochs=int(epochs[run]),
-          )
+        results.SeedResult(
+          seed=int(seed),
+          test=_fraction(test),
+          val=_fraction(val),
+          val_loss=float(val.mean_loss),
+          best_epoch=int(best_epochs[run]),
+          epochs=int(epochs[run]),
+        )
       )
     return tuple(seeds)
 
   def _save_parameters(self):
     if self._writer:
       params = nnx.to_pure_dict(self._states.best_params)
-      params = jax.tree.map(
-          lambda x: np.asarray(x)[: len(self._seeds)], params
-      )
+      params = jax.tree.map(lambda x: np.asarray(x)[: len(self._seeds)], params)
       checkpoints.save_best(self._writer.path, params)
 
   def _fetch(self, name):
     return np.asarray(getattr(self._states, name))[: len(self._seeds)]
 
   def _best_params(self, run):
-    return jax.tree.map(
-        lambda x: np.asarray(x)[run], self._states.best_params
-    )
+    return jax.tree.map(lambda x: np.asarray(x)[run], self._states.best_params)
 
   def _num_parameters(self):
     return models.num_parameters(
-        nnx.merge(self._program.graphdef, self._best_params(0))
+      nnx.merge(self._program.graphdef, self._best_params(0))
     )
 
 

@@ -26,14 +26,14 @@ class Progress(NamedTuple):
 def start() -> Progress:
   """Progress before the first epoch: anything is better."""
   return Progress(
-      best_score=jnp.array(-jnp.inf),
-      best_loss=jnp.array(jnp.inf),
-      waited=jnp.array(0),
+    best_score=jnp.array(-jnp.inf),
+    best_loss=jnp.array(jnp.inf),
+    waited=jnp.array(0),
   )
 
 
 def update(
-    rule: StopRule, progress: Progress, score: jax.Array, loss: jax.Array
+  rule: StopRule, progress: Progress, score: jax.Array, loss: jax.Array
 ) -> tuple[Progress, jax.Array]:
   """Takes in one evaluation; a tie with the best counts as good.
 
@@ -53,18 +53,18 @@ def update(
   good_score = score >= progress.best_score
   good_loss = loss <= progress.best_loss
   goes_on, keep = {
-      'both': (good_score | good_loss, good_score & good_loss),
-      'accuracy': (good_score, good_score),
-      'loss': (good_loss, good_loss),
-      'none': (jnp.array(True), jnp.array(True)),
+    'both': (good_score | good_loss, good_score & good_loss),
+    'accuracy': (good_score, good_score),
+    'loss': (good_loss, good_loss),
+    'none': (jnp.array(True), jnp.array(True)),
   }[rule]
   progress = Progress(
-      best_score=jnp.where(
-          goes_on, jnp.fmax(score, progress.best_score), progress.best_score
-      ),
-      best_loss=jnp.where(
-          goes_on, jnp.fmin(loss, progress.best_loss), progress.best_loss
-      ),
-      waited=jnp.where(goes_on, 0, progress.waited + 1),
+    best_score=jnp.where(
+      goes_on, jnp.fmax(score, progress.best_score), progress.best_score
+    ),
+    best_loss=jnp.where(
+      goes_on, jnp.fmin(loss, progress.best_loss), progress.best_loss
+    ),
+    waited=jnp.where(goes_on, 0, progress.waited + 1),
   )
   return progress, keep

@@ -44,11 +44,11 @@ class Hyperparameters(NamedTuple):
   def from_config(cls, config: Any) -> 'Hyperparameters':
     """Reads them off a config; `configs/base.py` explains each."""
     return cls(
-        learning_rate=np.float32(config.learning_rate),
-        weight_decay=np.float32(config.weight_decay),
-        dropout_rate=np.float32(config.model.dropout_rate),
-        patience=np.int32(config.patience),
-        max_epochs=np.int32(config.max_epochs),
+      learning_rate=np.float32(config.learning_rate),
+      weight_decay=np.float32(config.weight_decay),
+      dropout_rate=np.float32(config.model.dropout_rate),
+      patience=np.int32(config.patience),
+      max_epochs=np.int32(config.max_epochs),
     )
 
 
@@ -106,19 +106,19 @@ class Program:
 
     def build(key: jax.Array) -> models.AttentionModel:
       return models.build(
-          config.model,
-          dataset.num_features,
-          dataset.num_classes,
-          nnx.Rngs(params=key),
+        config.model,
+        dataset.num_features,
+        dataset.num_classes,
+        nnx.Rngs(params=key),
       )
 
     abstract = nnx.eval_shape(build, jax.random.key(0))
     return cls(
-        graphdef=nnx.graphdef(abstract),
-        init_params=lambda key: nnx.state(build(key), nnx.Param),
-        optimizer=config.optimizer,
-        stop_rule=config.stop_rule,
-        use_dropout=config.model.dropout_rate > 0,
+      graphdef=nnx.graphdef(abstract),
+      init_params=lambda key: nnx.state(build(key), nnx.Param),
+      optimizer=config.optimizer,
+      stop_rule=config.stop_rule,
+      use_dropout=config.model.dropout_rate > 0,
     )
 
   def init(self, seed: jax.Array | int) -> RunState:
@@ -127,84 +127,82 @@ class Program:
     params = self.init_params(key)
     unknown = jnp.array(jnp.nan)
     return RunState(
-        seed=jnp.asarray(seed),
-        epoch=jnp.array(0),
-        stopped=jnp.array(False),
-        params=params,
-        opt_state=self._optimizer(0.0, 0.0).init(params),
-        progress=stopping.start(),
-        best_params=params,
-        best_epoch=jnp.array(0),
-        train_loss=unknown,
-        val_loss=unknown,
-        val_score=unknown,
+      seed=jnp.asarray(seed),
+      epoch=jnp.array(0),
+      stopped=jnp.array(False),
+      params=params,
+      opt_state=self._optimizer(0.0, 0.0).init(params),
+      progress=stopping.start(),
+      best_params=params,
+      best_epoch=jnp.array(0),
+      train_loss=unknown,
+      val_loss=unknown,
+      val_score=unknown,
     )
 
   def count(
-      self, params: nnx.State, examples: Sequence[Example]
+    self, params: nnx.State, examples: Sequence[Example]
   ) -> metrics.Counts:
     """Loss and score of a split, without dropout."""
     model = nnx.merge(self.graphdef, params)
-    counts = [
-        metrics.count(model(e.graph), e.labels, e.mask) for e in examples
-    ]
+    counts = [metrics.count(model(e.graph), e.labels, e.mask) for e in examples]
     return jax.tree.map(lambda *terms: sum(terms), *counts)
 
   def epoch(
-      self,
-      state: RunState,
-      hyper: Hyperparameters,
-      train: Sequence[Example],
-      val: Sequence[Example],
+    self,
+    state: RunState,
+    hyper: Hyperparameters,
+    train: Sequence[Example],
+    val: Sequence[Example],
   ) -> RunState:
     """One step on the training examples and one evaluation."""
     key = jax.random.fold_in(jax.random.key(state.seed), _DROPOUT)
     key = jax.random.fold_in(key, state.epoch)
     train_loss, grads = jax.value_and_grad(self._train_loss)(
-        state.params, train, Dropout(key, hyper.dropout_rate)
+      state.params, train, Dropout(key, hyper.dropout_rate)
     )
     updates, opt_state = self._optimizer(
-        hyper.learning_rate, hyper.weight_decay
+      hyper.learning_rate, hyper.weight_decay
     ).update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
 
     counts = self.count(params, val)
     progress, keep = stopping.update(
-        self.stop_rule, state.progress, counts.score, counts.mean_loss
+      self.stop_rule, state.progress, counts.score, counts.mean_loss
     )
     epoch = state.epoch + 1
     return RunState(
-        seed=state.seed,
-        epoch=epoch,
-        stopped=progress.waited >= hyper.patience,
-        params=params,
-        opt_state=opt_state,
-        progress=progress,
-        best_params=jax.tree.map(
-            lambda new, old: jnp.where(keep, new, old),
-            params,
-            state.best_params,
-        ),
-        best_epoch=jnp.where(keep, epoch, state.best_epoch),
-        train_loss=train_loss,
-        val_loss=counts.mean_loss,
-        val_score=counts.score,
+      seed=state.seed,
+      epoch=epoch,
+      stopped=progress.waited >= hyper.patience,
+      params=params,
+      opt_state=opt_state,
+      progress=progress,
+      best_params=jax.tree.map(
+        lambda new, old: jnp.where(keep, new, old),
+        params,
+        state.best_params,
+      ),
+      best_epoch=jnp.where(keep, epoch, state.best_epoch),
+      train_loss=train_loss,
+      val_loss=counts.mean_loss,
+      val_score=counts.score,
     )
 
   def run_until(
-      self,
-      epoch: jax.Array,
-      state: RunState,
-      hyper: Hyperparameters,
-      train: Sequence[Example],
-      val: Sequence[Example],
+    self,
+    epoch: jax.Array,
+    state: RunState,
+    hyper: Hyperparameters,
+    train: Sequence[Example],
+    val: Sequence[Example],
   ) -> RunState:
     """Epochs up to `epoch`, to the run's last one or until its rule stops it."""
     last = jnp.minimum(epoch, hyper.max_epochs)
     return jax.lax.while_loop(
-        lambda state: ~state.stopped & (state.epoch < last),
-        lambda state: self.epoch(state, hyper, train, val),
-        state,
+      lambda state: ~state.stopped & (state.epoch < last),
+      lambda state: self.epoch(state, hyper, train, val),
+      state,
     )
 
   def _train_loss(self, params, examples, dropout):
@@ -212,7 +210,7 @@ class Program:
     counts = []
     for index, example in enumerate(examples):
       logits = model(
-          example.graph, dropout.fold_in(index) if self.use_dropout else None
+        example.graph, dropout.fold_in(index) if self.use_dropout else None
       )
       counts.append(metrics.count(logits, example.labels, example.mask))
     return jax.tree.map(lambda *terms: sum(terms), *counts).mean_loss
@@ -227,7 +225,7 @@ class Program:
 
 
 def over_runs(
-    function: Callable, mesh: Mesh, loop: Literal['map', 'vmap']
+  function: Callable, mesh: Mesh, loop: Literal['map', 'vmap']
 ) -> Callable:
   """Spreads `function(shared, run)` over runs and devices.
 
@@ -247,9 +245,9 @@ def over_runs(
     return jax.lax.map(apply, runs) if loop == 'map' else jax.vmap(apply)(runs)
 
   return jax.shard_map(
-      on_one_device,
-      mesh=mesh,
-      in_specs=(PartitionSpec(), PartitionSpec('runs')),
-      out_specs=PartitionSpec('runs'),
-      check_vma=False,
+    on_one_device,
+    mesh=mesh,
+    in_specs=(PartitionSpec(), PartitionSpec('runs')),
+    out_specs=PartitionSpec('runs'),
+    check_vma=False,
   )

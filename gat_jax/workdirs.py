@@ -1,11 +1,11 @@
 """The folder that a run leaves behind.
 
-    config.json     every field of the config
-    dataset.json    the data set's card
-    metrics.jsonl   a line per seed and look: seed, epoch, losses, val_score
-    results.json    written last, so that its presence means a finished run
-    best/           the kept parameters of every seed (see checkpoints.py)
-    events.out.*    the same metrics for TensorBoard
+config.json     every field of the config
+dataset.json    the data set's card
+metrics.jsonl   a line per seed and look: seed, epoch, losses, val_score
+results.json    written last, so that its presence means a finished run
+best/           the kept parameters of every seed (see checkpoints.py)
+events.out.*    the same metrics for TensorBoard
 """
 
 import json
@@ -35,8 +35,8 @@ class RunWriter:
     self.path = pathlib.Path(workdir)
     if (self.path / CONFIG).exists():
       raise WorkdirError(
-          f'--workdir={workdir} already holds a run; choose another folder or'
-          ' delete that one'
+        f'--workdir={workdir} already holds a run; choose another folder or'
+        ' delete that one'
       )
     from tensorboardX import SummaryWriter  # half of this package's import time
 
@@ -48,8 +48,8 @@ class RunWriter:
       self._events = SummaryWriter(str(self.path))
     except OSError as error:
       raise WorkdirError(
-          f'--workdir={workdir} cannot be written ({error}); choose a folder of'
-          ' your own with free space'
+        f'--workdir={workdir} cannot be written ({error}); choose a folder of'
+        ' your own with free space'
       ) from error
 
   def __enter__(self) -> 'RunWriter':
@@ -103,8 +103,8 @@ def read_json(workdir: str | os.PathLike, name: str) -> Any:
     return json.loads(path.read_text(encoding='utf-8'))
   except FileNotFoundError as error:
     raise WorkdirError(
-        f'{path} is missing; --workdir must be the folder of a finished run of'
-        ' experiments.train'
+      f'{path} is missing; --workdir must be the folder of a finished run of'
+      ' experiments.train'
     ) from error
   except (OSError, ValueError) as error:
     raise WorkdirError(f'{path} cannot be read: {error}') from error

@@ -4,6 +4,8 @@ import jraph
 import numpy as np
 
 from gat_jax import graphs
+from gat_jax.datasets.structures import Dataset
+from gat_jax.datasets.structures import Example
 
 
 def features(n_node: int, n_feature: int = 5) -> np.ndarray:
@@ -12,12 +14,12 @@ def features(n_node: int, n_feature: int = 5) -> np.ndarray:
 
 
 def make_graph(
-    n_node: int, edges: list[tuple[int, int]], n_feature: int = 5
+  n_node: int, edges: list[tuple[int, int]], n_feature: int = 5
 ) -> jraph.GraphsTuple:
   """Directed edges (sender, receiver) and one self-loop a node, sorted."""
   pairs = np.array(edges, np.int32).reshape(-1, 2)
   graph = graphs.from_edges(
-      features(n_node, n_feature), pairs[:, 0], pairs[:, 1]
+    features(n_node, n_feature), pairs[:, 0], pairs[:, 1]
   )
   return graphs.sort_by_receiver(graphs.add_self_loops(graph))
 
@@ -26,14 +28,14 @@ def all_graphs() -> dict[str, jraph.GraphsTuple]:
   hub = [(0, i) for i in range(1, 40)] + [(i, 0) for i in range(1, 40)]
   rng = np.random.default_rng(0)
   return {
-      'one node': make_graph(1, []),
-      'isolated node': make_graph(3, [(0, 1), (1, 0)]),
-      'one edge': make_graph(2, [(0, 1)]),
-      'hub': make_graph(40, hub),
-      'duplicate edges': make_graph(3, [(0, 1), (0, 1), (2, 1), (0, 1)]),
-      'random': make_graph(
-          30, [tuple(pair) for pair in rng.integers(0, 30, (90, 2))]
-      ),
+    'one node': make_graph(1, []),
+    'isolated node': make_graph(3, [(0, 1), (1, 0)]),
+    'one edge': make_graph(2, [(0, 1)]),
+    'hub': make_graph(40, hub),
+    'duplicate edges': make_graph(3, [(0, 1), (0, 1), (2, 1), (0, 1)]),
+    'random': make_graph(
+      30, [tuple(pair) for pair in rng.integers(0, 30, (90, 2))]
+    ),
   }
 
 
@@ -41,9 +43,7 @@ def elu(x: np.ndarray) -> np.ndarray:
   return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
 
 
-def dense_attention(
-    scores: np.ndarray, graph: jraph.GraphsTuple
-) -> np.ndarray:
+def dense_attention(scores: np.ndarray, graph: jraph.GraphsTuple) -> np.ndarray:
   """Softmax over the incoming edges; scores [N, N] of (receiver, sender).
 
   Returns [N, N]; an edge that is there n times counts n times.
@@ -70,7 +70,7 @@ def dense_gat(graph: jraph.GraphsTuple, p: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def dense_gatv2(
-    graph: jraph.GraphsTuple, p: dict[str, np.ndarray]
+  graph: jraph.GraphsTuple, p: dict[str, np.ndarray]
 ) -> np.ndarray:
   """Brody et al., equation 7, one head at a time in float64: [N, K, F]."""
   h = np.asarray(graph.nodes, np.float64)
@@ -82,3 +82,31 @@ def dense_gatv2(
     scores = np.where(pairs > 0, pairs, 0.2 * pairs) @ p['vector'][k]
     heads.append(dense_attention(scores, graph) @ sent + p['bias'][k])
   return np.stack(heads, axis=1)
+
+
+def small_dataset(multilabel: bool = False) -> Dataset:
+  """Sixty nodes in three classes that their features and edges betray."""
+  rng = np.random.default_rng(0)
+  n_node = 60
+  labels = np.arange(n_node, dtype=np.int32) % 3
+  nodes = np.eye(3)[labels] + rng.normal(size=(n_node, 3))
+  pairs = rng.integers(0, n_node, (400, 2))
+  pairs = pairs[labels[pairs[:, 0]] == labels[pairs[:, 1]]]
+  graph = graphs.from_edges(nodes.astype(np.float32), pairs[:, 0], pairs[:, 1])
+  graph = graphs.symmetrize(graph)
+  graph = graphs.sort_by_receiver(graphs.add_self_loops(graph))
+  if multilabel:
+    labels = np.eye(3, dtype=np.int32)[labels]
+
+  def split(part):
+    return [Example(graph, labels, np.arange(n_node) % 4 == part)]
+
+  return Dataset(
+    name='small',
+    train=split(0),
+    val=split(1),
+    test=split(2),
+    num_classes=3,
+    multilabel=multilabel,
+    card={'name': 'small', 'nodes': n_node, 'digest': '0'},
+  )

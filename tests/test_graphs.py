@@ -11,7 +11,9 @@ each_graph = pytest.mark.parametrize('name', GRAPHS)
 
 
 def pairs(graph):
-  return list(zip(graph.senders.tolist(), graph.receivers.tolist(), strict=True))
+  return list(
+    zip(graph.senders.tolist(), graph.receivers.tolist(), strict=True)
+  )
 
 
 def raw(n_node, edges):
@@ -32,7 +34,7 @@ def test_self_loops_are_exactly_one_a_node():
 
 def test_graph_without_edges():
   graph = graphs.sort_by_receiver(
-      graphs.add_self_loops(graphs.symmetrize(raw(2, [])))
+    graphs.add_self_loops(graphs.symmetrize(raw(2, [])))
   )
   assert pairs(graph) == [(0, 0), (1, 1)]
 
@@ -42,7 +44,7 @@ def test_sorting_orders_by_receiver_then_sender(name):
   graph = GRAPHS[name]
   shuffled = np.random.default_rng(0).permutation(len(graph.senders))
   mixed = graphs.from_edges(
-      graph.nodes, graph.senders[shuffled], graph.receivers[shuffled]
+    graph.nodes, graph.senders[shuffled], graph.receivers[shuffled]
   )
   ordered = pairs(graphs.sort_by_receiver(mixed))
   assert ordered == sorted(pairs(graph), key=lambda pair: pair[::-1])
@@ -83,7 +85,7 @@ def test_batch_and_pad_keep_every_graph(form):
     np.testing.assert_array_equal(features[nodes], graph.nodes)
     for name in ('senders', 'receivers'):
       np.testing.assert_array_equal(
-          getattr(padded, name)[edges] - first_node, getattr(graph, name)
+        getattr(padded, name)[edges] - first_node, getattr(graph, name)
       )
     first_node, first_edge = nodes.stop, edges.stop
 
@@ -96,7 +98,7 @@ def test_padding_to_less_is_refused(n_node, n_edge):
 
 def test_stored_zeros_of_a_csr_matrix_are_dropped():
   matrix = scipy.sparse.csr_matrix(
-      (np.array([0.0, 2.0]), np.array([2, 0]), np.array([0, 2, 2])), (2, 3)
+    (np.array([0.0, 2.0]), np.array([2, 0]), np.array([0, 2, 2])), (2, 3)
   )
   features = graphs.SparseFeatures.from_csr(matrix)
   assert features.values.tolist() == [2]

@@ -27,12 +27,12 @@ each_graph = pytest.mark.parametrize('name', GRAPHS)
 def make_layer(layer_type, in_features=5, out_features=3, num_heads=4, **kw):
   """A layer whose biases are not zero, so that none can be forgotten."""
   layer = layer_type(
-      in_features, out_features, num_heads, rngs=nnx.Rngs(0), **kw
+    in_features, out_features, num_heads, rngs=nnx.Rngs(0), **kw
   )
   rng = np.random.default_rng(1)
   state = jax.tree.map(
-      lambda x: x + 0.3 * rng.normal(size=x.shape).astype(np.float32),
-      nnx.state(layer, nnx.Param),
+    lambda x: x + 0.3 * rng.normal(size=x.shape).astype(np.float32),
+    nnx.state(layer, nnx.Param),
   )
   nnx.update(layer, state)
   return layer
@@ -96,7 +96,7 @@ def test_sparse_features_equal_dense_ones(layer_type, out_features):
   dense, sparse_graph = sparse(GRAPHS['random'])
   layer = make_layer(layer_type, out_features=out_features, residual=True)
   np.testing.assert_allclose(
-      layer(sparse_graph).nodes, layer(dense).nodes, rtol=1e-5, atol=1e-5
+    layer(sparse_graph).nodes, layer(dense).nodes, rtol=1e-5, atol=1e-5
   )
 
 
@@ -115,7 +115,7 @@ def test_gradient_equals_finite_differences(layer_type, name):
       return jnp.sin(outputs).sum()
 
     check_grads(
-        loss, (state, nodes), order=1, modes=['rev'], atol=1e-4, rtol=1e-4
+      loss, (state, nodes), order=1, modes=['rev'], atol=1e-4, rtol=1e-4
     )
 
 
@@ -135,22 +135,18 @@ def test_gradient_equals_finite_differences_of_dense_formulas(layer_type):
   for name in p:
     direction = rng.normal(size=p[name].shape)
     difference = [
-        np.sum(
-            elu(
-                LAYERS[layer_type](
-                    graph, p | {name: p[name] + step * direction}
-                )
-            )
-            ** 2
-        )
-        for step in (1e-5, -1e-5)
+      np.sum(
+        elu(LAYERS[layer_type](graph, p | {name: p[name] + step * direction}))
+        ** 2
+      )
+      for step in (1e-5, -1e-5)
     ]
     np.testing.assert_allclose(
-        np.sum(direction * gradient[name]),
-        (difference[0] - difference[1]) / 2e-5,
-        rtol=2e-3,
-        atol=2e-3,
-        err_msg=name,
+      np.sum(direction * gradient[name]),
+      (difference[0] - difference[1]) / 2e-5,
+      rtol=2e-3,
+      atol=2e-3,
+      err_msg=name,
     )
 
 
@@ -183,15 +179,15 @@ def test_permuting_nodes_permutes_outputs(layer_type):
   order = np.random.default_rng(3).permutation(len(graph.nodes))
   place = np.argsort(order)
   permuted = graphs.sort_by_receiver(
-      graphs.from_edges(
-          graph.nodes[order], place[graph.senders], place[graph.receivers]
-      )
+    graphs.from_edges(
+      graph.nodes[order], place[graph.senders], place[graph.receivers]
+    )
   )
   np.testing.assert_allclose(
-      layer(permuted).nodes,
-      np.asarray(layer(graph).nodes)[order],
-      rtol=1e-5,
-      atol=1e-6,
+    layer(permuted).nodes,
+    np.asarray(layer(graph).nodes)[order],
+    rtol=1e-5,
+    atol=1e-6,
   )
 
 
@@ -213,7 +209,7 @@ def test_batch_equals_single_graphs(layer_type):
   joined = graphs.batch(list(GRAPHS.values()))
   expected = np.concatenate([layer(g).nodes for g in GRAPHS.values()])
   np.testing.assert_allclose(
-      layer(joined).nodes, expected, rtol=1e-5, atol=1e-6
+    layer(joined).nodes, expected, rtol=1e-5, atol=1e-6
   )
 
 
@@ -248,13 +244,11 @@ def test_gatv2_ranks_by_receiver_and_gat_cannot():
     return -jnp.log(alpha[wanted]).sum()
 
   step = jax.jit(
-      lambda s: jax.tree.map(lambda x, d: x - 0.1 * d, s, jax.grad(loss)(s))
+    lambda s: jax.tree.map(lambda x, d: x - 0.1 * d, s, jax.grad(loss)(s))
   )
   for _ in range(300):
     state = step(state)
-  assert (
-      favourites(nnx.merge(graphdef, state))[:, 0] == np.arange(3)
-  ).all()
+  assert (favourites(nnx.merge(graphdef, state))[:, 0] == np.arange(3)).all()
 
 
 @each_layer
@@ -264,9 +258,9 @@ def test_dropout_keeps_the_mean_of_values(layer_type, form):
   dense, sparse_graph = sparse(make_graph(1, [], n_feature=5))
   graph = dense if form == 'dense' else sparse_graph
   layer = make_layer(layer_type, activation=lambda x: x)
-  draws = jax.vmap(
-      lambda key: layer(graph, Dropout(key, 0.3)).nodes
-  )(jax.random.split(jax.random.key(0), 20_000))
+  draws = jax.vmap(lambda key: layer(graph, Dropout(key, 0.3)).nodes)(
+    jax.random.split(jax.random.key(0), 20_000)
+  )
   error = np.abs(draws.mean(axis=0) - layer(graph).nodes)
   assert (error < 5 * draws.std(axis=0) / len(draws) ** 0.5).all()
 
@@ -274,14 +268,14 @@ def test_dropout_keeps_the_mean_of_values(layer_type, form):
 def masked_inputs(shared):
   graph = make_graph(50, [])
   layer = GATLayer(
-      5,
-      5,
-      3,
-      shared_input_dropout=shared,
-      value_dropout=False,
-      residual=True,
-      activation=lambda x: x,
-      rngs=nnx.Rngs(0),
+    5,
+    5,
+    3,
+    shared_input_dropout=shared,
+    value_dropout=False,
+    residual=True,
+    activation=lambda x: x,
+    rngs=nnx.Rngs(0),
   )
   silent = jax.tree.map(jnp.zeros_like, nnx.state(layer, nnx.Param))
   nnx.update(layer, silent)  # what is left is the skip from dropped inputs
@@ -318,18 +312,16 @@ def test_scores_see_undropped_values_and_attention_is_not_renormalised():
   assert seen == {0.0, 4.0}
 
 
-@pytest.mark.parametrize(
-    ('fused', 'fan_out'), [(False, 3), (True, 12)]
-)
+@pytest.mark.parametrize(('fused', 'fan_out'), [(False, 3), (True, 12)])
 def test_initial_parameters_fill_glorot_range(fused, fan_out):
   layer = GATLayer(400, 3, 4, fused_fan=fused, rngs=nnx.Rngs(0))
   limit = (6 / (400 + fan_out)) ** 0.5
   assert 0.99 * limit < np.abs(layer.kernel[...]).max() < limit
   vectors = np.concatenate(
-      [
-          np.abs(GATLayer(2, 3, 4, rngs=nnx.Rngs(i)).sender_vector[...])
-          for i in range(50)
-      ]
+    [
+      np.abs(GATLayer(2, 3, 4, rngs=nnx.Rngs(i)).sender_vector[...])
+      for i in range(50)
+    ]
   )
   assert 0.97 * (6 / 4) ** 0.5 < vectors.max() < (6 / 4) ** 0.5
   assert not np.any(layer.bias[...])

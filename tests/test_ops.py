@@ -38,9 +38,9 @@ def test_softmax_equals_jraph_forward_and_backward(name, dtype):
 
     np.testing.assert_allclose(ours(logits), theirs(logits), **tolerance(dtype))
     np.testing.assert_allclose(
-        jax.grad(lambda x: (weight * ours(x)).sum())(logits),
-        jax.grad(lambda x: (weight * theirs(x)).sum())(logits),
-        **tolerance(dtype),
+      jax.grad(lambda x: (weight * ours(x)).sum())(logits),
+      jax.grad(lambda x: (weight * theirs(x)).sum())(logits),
+      **tolerance(dtype),
     )
     assert ours(logits).dtype == dtype
 
@@ -71,15 +71,15 @@ def test_softmax_has_forward_mode_and_second_derivatives():
   graph = GRAPHS['random']
   with jax.enable_x64(True):
     check_grads(
-        lambda x: ops.segment_softmax(x, graph.receivers, len(graph.nodes)),
-        (edge_values(graph, dtype=np.float64),),
-        order=2,
+      lambda x: ops.segment_softmax(x, graph.receivers, len(graph.nodes)),
+      (edge_values(graph, dtype=np.float64),),
+      order=2,
     )
 
 
 def plain_aggregate(weights, values, senders, receivers, num_receivers):
   return jax.ops.segment_sum(
-      weights[:, :, None] * values[senders], receivers, num_receivers
+    weights[:, :, None] * values[senders], receivers, num_receivers
   )
 
 
@@ -94,15 +94,15 @@ def test_aggregate_equals_segment_sum(name, dtype, block):
     values = rng.normal(size=(len(graph.nodes), 3, 4)).astype(dtype)
     edges = graph.senders, graph.receivers, len(graph.nodes)
     sums, gradient = jax.vjp(
-        lambda w, v: ops.aggregate(w, v, *edges, block), weights, values
+      lambda w, v: ops.aggregate(w, v, *edges, block), weights, values
     )
     expected, expected_gradient = jax.vjp(
-        lambda w, v: plain_aggregate(w, v, *edges), weights, values
+      lambda w, v: plain_aggregate(w, v, *edges), weights, values
     )
     np.testing.assert_allclose(sums, expected, **tolerance(dtype))
     cotangent = rng.normal(size=sums.shape).astype(dtype)
     for ours, theirs in zip(
-        gradient(cotangent), expected_gradient(cotangent), strict=True
+      gradient(cotangent), expected_gradient(cotangent), strict=True
     ):
       np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
 
@@ -112,21 +112,21 @@ def test_aggregate_gradient_equals_finite_differences():
   with jax.enable_x64(True):
     values = np.random.default_rng(3).normal(size=(len(graph.nodes), 3, 2))
     check_grads(
-        lambda w, v: ops.aggregate(
-            w, v, graph.senders, graph.receivers, len(graph.nodes), 16
-        ),
-        (edge_values(graph, dtype=np.float64), values),
-        order=1,
-        modes=['rev'],
+      lambda w, v: ops.aggregate(
+        w, v, graph.senders, graph.receivers, len(graph.nodes), 16
+      ),
+      (edge_values(graph, dtype=np.float64), values),
+      order=1,
+      modes=['rev'],
     )
 
 
 def test_aggregate_of_no_edges_is_zero():
   empty = np.zeros(0, np.int32)
   sums, gradient = jax.vjp(
-      lambda w, v: ops.aggregate(w, v, empty, empty, 2),
-      jnp.zeros((0, 3)),
-      jnp.ones((2, 3, 4)),
+    lambda w, v: ops.aggregate(w, v, empty, empty, 2),
+    jnp.zeros((0, 3)),
+    jnp.ones((2, 3, 4)),
   )
   assert sums.shape == (2, 3, 4)
   assert not sums.any()
@@ -146,11 +146,11 @@ def test_aggregate_never_holds_all_messages():
     return (sums**2).sum()
 
   compiled = (
-      jax.jit(jax.grad(loss, argnums=(0, 1)))
-      .lower(
-          jnp.ones((n_edge, num_heads)), jnp.ones((16, num_heads, num_features))
-      )
-      .compile()
+    jax.jit(jax.grad(loss, argnums=(0, 1)))
+    .lower(
+      jnp.ones((n_edge, num_heads)), jnp.ones((16, num_heads, num_features))
+    )
+    .compile()
   )
   all_messages = n_edge * num_heads * num_features * 4
   assert compiled.memory_analysis().temp_size_in_bytes < all_messages / 2
@@ -161,8 +161,8 @@ def test_dot_per_head_equals_einsum():
   x = rng.normal(size=(11, 3, 5)).astype(np.float32)
   vector = rng.normal(size=(3, 5)).astype(np.float32)
   np.testing.assert_allclose(
-      ops.dot_per_head(x, vector),
-      np.einsum('mkf,kf->mk', x, vector),
-      rtol=1e-5,
-      atol=1e-6,
+    ops.dot_per_head(x, vector),
+    np.einsum('mkf,kf->mk', x, vector),
+    rtol=1e-5,
+    atol=1e-6,
   )

@@ -1,0 +1,16 @@
+"""GAT on a graph of your own; gat_jax/datasets/npz.py says what a file holds.
+
+    python -m experiments.train --config=configs/custom.py \
+        --config.dataset.name=path/to/graph.npz
+"""
+
+from configs import base
+from ml_collections import config_dict
+
+
+def get_config() -> config_dict.ConfigDict:
+  """The paper's model for citation networks."""
+  config = base.get_config()
+  config.dataset.normalize_features = False  # rows of features sum to 1
+  config.dataset.directed = False  # keep edges one-way
+  return config

@@ -1,0 +1,367 @@
+"""A user's own graph in one .npz file.
+
+    edges           [E, 2] integers, (sender, receiver), from 0
+    features        [N, D] numbers; or, for sparse ones, the CSR arrays
+                    features_data [Z], features_indices [Z],
+                    features_indptr [N + 1] and features_shape [2]
+    labels          [N] integers from 0, -1 for none; or [N, L] of 0 and 1 if a
+                    node may have several labels
+    train_mask, val_mask, test_mask       [N] booleans; or
+    train_index, val_index, test_index    integers, the nodes of each split
+
+Made by `numpy.savez('graph.npz', edges=..., features=..., ...)`. Reverse edges
+are added unless `directed`; every node gets exactly one edge to itself.
+
+Shapes: N nodes, E edges, D features, Z stored non-zeros, L labels.
+"""
+
+import difflib
+import hashlib
+import io
+import pathlib
+from typing import NoReturn
+import zipfile
+
+import numpy as np
+import scipy.sparse
+
+from gat_jax import graphs
+from gat_jax.datasets import structures
+from gat_jax.errors import DataError
+
+_SPLITS = ('train', 'val', 'test')
+_CSR = tuple(f'features_{p}' for p in ('data', 'indices', 'indptr', 'shape'))
+_KEYS = (
+  'edges',
+  'features',
+  *_CSR,
+  'labels',
+  *(f'{split}_{form}' for split in _SPLITS for form in ('mask', 'index')),
+)
+MAX_BYTES = 8 * 2**30  # of all arrays of a file, unpacked
+_MAX_NODES = 2**31 - 2
+
+
+def load(
+  path: pathlib.Path,
+  *,
+  normalize_features: bool = False,
+  directed: bool = False,
+) -> structures.Dataset:
+  """Loads and checks a file as the docstring of this module describes it.
+
+  Args:
+    path: of the file.
+    normalize_features: scale the rows of features to sum 1; empty ones stay.
+    directed: keep the edges as they are instead of adding the reverse ones.
+
+  Raises:
+    DataError: names the file, the key, what is wrong and how to mend it.
+  """
+  data = _read(path)
+  arrays = _Arrays(path, data)
+  features = _features(arrays)
+  n_node = features.shape[0]
+  labels = _labels(arrays, n_node)
+  masks = _masks(arrays, labels)
+  edges = _edges(arrays, n_node)
+  if normalize_features:
+    features = _normalize(arrays, features)
+  if scipy.sparse.issparse(features):
+    features = graphs.SparseFeatures.from_csr(features)
+  graph = graphs.from_edges(features, edges[:, 0], edges[:, 1])
+  if not directed:
+    graph = graphs.symmetrize(graph)
+  graph = graphs.sort_by_receiver(graphs.add_self_loops(graph))
+  facts = {
+    'edges_raw': len(edges),
+    'self_loops_in_file': len(np.unique(edges[edges[:, 0] == edges[:, 1], 0])),
+    'directed': directed,
+    'normalize_features': normalize_features,
+  }
+  sums = {path.name: hashlib.sha256(data).hexdigest()}
+  return structures.from_one_graph(path.stem, graph, labels, masks, facts, sums)
+
+
+def _read(path: pathlib.Path) -> bytes:
+  try:
+    return path.read_bytes()
+  except FileNotFoundError as error:
+    raise DataError(
+      f'config.dataset.name={path}: there is no such file; check the path'
+    ) from error
+  except OSError as error:
+    raise DataError(f'{path} cannot be read: {error}') from error
+
+
+class _Arrays:
+  """The arrays of a file; every error names file and key."""
+
+  def __init__(self, path: pathlib.Path, data: bytes):
+    self._path = path
+    try:
+      self._archive = zipfile.ZipFile(io.BytesIO(data))
+    except (zipfile.BadZipFile, ValueError, OSError) as error:
+      raise DataError(
+        f'{path} is no .npz file ({error}); write it with numpy.savez'
+      ) from error
+    names = [info.filename for info in self._archive.infolist()]
+    self.keys = [name.removesuffix('.npy') for name in names]
+    for key in self.keys:
+      if key not in _KEYS:
+        close = difflib.get_close_matches(key, _KEYS, n=1)
+        hint = f'did you mean {close[0]}?' if close else 'leave it out'
+        self.fail(key, f'is none of {", ".join(_KEYS)}', hint)
+      if self.keys.count(key) > 1:
+        self.fail(key, 'is there twice', 'write the file again')
+    if sum(info.file_size for info in self._archive.infolist()) > MAX_BYTES:
+      raise DataError(
+        f'{path} unpacks to more than {MAX_BYTES / 2**30:.0f} GiB; use sparse'
+        ' features (features_data and so on)'
+      )
+
+  def fail(self, key: str, problem: str, mend: str) -> NoReturn:
+    """Raises the one error."""
+    raise DataError(f'{self._path}: key {key!r} {problem}; {mend}')
+
+  def get(self, key: str, ndim: int | tuple[int, ...], kinds: str, wanted: str):
+    """The array of a key, of one of the kinds of dtype (see numpy.dtype)."""
+    if key not in self.keys:
+      close = [k for k in self.keys if k.startswith(key.split('_')[0])]
+      found = ', '.join(close or self.keys) or 'nothing'
+      self.fail(key, f'is missing (the file has {found})', f'add {wanted}')
+    array = self._load(key)
+    ndims = (ndim,) if isinstance(ndim, int) else ndim
+    if array.ndim not in ndims or array.dtype.kind not in kinds:
+      self.fail(
+        key,
+        f'has shape {list(array.shape)} and dtype {array.dtype}',
+        f'it must be {wanted}',
+      )
+    return array
+
+  def _load(self, key: str) -> np.ndarray:
+    try:
+      info = self._archive.getinfo(f'{key}.npy')
+      with self._archive.open(info) as file:
+        shape, _, dtype = _read_header(file)
+        if dtype.hasobject:
+          self.fail(
+            key,
+            'holds pickled Python objects, which are not read',
+            'save an array of numbers',
+          )
+        size = int(np.prod([int(n) for n in shape], dtype=object))
+        if min(shape, default=0) < 0 or size * dtype.itemsize > info.file_size:
+          self.fail(key, 'is truncated', 'write the file again')
+      with self._archive.open(info) as file:
+        return np.lib.format.read_array(file, allow_pickle=False)
+    except DataError:
+      raise
+    except _DAMAGE as error:
+      self.fail(key, f'is damaged ({error})', 'write the file again')
+
+
+# What damaged bytes can raise on their way to an array.
+_DAMAGE = (
+  ArithmeticError,
+  EOFError,
+  LookupError,
+  MemoryError,
+  NotImplementedError,
+  OSError,
+  RuntimeError,
+  SyntaxError,
+  TypeError,
+  ValueError,
+  zipfile.BadZipFile,
+  zipfile.zlib.error,
+)
+
+
+def _read_header(file) -> tuple[tuple[int, ...], bool, np.dtype]:
+  version = np.lib.format.read_magic(file)
+  if version == (1, 0):
+    return np.lib.format.read_array_header_1_0(file)
+  return np.lib.format.read_array_header_2_0(file)
+
+
+def _features(arrays: _Arrays) -> np.ndarray | scipy.sparse.csr_matrix:
+  dense = 'features' in arrays.keys
+  parts = [key for key in _CSR if key in arrays.keys]
+  if dense and parts:
+    arrays.fail(
+      'features', f'is there beside {parts[0]}', 'leave one of them out'
+    )
+  key = 'features_data' if parts else 'features'
+  if parts:
+    features = _csr_features(arrays)
+    values = features.data
+  else:
+    features = arrays.get('features', 2, 'biuf', 'numbers [nodes, features]')
+    features = values = features.astype(np.float32)
+  if not np.isfinite(values).all():
+    arrays.fail(key, 'holds NaN or infinity', 'replace them, by 0 for instance')
+  if min(features.shape) < 1:
+    arrays.fail(
+      key, f'has shape {list(features.shape)}', 'it needs nodes and features'
+    )
+  return features
+
+
+def _csr_features(arrays: _Arrays) -> scipy.sparse.csr_matrix:
+  data = arrays.get('features_data', 1, 'biuf', 'numbers [non-zeros]')
+  indices, indptr, shape = (
+    arrays.get(key, 1, 'iu', f'integers [{length}]')
+    for key, length in zip(_CSR[1:], ('non-zeros', 'nodes + 1', '2'))
+  )
+  if len(shape) != 2 or not all(0 < n <= _MAX_NODES for n in shape):
+    arrays.fail(
+      'features_shape', f'is {shape.tolist()}', 'give nodes, features'
+    )
+  if len(indptr) != shape[0] + 1:
+    arrays.fail(
+      'features_indptr',
+      f'has {len(indptr)} entries',
+      f'features_shape asks for {shape[0] + 1}',
+    )
+  if indptr[0] != 0 or indptr[-1] != len(data) or (np.diff(indptr) < 0).any():
+    arrays.fail(
+      'features_indptr',
+      f'does not rise from 0 to the {len(data)} non-zeros',
+      'save the indptr of a scipy.sparse.csr_matrix',
+    )
+  if len(indices) != len(data):
+    arrays.fail(
+      'features_indices',
+      f'has {len(indices)} entries',
+      f'features_data has {len(data)}',
+    )
+  if len(indices) and not 0 <= indices.min() <= indices.max() < shape[1]:
+    arrays.fail(
+      'features_indices',
+      f'reaches from {indices.min()} to {indices.max()}',
+      f'it must stay in 0..{shape[1] - 1}',
+    )
+  matrix = scipy.sparse.csr_matrix(
+    (data.astype(np.float32), indices.astype(np.int64), indptr),
+    shape=tuple(int(n) for n in shape),
+  )
+  matrix.sum_duplicates()
+  return matrix
+
+
+def _normalize(arrays: _Arrays, features):
+  sums = np.asarray(features.sum(axis=1), np.float64).ravel()
+  if (features.data if scipy.sparse.issparse(features) else features).min(
+    initial=0
+  ) < 0:
+    arrays.fail(
+      'features',
+      'has negative entries, whose rows cannot be scaled to sum 1',
+      'set --config.dataset.normalize_features=False',
+    )
+  scales = np.divide(1, sums, out=np.zeros_like(sums), where=sums != 0)
+  if scipy.sparse.issparse(features):
+    return (scipy.sparse.diags_array(scales) @ features).tocsr()
+  return (features * scales[:, None]).astype(np.float32)
+
+
+def _labels(arrays: _Arrays, n_node: int) -> np.ndarray:
+  labels = arrays.get(
+    'labels', (1, 2), 'biu', 'integers [nodes], or 0 and 1 [nodes, labels]'
+  )
+  if len(labels) != n_node:
+    arrays.fail(
+      'labels', f'has {len(labels)} rows', f'the features have {n_node}'
+    )
+  if labels.ndim == 2:
+    if labels.shape[1] < 1 or not np.isin(labels, (0, 1)).all():
+      arrays.fail(
+        'labels', 'is two-dimensional', 'its entries must then be 0 or 1'
+      )
+    return labels.astype(np.int32)
+  if labels.dtype.kind == 'b':
+    labels = labels.astype(np.int32)
+  if labels.min() < -1 or labels.max() >= n_node:
+    arrays.fail(
+      'labels',
+      f'reaches from {labels.min()} to {labels.max()}',
+      'classes count from 0 and -1 means none; there cannot be more classes'
+      f' than the {n_node} nodes',
+    )
+  if labels.max() < 1:
+    arrays.fail('labels', 'has fewer than two classes', 'add the others')
+  return labels.astype(np.int32)
+
+
+def _masks(arrays: _Arrays, labels: np.ndarray) -> dict[str, np.ndarray]:
+  n_node = len(labels)
+  masks: dict[str, np.ndarray] = {}
+  for split in _SPLITS:
+    key, mask = _mask(arrays, split, n_node)
+    if not mask.any():
+      arrays.fail(key, 'is empty', 'every split needs a node')
+    if labels.ndim == 1 and (labels[mask] < 0).any():
+      node = int(np.flatnonzero(mask & (labels < 0))[0])
+      arrays.fail(
+        key,
+        f'has node {node}, which has no label',
+        'take it out or label it',
+      )
+    for other, other_mask in masks.items():
+      if (mask & other_mask).any():
+        node = int(np.flatnonzero(mask & other_mask)[0])
+        arrays.fail(
+          key,
+          f'shares node {node} with the {other} split',
+          'give every node to one split',
+        )
+    masks[split] = mask
+  return masks
+
+
+def _mask(arrays: _Arrays, split: str, n_node: int) -> tuple[str, np.ndarray]:
+  mask_key, index_key = f'{split}_mask', f'{split}_index'
+  if index_key not in arrays.keys:
+    mask = arrays.get(
+      mask_key, 1, 'b', f'booleans [nodes], or {index_key} instead'
+    )
+    if len(mask) != n_node:
+      arrays.fail(
+        mask_key, f'has {len(mask)} entries', f'there are {n_node} nodes'
+      )
+    return mask_key, mask
+  if mask_key in arrays.keys:
+    arrays.fail(mask_key, f'is there beside {index_key}', 'leave one out')
+  index = arrays.get(index_key, 1, 'iu', 'integers, the nodes of the split')
+  if len(index) and not 0 <= index.min() <= index.max() < n_node:
+    arrays.fail(
+      index_key,
+      f'reaches from {index.min()} to {index.max()}',
+      f'it must stay in 0..{n_node - 1}',
+    )
+  if len(np.unique(index)) != len(index):
+    arrays.fail(index_key, 'names a node twice', 'name every node once')
+  mask = np.zeros(n_node, bool)
+  mask[index.astype(np.int64)] = True
+  return index_key, mask
+
+
+def _edges(arrays: _Arrays, n_node: int) -> np.ndarray:
+  edges = arrays.get('edges', 2, 'iu', 'integers [edges, 2]')
+  if edges.shape[1] != 2:
+    mend = 'it must be [edges, 2]'
+    if edges.shape[0] == 2:
+      mend += '; transpose it'
+    arrays.fail('edges', f'has shape {list(edges.shape)}', mend)
+  if not len(edges):
+    arrays.fail('edges', 'is empty', 'a graph needs an edge')
+  if not 0 <= edges.min() <= edges.max() < n_node:
+    row = int(np.flatnonzero(((edges < 0) | (edges >= n_node)).any(axis=1))[0])
+    arrays.fail(
+      'edges',
+      f'has {edges[row].tolist()} in row {row}',
+      f'the nodes are 0..{n_node - 1}',
+    )
+  return edges.astype(np.int32)

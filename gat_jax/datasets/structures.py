@@ -1,0 +1,140 @@
+"""What every data set becomes, whatever file it came from.
+
+Shapes: N nodes, D features, L labels.
+"""
+
+import dataclasses
+import functools
+import hashlib
+from typing import Any
+
+import jax
+import jraph
+import numpy as np
+
+from gat_jax import graphs
+
+
+@functools.partial(
+  jax.tree_util.register_dataclass,
+  data_fields=('graph', 'labels', 'mask'),
+  meta_fields=(),
+)
+@dataclasses.dataclass(frozen=True)
+class Example:
+  """One graph and the nodes of one split.
+
+  Attributes:
+    graph: nodes are [N, D] float32, dense or sparse; one self-loop a node;
+      edges sorted by receiver.
+    labels: [N] int32 class ids, -1 for none; or [N, L] int32 of 0 and 1.
+    mask: [N] bool, the nodes of the split.
+  """
+
+  graph: jraph.GraphsTuple
+  labels: np.ndarray
+  mask: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+  """Three splits, each a list of examples.
+
+  Attributes:
+    name: `cora`, or the stem of a user's file.
+    train: training examples.
+    val: validation examples.
+    test: test examples.
+    num_classes: classes, or labels when a node has several.
+    multilabel: whether a node has several labels.
+    card: what to know about the data, fit for JSON.
+  """
+
+  name: str
+  train: list[Example]
+  val: list[Example]
+  test: list[Example]
+  num_classes: int
+  multilabel: bool
+  card: dict[str, Any]
+
+  @property
+  def metric(self) -> str:
+    """`accuracy`, or `micro_f1` when a node has several labels."""
+    return 'micro_f1' if self.multilabel else 'accuracy'
+
+  @property
+  def num_features(self) -> int:
+    """D."""
+    return self.train[0].graph.nodes.shape[1]
+
+
+def from_one_graph(
+  name: str,
+  graph: jraph.GraphsTuple,
+  labels: np.ndarray,
+  masks: dict[str, np.ndarray],
+  facts: dict[str, Any],
+  sums: dict[str, str],
+) -> Dataset:
+  """Makes a transductive data set: one graph, three masks.
+
+  Args:
+    name: of the data set.
+    graph: with self-loops, sorted by receiver.
+    labels: [N] or [N, L].
+    masks: [N] bool for 'train', 'val' and 'test'.
+    facts: what only the loader knows for the card.
+    sums: SHA-256 of what the data were read from, by name.
+
+  Returns:
+    The data set with its card.
+  """
+  multilabel = labels.ndim == 2
+  num_classes = labels.shape[1] if multilabel else int(labels.max()) + 1
+  degrees = np.bincount(
+    graph.receivers, minlength=graph.nodes.shape[0]
+  )  # with the self-loop
+  isolated = _isolated(graph)
+  features = graph.nodes
+  is_sparse = isinstance(features, graphs.SparseFeatures)
+  values = features.values if is_sparse else features
+  card = {
+    'name': name,
+    'nodes': int(features.shape[0]),
+    **facts,
+    'edges_with_loops': len(graph.senders),
+    'max_degree': int(degrees.max()) - 1,
+    'isolated_nodes': int(isolated.sum()),
+    'isolated_test_nodes': int((isolated & masks['test']).sum()),
+    'features': int(features.shape[1]),
+    'nonzeros': int(np.count_nonzero(values)),
+    'labels' if multilabel else 'classes': num_classes,
+    **{split: int(mask.sum()) for split, mask in masks.items()},
+    'sha256': sums,
+    'digest': digest(sums, facts),
+  }
+  return Dataset(
+    name=name,
+    train=[Example(graph, labels, masks['train'])],
+    val=[Example(graph, labels, masks['val'])],
+    test=[Example(graph, labels, masks['test'])],
+    num_classes=num_classes,
+    multilabel=multilabel,
+    card=card,
+  )
+
+
+def _isolated(graph: jraph.GraphsTuple) -> np.ndarray:
+  """[N] bool: no edge to or from any other node."""
+  others = graph.senders != graph.receivers
+  isolated = np.ones(graph.nodes.shape[0], bool)
+  isolated[graph.senders[others]] = False
+  isolated[graph.receivers[others]] = False
+  return isolated
+
+
+def digest(sums: dict[str, str], facts: dict[str, Any]) -> str:
+  """One SHA-256 for all that a data set was made from."""
+  parts = sorted(sums.items()) + sorted((k, str(v)) for k, v in facts.items())
+  return hashlib.sha256(repr(parts).encode()).hexdigest()

@@ -1,0 +1,115 @@
+"""A contextual stochastic block model: a graph that needs no file.
+
+Nodes belong to communities; edges prefer the own community, features are the
+community's centre under noise (Deshpande, Sen, Montanari, Mossel, NeurIPS 2018,
+with more than two communities). Neither tells a community well alone.
+
+Shapes: N nodes, D features.
+"""
+
+import hashlib
+
+import numpy as np
+
+from gat_jax import graphs
+from gat_jax.datasets import structures
+from gat_jax.errors import DataError
+
+
+def load(
+  name: str,
+  data_dir: str | None = None,
+  progress: bool = False,
+  *,
+  num_nodes: int = 600,
+  num_classes: int = 4,
+  num_features: int = 32,
+  average_degree: float = 10.0,
+  homophily: float = 0.8,
+  signal: float = 1.2,
+  train_per_class: int = 20,
+  num_val: int = 150,
+  seed: int = 0,
+) -> structures.Dataset:
+  """Draws the graph; the same arguments give the same one.
+
+  Args:
+    name: of the data set.
+    data_dir: not needed.
+    progress: not needed.
+    num_nodes: N.
+    num_classes: communities, all of the same size but for one node.
+    num_features: D.
+    average_degree: expected neighbours of a node.
+    homophily: expected fraction of a node's edges within its community.
+    signal: length of a community's centre; the noise has deviation 1.
+    train_per_class: training nodes of each community.
+    num_val: validation nodes; the test nodes are the rest.
+    seed: of the draw, not of the training.
+
+  Raises:
+    DataError: if the numbers leave no test node or make no sense.
+  """
+  del data_dir, progress
+  num_train = train_per_class * num_classes
+  if min(num_nodes, num_features, train_per_class, num_val) < 1:
+    raise DataError('config.dataset: every size must be at least 1')
+  if num_classes < 2 or num_train + num_val >= num_nodes:
+    raise DataError(
+      f'config.dataset.num_nodes={num_nodes} leaves no test node beside'
+      f' {num_train} for training and {num_val} for validation, or'
+      f' num_classes={num_classes} is below 2'
+    )
+  if not 0 <= homophily <= 1 or not 0 < average_degree < num_nodes:
+    raise DataError(
+      f'config.dataset.homophily={homophily} must be from 0 to 1 and'
+      f' average_degree={average_degree} above 0 and below num_nodes'
+    )
+  rng = np.random.default_rng(seed)
+  labels = rng.permutation(np.arange(num_nodes) % num_classes).astype(np.int32)
+  centres = rng.normal(size=(num_classes, num_features))
+  centres *= signal / np.linalg.norm(centres, axis=1, keepdims=True)
+  features = centres[labels] + rng.normal(size=(num_nodes, num_features))
+  own = num_nodes / num_classes
+  probability = np.where(
+    labels[:, None] == labels[None, :],
+    average_degree * homophily / own,
+    average_degree * (1 - homophily) / (num_nodes - own),
+  )
+  upper = np.triu(rng.random((num_nodes, num_nodes)) < probability, k=1)
+  senders, receivers = np.nonzero(upper)
+  graph = graphs.from_edges(features.astype(np.float32), senders, receivers)
+  graph = graphs.symmetrize(graph)
+  graph = graphs.sort_by_receiver(graphs.add_self_loops(graph))
+  facts = {
+    'source': 'contextual stochastic block model, drawn',
+    'homophily': homophily,
+    'signal': signal,
+    'draw_seed': seed,
+    'edges_unique': len(senders),
+  }
+  drawn = hashlib.sha256(features.tobytes() + upper.tobytes()).hexdigest()
+  return structures.from_one_graph(
+    name,
+    graph,
+    labels,
+    _split(labels, train_per_class, num_val, rng),
+    facts,
+    {'drawn': drawn},
+  )
+
+
+def _split(
+  labels: np.ndarray,
+  train_per_class: int,
+  num_val: int,
+  rng: np.random.Generator,
+) -> dict[str, np.ndarray]:
+  order = rng.permutation(len(labels))
+  train = np.concatenate(
+    [order[labels[order] == c][:train_per_class] for c in np.unique(labels)]
+  )
+  rest = order[~np.isin(order, train)]
+  parts = {'train': train, 'val': rest[:num_val], 'test': rest[num_val:]}
+  everyone = np.arange(len(labels))
+  return {split: np.isin(everyone, nodes) for split, nodes in parts.items()}

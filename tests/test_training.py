@@ -1,0 +1,236 @@
+from configs import base
+from fixtures import small_dataset
+from flax import nnx
+import jax
+from jax import numpy as jnp
+from jax.sharding import Mesh
+import numpy as np
+import pytest
+
+from gat_jax import metrics
+from gat_jax import training
+
+DATASET = small_dataset()
+
+
+def make_config(**fields):
+  config = base.get_config()
+  config.dataset.name = 'small'
+  config.model.num_heads = 2
+  config.model.hidden_dim = 4
+  config.max_epochs = 30
+  config.log_every = 10
+  config.update_from_flattened_dict(fields)
+  return config
+
+
+def run_epochs(config, seeds, num_devices=1, loop='map', look=10):
+  """Trains seeds in looks of that many epochs; states [R, ...] at the end."""
+  program = training.Program.from_config(config, DATASET)
+  mesh = Mesh(np.array(jax.devices()[:num_devices]), ('runs',))
+  function = jax.jit(
+    training.over_runs(
+      lambda epoch, run: program.run_until(
+        epoch, *run, DATASET.train, DATASET.val
+      ),
+      mesh,
+      loop,
+    )
+  )
+  init = jax.jit(program.init)
+  states = jax.tree.map(
+    lambda *x: np.stack(x), *[jax.device_get(init(s)) for s in seeds]
+  )
+  hyper = training.Hyperparameters.from_config(config)
+  hypers = jax.tree.map(lambda x: np.full(len(seeds), x), hyper)
+  for epoch in range(look, config.max_epochs + look, look):
+    states = function(np.int32(epoch), (states, hypers))
+  return jax.device_get(states)
+
+
+def assert_same_bits(a, b):
+  jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+def row(states, index):
+  return jax.tree.map(lambda x: x[index], states)
+
+
+@pytest.mark.parametrize('num_devices', [1, 2])
+def test_seed_alone_equals_seed_among_others_bit_for_bit(num_devices):
+  config = make_config()
+  together = run_epochs(config, [0, 3, 7, 9], num_devices)
+  for index, seed in enumerate([0, 3, 7, 9]):
+    alone = run_epochs(config, [seed])
+    assert_same_bits(row(together, index), row(alone, 0))
+
+
+def test_length_of_a_look_changes_nothing():
+  config = make_config(max_epochs=21)
+  assert_same_bits(
+    run_epochs(config, [5], look=1), run_epochs(config, [5], look=21)
+  )
+
+
+def test_vmap_trains_the_same_model_as_map():
+  config = make_config()
+  one_by_one = run_epochs(config, [1, 2])
+  at_once = run_epochs(config, [1, 2], loop='vmap')
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4),
+    one_by_one.params,
+    at_once.params,
+  )
+  assert_same_bits(one_by_one.best_epoch, at_once.best_epoch)
+
+
+def test_seeds_differ():
+  states = run_epochs(make_config(), [0, 1])
+  assert states.val_loss[0] != states.val_loss[1]
+
+
+def test_each_seed_stops_by_itself():
+  config = make_config(max_epochs=500, patience=5, learning_rate=0.02)
+  states = run_epochs(config, list(range(6)), num_devices=2)
+  assert states.stopped.all()
+  assert len(set(states.epoch.tolist())) > 1
+  assert (states.epoch < 500).all()
+  assert (states.progress.waited == 5).all()
+  assert (states.best_epoch <= states.epoch - 5).all()
+
+
+def test_stopped_run_is_left_alone():
+  config = make_config(max_epochs=500, patience=5, learning_rate=0.02)
+  program = training.Program.from_config(config, DATASET)
+  stopped = row(run_epochs(config, [0]), 0)
+  hyper = training.Hyperparameters.from_config(config)
+  again = program.run_until(10_000, stopped, hyper, DATASET.train, DATASET.val)
+  assert_same_bits(stopped, again)
+
+
+def test_kept_parameters_have_the_validation_score_they_were_kept_for():
+  config = make_config(stop_rule='accuracy', max_epochs=60)
+  program = training.Program.from_config(config, DATASET)
+  state = row(run_epochs(config, [0]), 0)
+  counts = program.count(state.best_params, DATASET.val)
+  np.testing.assert_allclose(counts.score, state.progress.best_score)
+
+
+def test_rule_none_keeps_the_last_parameters():
+  state = run_epochs(make_config(stop_rule='none', patience=1), [0])
+  assert_same_bits(state.params, state.best_params)
+  assert state.best_epoch == state.epoch == 30
+
+
+@pytest.mark.parametrize('optimizer', ['adam', 'adamw'])
+def test_two_steps_equal_the_formulas(optimizer):
+  """PAPER.md: mean cross-entropy + L2 * sum(v^2) / 2 over ALL variables."""
+  decay, rate = 0.1, 0.01
+  config = make_config(
+    optimizer=optimizer, learning_rate=rate, weight_decay=decay, max_epochs=2
+  )
+  config.model.dropout_rate = 0.0
+  program = training.Program.from_config(config, DATASET)
+  state = program.init(4)
+  example = DATASET.train[0]
+
+  def loss(params):
+    model = nnx.merge(program.graphdef, params)
+    value = metrics.count(
+      model(example.graph), example.labels, example.mask
+    ).mean_loss
+    if optimizer == 'adam':
+      squares = [jnp.sum(v**2) for v in jax.tree.leaves(params)]
+      value += decay * sum(squares) / 2
+    return value
+
+  params = state.params
+  first = second = jax.tree.map(jnp.zeros_like, params)
+  for step in (1, 2):
+    gradient = jax.grad(loss)(params)
+    first = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, first, gradient)
+    second = jax.tree.map(
+      lambda v, g: 0.999 * v + 0.001 * g**2, second, gradient
+    )
+
+    def update(p, m, v, step=step):
+      direction = (m / (1 - 0.9**step)) / (
+        jnp.sqrt(v / (1 - 0.999**step)) + 1e-8
+      )
+      if optimizer == 'adamw':
+        direction += decay * p
+      return p - rate * direction
+
+    params = jax.tree.map(update, params, first, second)
+
+  hyper = training.Hyperparameters.from_config(config)
+  trained = program.run_until(2, state, hyper, DATASET.train, DATASET.val)
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-6),
+    trained.params,
+    params,
+  )
+
+
+def test_hyperparameters_are_arguments_of_one_program():
+  """Rates, L2, patience and seeds share a compilation; each has its effect."""
+  config = make_config()
+  program = training.Program.from_config(config, DATASET)
+  traces = []
+
+  @jax.jit
+  def run(state, hyper):
+    traces.append(hyper)
+    return program.run_until(10, state, hyper, DATASET.train, DATASET.val)
+
+  base_hyper = training.Hyperparameters.from_config(config)
+  base_loss = run(program.init(0), base_hyper).val_loss
+  for change in (
+    {'learning_rate': np.float32(0.1)},
+    {'weight_decay': np.float32(0.5)},
+    {'dropout_rate': np.float32(0.1)},
+    {'max_epochs': np.int32(3)},
+  ):
+    loss = run(program.init(0), base_hyper._replace(**change)).val_loss
+    assert loss != base_loss, change
+  assert run(program.init(1), base_hyper).val_loss != base_loss
+  assert len(traces) == 1
+
+
+@pytest.mark.parametrize('name', ['gat', 'gatv2'])
+@pytest.mark.parametrize('loop', ['map', 'vmap'])
+def test_training_lowers_for_cuda_and_tpu(name, loop):
+  config = make_config(**{'model.name': name, 'model.residual': True})
+  program = training.Program.from_config(config, DATASET)
+  mesh = Mesh(np.array(jax.devices()[:1]), ('runs',))
+  function = training.over_runs(
+    lambda epoch, run: program.run_until(
+      epoch, *run, DATASET.train, DATASET.val
+    ),
+    mesh,
+    loop,
+  )
+  states, hypers = jax.tree.map(
+    lambda x: jnp.stack([x, x]),
+    (program.init(0), training.Hyperparameters.from_config(config)),
+  )
+  traced = jax.jit(function).trace(np.int32(1), (states, hypers))
+  for platform in ('cuda', 'tpu'):
+    text = traced.lower(lowering_platforms=(platform,)).as_text()
+    assert 'stablehlo.while' in text
+
+
+def test_multilabel_training_improves_micro_f1():
+  dataset = small_dataset(multilabel=True)
+  config = make_config(stop_rule='none', learning_rate=0.02)
+  config.model.dropout_rate = 0.0
+  program = training.Program.from_config(config, dataset)
+  state = program.init(0)
+  before = program.count(state.params, dataset.test)
+  hyper = training.Hyperparameters.from_config(config)
+  state = jax.jit(program.run_until)(
+    30, state, hyper, dataset.train, dataset.val
+  )
+  after = program.count(state.params, dataset.test)
+  assert after.mean_loss < before.mean_loss
+  assert after.score > 0.7
