@@ -19,14 +19,14 @@ def get_config() -> config_dict.ConfigDict:
 
   config.seed = 0  # the first seed; the others count up from it
   config.num_seeds = 1  # trained by one program
-  # How a device goes through its seeds: 'map' (one after the other), 'vmap' (all
-  # at once), 'auto' ('map' on a CPU).
+  # How a device goes through its seeds: 'map' (one after the other), 'vmap'
+  # (all at once), 'auto' ('map' on a CPU).
   config.seed_loop = 'auto'
 
   config.max_epochs = 100_000
   config.patience = 100  # epochs without a new best that end a run
-  # What a new best is: 'both' (the authors': score or loss), 'accuracy', 'loss',
-  # 'none' (trains to max_epochs and keeps the last parameters).
+  # What a new best is: 'both' (the authors': score or loss), 'accuracy',
+  # 'loss', 'none' (trains to max_epochs and keeps the last parameters).
   config.stop_rule = 'both'
   config.log_every = 20  # epochs between two looks at a run
 

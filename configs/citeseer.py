@@ -1,13 +1,15 @@
-"""GAT on Citeseer, as in the paper's table 2: 72.5 +- 0.7 % over 100 runs.
+r"""GAT on Citeseer, as in the paper's table 2: 72.5 +- 0.7 % over 100 runs.
 
     python -m experiments.train --config=configs/citeseer.py
-    python -m experiments.train --config=configs/citeseer.py --config.num_seeds=10
+    python -m experiments.train --config=configs/citeseer.py \
+        --config.num_seeds=10
 
 RESULTS
 """
 
-from configs import base
 from ml_collections import config_dict
+
+from configs import base
 
 
 def get_config() -> config_dict.ConfigDict:

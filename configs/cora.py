@@ -6,8 +6,9 @@
 RESULTS
 """
 
-from configs import base
 from ml_collections import config_dict
+
+from configs import base
 
 
 def get_config() -> config_dict.ConfigDict:

@@ -1,11 +1,12 @@
-"""GAT on a graph of your own; gat_jax/datasets/npz.py says what a file holds.
+r"""GAT on a graph of your own; gat_jax/datasets/npz.py says what a file holds.
 
-    python -m experiments.train --config=configs/custom.py \
+python -m experiments.train --config=configs/custom.py \
         --config.dataset.name=path/to/graph.npz
 """
 
-from configs import base
 from ml_collections import config_dict
+
+from configs import base
 
 
 def get_config() -> config_dict.ConfigDict:

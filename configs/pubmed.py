@@ -5,8 +5,9 @@
 Not measured by us yet: expect what the paper reports.
 """
 
-from configs import base
 from ml_collections import config_dict
+
+from configs import base
 
 
 def get_config() -> config_dict.ConfigDict:

@@ -1,6 +1,6 @@
 """Writes what a trained model says of every node; trains nothing.
 
-examples:
+Try:
   python -m experiments.predict --workdir=runs/cora-20260101-120000
   python -m experiments.predict --workdir=runs/mine --seed=3 --attention
 

@@ -49,17 +49,20 @@ class TerminalObserver(Observer):
     self._bar.stop()
 
   def on_dataset(self, dataset: Dataset) -> None:
+    """Prints the card."""
     self._metric = dataset.metric.replace('_', '-')
     self._console.print(card_table(dataset.card))
     self._bar.update(self._task, description='compiling')
 
   def on_compiled(self, seconds: float, num_parameters: int) -> None:
+    """Prints the size of the model."""
     self._console.print(
       f'{num_parameters:,} parameters, compiled in {seconds:.1f} s'
     )
     self._bar.update(self._task, description='training')
 
   def on_look(self, look: Look) -> None:
+    """Moves the bar, or logs a line now and then."""
     running, total = int(look.running.sum()), len(look.seeds)
     epoch = int(look.epochs.max())
     status = (

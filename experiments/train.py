@@ -1,10 +1,10 @@
-"""Trains a model on one data set and tests it, once or with many seeds.
+r"""Trains a model on one data set and tests it, once or with many seeds.
 
-examples:
+Try:
   python -m experiments.train --config=configs/cora.py
   python -m experiments.train --config=configs/citeseer.py --config.num_seeds=10
   python -m experiments.train --config=configs/cora.py --config.model.name=gatv2
-  python -m experiments.train --config=configs/custom.py \\
+  python -m experiments.train --config=configs/custom.py \
       --config.dataset.name=path/to/graph.npz --workdir=runs/mine
   python -m experiments.train --config=configs/smoke.py     # needs no file
 

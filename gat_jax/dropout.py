@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import jax
 from jax import numpy as jnp
+import numpy as np
 
 from gat_jax.graphs import Features
 from gat_jax.graphs import SparseFeatures
@@ -22,7 +23,7 @@ class Dropout(NamedTuple):
   """
 
   key: jax.Array
-  rate: jax.Array | float
+  rate: jax.Array | np.number | float
 
   def fold_in(self, purpose: int) -> 'Dropout':
     """The dropout of one layer, or of one of its three masks."""

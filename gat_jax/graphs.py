@@ -126,7 +126,10 @@ def batch(graphs: Sequence[jraph.GraphsTuple]) -> jraph.GraphsTuple:
   joined = SparseFeatures(
     values=np.concatenate([f.values for f in features]),
     rows=np.concatenate(
-      [f.rows + first for f, first in zip(features, first_rows)]
+      [
+        f.rows + first
+        for f, first in zip(features, first_rows[:-1], strict=True)
+      ]
     ).astype(np.int32),
     columns=np.concatenate([f.columns for f in features]),
     shape=(int(first_rows[-1]), features[0].shape[1]),

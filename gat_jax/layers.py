@@ -15,8 +15,8 @@ import jraph
 
 from gat_jax import graphs
 from gat_jax import ops
-from gat_jax.dropout import drop_features
 from gat_jax.dropout import Dropout
+from gat_jax.dropout import drop_features
 
 NEGATIVE_SLOPE = 0.2  # of LeakyReLU, in both papers
 
@@ -179,6 +179,7 @@ class GATLayer(AttentionLayer):
   def values_and_scores(
     self, graph: jraph.GraphsTuple, inputs: graphs.Features
   ) -> tuple[jax.Array, jax.Array]:
+    """Returns z, [N, K, F], and e, [E, K]."""
     z = ops.project(inputs, self.kernel[...])  # [N, K, F]
     receiver_scores = ops.dot_per_head(z, self.receiver_vector[...])  # [N, K]
     sender_scores = ops.dot_per_head(z, self.sender_vector[...])  # [N, K]
@@ -213,6 +214,7 @@ class GATv2Layer(AttentionLayer):
   def values_and_scores(
     self, graph: jraph.GraphsTuple, inputs: graphs.Features
   ) -> tuple[jax.Array, jax.Array]:
+    """Returns W_s h, [N, K, F], and e, [E, K]."""
     values = ops.project(inputs, self.sender_kernel[...])  # [N, K, F]
     queries = ops.project(inputs, self.receiver_kernel[...])  # [N, K, F]
     pairs = queries[graph.receivers] + values[graph.senders]  # [E, K, F]

@@ -9,6 +9,8 @@ import jax
 from jax import numpy as jnp
 import optax
 
+from gat_jax.graphs import Array
+
 
 class Counts(NamedTuple):
   """Sums over the nodes of a split; add those of several graphs, divide once.
@@ -36,7 +38,7 @@ class Counts(NamedTuple):
     return self.hits / jnp.maximum(self.trials, 1)
 
 
-def count(logits: jax.Array, labels: jax.Array, mask: jax.Array) -> Counts:
+def count(logits: jax.Array, labels: Array, mask: Array) -> Counts:
   """Loss and score of the masked nodes.
 
   Args:

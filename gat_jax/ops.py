@@ -10,6 +10,7 @@ import jax
 from jax import numpy as jnp
 import jraph
 
+from gat_jax.graphs import Array
 from gat_jax.graphs import Features
 from gat_jax.graphs import SparseFeatures
 
@@ -20,7 +21,7 @@ _ACCELERATOR_BLOCK_ENTRIES = 2**26
 
 
 def project(features: Features, kernel: jax.Array) -> jax.Array:
-  """z = W h for every head.
+  """Returns W h for every head.
 
   Args:
     features: [N, D] or, with each head's own entries dropped, [N, K, D]; or
@@ -58,7 +59,7 @@ def densify(features: Features, num_heads: int) -> jax.Array:
 
 
 def dot_per_head(x: jax.Array, vector: jax.Array) -> jax.Array:
-  """a . x for every head: [M, K, F] and [K, F] -> [M, K].
+  """Returns a . x for every head: [M, K, F] and [K, F] -> [M, K].
 
   It is one product with a block-diagonal [K F, K] matrix, since XLA on a CPU is
   slow at sums over a short last axis (by 2 to 20 times for F = 8).
@@ -73,7 +74,7 @@ def dot_per_head(x: jax.Array, vector: jax.Array) -> jax.Array:
 
 
 def segment_softmax(
-  logits: jax.Array, segment_ids: jax.Array, num_segments: int
+  logits: jax.Array, segment_ids: Array, num_segments: int
 ) -> jax.Array:
   """Softmax over the rows of a segment, one for every head.
 
@@ -115,12 +116,12 @@ def _finite_segment_softmax_jvp(segment_ids, num_segments, primals, tangents):
 def aggregate(
   weights: jax.Array,
   values: jax.Array,
-  senders: jax.Array,
-  receivers: jax.Array,
+  senders: Array,
+  receivers: Array,
   num_receivers: int,
   block: int = 0,
 ) -> jax.Array:
-  """sum_j alpha_ij v_j over the incoming edges of every receiver i.
+  """Sums alpha_ij v_j over the incoming edges of every receiver i.
 
   The products are made and added `block` edges at a time, so that the array of
   all of them, [E, K, F], never exists, neither here nor in the gradient.
@@ -176,7 +177,7 @@ _aggregate.defvjp(_aggregate_forward, _aggregate_backward)
 def _weighted_sums(
   weights, values, senders, receivers, num_receivers, block, is_sorted
 ):
-  """sum of weights [E, K] times values[senders] for each receiver."""
+  """Sum of weights [E, K] times values[senders] for each receiver."""
 
   def add_block(sums, edges):
     weights, senders, receivers = edges

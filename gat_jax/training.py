@@ -34,11 +34,11 @@ _PARAMETERS, _DROPOUT = range(2)
 class Hyperparameters(NamedTuple):
   """What may differ between runs of one program; scalars, or [R] stacked."""
 
-  learning_rate: jax.Array
-  weight_decay: jax.Array
-  dropout_rate: jax.Array
-  patience: jax.Array
-  max_epochs: jax.Array
+  learning_rate: jax.Array | np.number
+  weight_decay: jax.Array | np.number
+  dropout_rate: jax.Array | np.number
+  patience: jax.Array | np.number
+  max_epochs: jax.Array | np.number
 
   @classmethod
   def from_config(cls, config: Any) -> 'Hyperparameters':
@@ -197,7 +197,7 @@ class Program:
     train: Sequence[Example],
     val: Sequence[Example],
   ) -> RunState:
-    """Epochs up to `epoch`, to the run's last one or until its rule stops it."""
+    """Runs up to `epoch`, the last epoch, or until the rule stops it."""
     last = jnp.minimum(epoch, hyper.max_epochs)
     return jax.lax.while_loop(
       lambda state: ~state.stopped & (state.epoch < last),

@@ -38,13 +38,15 @@ class RunWriter:
         f'--workdir={workdir} already holds a run; choose another folder or'
         ' delete that one'
       )
-    from tensorboardX import SummaryWriter  # half of this package's import time
+    from tensorboardX import SummaryWriter  # slow to import
 
     try:
       self.path.mkdir(parents=True, exist_ok=True)
       write_json(self.path / CONFIG, config.to_dict())
       write_json(self.path / DATASET, card)
-      self._metrics = open(self.path / METRICS, 'w', encoding='utf-8')
+      self._metrics = open(  # noqa: SIM115, closed in __exit__
+        self.path / METRICS, 'w', encoding='utf-8'
+      )
       self._events = SummaryWriter(str(self.path))
     except OSError as error:
       raise WorkdirError(
@@ -61,7 +63,7 @@ class RunWriter:
 
   def write_metrics(self, seed: int, epoch: int, **values: float) -> None:
     """Adds one line to `metrics.jsonl`, and the values to TensorBoard."""
-    record = {'seed': seed, 'epoch': epoch}
+    record: dict[str, float | None] = {'seed': seed, 'epoch': epoch}
     for name, value in values.items():
       record[name] = value if math.isfinite(value) else None
       self._events.add_scalar(f'{name}/seed_{seed}', value, epoch)

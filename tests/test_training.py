@@ -1,4 +1,3 @@
-from configs import base
 from fixtures import small_dataset
 from flax import nnx
 import jax
@@ -7,6 +6,7 @@ from jax.sharding import Mesh
 import numpy as np
 import pytest
 
+from configs import base
 from gat_jax import metrics
 from gat_jax import training
 

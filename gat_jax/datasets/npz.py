@@ -15,18 +15,15 @@ are added unless `directed`; every node gets exactly one edge to itself.
 Shapes: N nodes, E edges, D features, Z stored non-zeros, L labels.
 """
 
-import difflib
 import hashlib
-import io
 import pathlib
-from typing import NoReturn
-import zipfile
 
 import numpy as np
 import scipy.sparse
 
 from gat_jax import graphs
 from gat_jax.datasets import structures
+from gat_jax.datasets.arrays import Arrays
 from gat_jax.errors import DataError
 
 _SPLITS = ('train', 'val', 'test')
@@ -38,7 +35,6 @@ _KEYS = (
   'labels',
   *(f'{split}_{form}' for split in _SPLITS for form in ('mask', 'index')),
 )
-MAX_BYTES = 8 * 2**30  # of all arrays of a file, unpacked
 _MAX_NODES = 2**31 - 2
 
 
@@ -59,7 +55,7 @@ def load(
     DataError: names the file, the key, what is wrong and how to mend it.
   """
   data = _read(path)
-  arrays = _Arrays(path, data)
+  arrays = Arrays(path, data, _KEYS)
   features = _features(arrays)
   n_node = features.shape[0]
   labels = _labels(arrays, n_node)
@@ -94,99 +90,7 @@ def _read(path: pathlib.Path) -> bytes:
     raise DataError(f'{path} cannot be read: {error}') from error
 
 
-class _Arrays:
-  """The arrays of a file; every error names file and key."""
-
-  def __init__(self, path: pathlib.Path, data: bytes):
-    self._path = path
-    try:
-      self._archive = zipfile.ZipFile(io.BytesIO(data))
-    except (zipfile.BadZipFile, ValueError, OSError) as error:
-      raise DataError(
-        f'{path} is no .npz file ({error}); write it with numpy.savez'
-      ) from error
-    names = [info.filename for info in self._archive.infolist()]
-    self.keys = [name.removesuffix('.npy') for name in names]
-    for key in self.keys:
-      if key not in _KEYS:
-        close = difflib.get_close_matches(key, _KEYS, n=1)
-        hint = f'did you mean {close[0]}?' if close else 'leave it out'
-        self.fail(key, f'is none of {", ".join(_KEYS)}', hint)
-      if self.keys.count(key) > 1:
-        self.fail(key, 'is there twice', 'write the file again')
-    if sum(info.file_size for info in self._archive.infolist()) > MAX_BYTES:
-      raise DataError(
-        f'{path} unpacks to more than {MAX_BYTES / 2**30:.0f} GiB; use sparse'
-        ' features (features_data and so on)'
-      )
-
-  def fail(self, key: str, problem: str, mend: str) -> NoReturn:
-    """Raises the one error."""
-    raise DataError(f'{self._path}: key {key!r} {problem}; {mend}')
-
-  def get(self, key: str, ndim: int | tuple[int, ...], kinds: str, wanted: str):
-    """The array of a key, of one of the kinds of dtype (see numpy.dtype)."""
-    if key not in self.keys:
-      close = [k for k in self.keys if k.startswith(key.split('_')[0])]
-      found = ', '.join(close or self.keys) or 'nothing'
-      self.fail(key, f'is missing (the file has {found})', f'add {wanted}')
-    array = self._load(key)
-    ndims = (ndim,) if isinstance(ndim, int) else ndim
-    if array.ndim not in ndims or array.dtype.kind not in kinds:
-      self.fail(
-        key,
-        f'has shape {list(array.shape)} and dtype {array.dtype}',
-        f'it must be {wanted}',
-      )
-    return array
-
-  def _load(self, key: str) -> np.ndarray:
-    try:
-      info = self._archive.getinfo(f'{key}.npy')
-      with self._archive.open(info) as file:
-        shape, _, dtype = _read_header(file)
-        if dtype.hasobject:
-          self.fail(
-            key,
-            'holds pickled Python objects, which are not read',
-            'save an array of numbers',
-          )
-        size = int(np.prod([int(n) for n in shape], dtype=object))
-        if min(shape, default=0) < 0 or size * dtype.itemsize > info.file_size:
-          self.fail(key, 'is truncated', 'write the file again')
-      with self._archive.open(info) as file:
-        return np.lib.format.read_array(file, allow_pickle=False)
-    except DataError:
-      raise
-    except _DAMAGE as error:
-      self.fail(key, f'is damaged ({error})', 'write the file again')
-
-
-# What damaged bytes can raise on their way to an array.
-_DAMAGE = (
-  ArithmeticError,
-  EOFError,
-  LookupError,
-  MemoryError,
-  NotImplementedError,
-  OSError,
-  RuntimeError,
-  SyntaxError,
-  TypeError,
-  ValueError,
-  zipfile.BadZipFile,
-  zipfile.zlib.error,
-)
-
-
-def _read_header(file) -> tuple[tuple[int, ...], bool, np.dtype]:
-  version = np.lib.format.read_magic(file)
-  if version == (1, 0):
-    return np.lib.format.read_array_header_1_0(file)
-  return np.lib.format.read_array_header_2_0(file)
-
-
-def _features(arrays: _Arrays) -> np.ndarray | scipy.sparse.csr_matrix:
+def _features(arrays: Arrays) -> np.ndarray | scipy.sparse.csr_matrix:
   dense = 'features' in arrays.keys
   parts = [key for key in _CSR if key in arrays.keys]
   if dense and parts:
@@ -209,11 +113,13 @@ def _features(arrays: _Arrays) -> np.ndarray | scipy.sparse.csr_matrix:
   return features
 
 
-def _csr_features(arrays: _Arrays) -> scipy.sparse.csr_matrix:
+def _csr_features(arrays: Arrays) -> scipy.sparse.csr_matrix:
   data = arrays.get('features_data', 1, 'biuf', 'numbers [non-zeros]')
   indices, indptr, shape = (
     arrays.get(key, 1, 'iu', f'integers [{length}]')
-    for key, length in zip(_CSR[1:], ('non-zeros', 'nodes + 1', '2'))
+    for key, length in zip(
+      _CSR[1:], ('non-zeros', 'nodes + 1', '2'), strict=True
+    )
   )
   if len(shape) != 2 or not all(0 < n <= _MAX_NODES for n in shape):
     arrays.fail(
@@ -251,7 +157,7 @@ def _csr_features(arrays: _Arrays) -> scipy.sparse.csr_matrix:
   return matrix
 
 
-def _normalize(arrays: _Arrays, features):
+def _normalize(arrays: Arrays, features):
   sums = np.asarray(features.sum(axis=1), np.float64).ravel()
   if (features.data if scipy.sparse.issparse(features) else features).min(
     initial=0
@@ -267,7 +173,7 @@ def _normalize(arrays: _Arrays, features):
   return (features * scales[:, None]).astype(np.float32)
 
 
-def _labels(arrays: _Arrays, n_node: int) -> np.ndarray:
+def _labels(arrays: Arrays, n_node: int) -> np.ndarray:
   labels = arrays.get(
     'labels', (1, 2), 'biu', 'integers [nodes], or 0 and 1 [nodes, labels]'
   )
@@ -295,7 +201,7 @@ def _labels(arrays: _Arrays, n_node: int) -> np.ndarray:
   return labels.astype(np.int32)
 
 
-def _masks(arrays: _Arrays, labels: np.ndarray) -> dict[str, np.ndarray]:
+def _masks(arrays: Arrays, labels: np.ndarray) -> dict[str, np.ndarray]:
   n_node = len(labels)
   masks: dict[str, np.ndarray] = {}
   for split in _SPLITS:
@@ -321,7 +227,7 @@ def _masks(arrays: _Arrays, labels: np.ndarray) -> dict[str, np.ndarray]:
   return masks
 
 
-def _mask(arrays: _Arrays, split: str, n_node: int) -> tuple[str, np.ndarray]:
+def _mask(arrays: Arrays, split: str, n_node: int) -> tuple[str, np.ndarray]:
   mask_key, index_key = f'{split}_mask', f'{split}_index'
   if index_key not in arrays.keys:
     mask = arrays.get(
@@ -348,7 +254,7 @@ def _mask(arrays: _Arrays, split: str, n_node: int) -> tuple[str, np.ndarray]:
   return index_key, mask
 
 
-def _edges(arrays: _Arrays, n_node: int) -> np.ndarray:
+def _edges(arrays: Arrays, n_node: int) -> np.ndarray:
   edges = arrays.get('edges', 2, 'iu', 'integers [edges, 2]')
   if edges.shape[1] != 2:
     mend = 'it must be [edges, 2]'

@@ -7,8 +7,8 @@ classes below, so that a crafted file cannot run anything.
 
 from collections import defaultdict
 import io
-import pickle  # noqa: S403, only its opcodes, see _Unpickler
-from typing import Any, NoReturn
+import pickle
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
@@ -90,7 +90,9 @@ DAMAGE = (
 class _Unpickler(pickle._Unpickler):  # the one in Python has a table of opcodes
   """Reads protocol 2, builds what `_ADMITTED` names and nothing else."""
 
-  dispatch = {code: pickle._Unpickler.dispatch[code] for code in _OPCODES}
+  dispatch: ClassVar = {
+    code: pickle._Unpickler.dispatch[code] for code in _OPCODES
+  }
 
   def find_class(self, module: str, name: str) -> Any:
     """Refuses every name that the release does not need."""

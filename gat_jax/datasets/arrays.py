@@ -1,0 +1,107 @@
+"""Reads the arrays of an .npz file that may hold anything."""
+
+from collections.abc import Sequence
+import difflib
+import io
+import pathlib
+from typing import NoReturn
+import zipfile
+import zlib
+
+import numpy as np
+
+from gat_jax.errors import DataError
+
+MAX_BYTES = 8 * 2**30  # of all arrays of a file, unpacked
+
+
+class Arrays:
+  """The arrays of a file; every error names file and key."""
+
+  def __init__(self, path: pathlib.Path, data: bytes, known: Sequence[str]):
+    self._path = path
+    try:
+      self._archive = zipfile.ZipFile(io.BytesIO(data))
+    except (zipfile.BadZipFile, ValueError, OSError) as error:
+      raise DataError(
+        f'{path} is no .npz file ({error}); write it with numpy.savez'
+      ) from error
+    names = [info.filename for info in self._archive.infolist()]
+    self.keys = [name.removesuffix('.npy') for name in names]
+    for key in self.keys:
+      if key not in known:
+        close = difflib.get_close_matches(key, known, n=1)
+        hint = f'did you mean {close[0]}?' if close else 'leave it out'
+        self.fail(key, f'is none of {", ".join(known)}', hint)
+      if self.keys.count(key) > 1:
+        self.fail(key, 'is there twice', 'write the file again')
+    if sum(info.file_size for info in self._archive.infolist()) > MAX_BYTES:
+      raise DataError(
+        f'{path} unpacks to more than {MAX_BYTES / 2**30:.0f} GiB; use sparse'
+        ' features (features_data and so on)'
+      )
+
+  def fail(self, key: str, problem: str, mend: str) -> NoReturn:
+    """Raises the one error."""
+    raise DataError(f'{self._path}: key {key!r} {problem}; {mend}')
+
+  def get(self, key: str, ndim: int | tuple[int, ...], kinds: str, wanted: str):
+    """The array of a key, of one of the kinds of dtype (see numpy.dtype)."""
+    if key not in self.keys:
+      close = [k for k in self.keys if k.startswith(key.split('_')[0])]
+      found = ', '.join(close or self.keys) or 'nothing'
+      self.fail(key, f'is missing (the file has {found})', f'add {wanted}')
+    array = self._load(key)
+    ndims = (ndim,) if isinstance(ndim, int) else ndim
+    if array.ndim not in ndims or array.dtype.kind not in kinds:
+      self.fail(
+        key,
+        f'has shape {list(array.shape)} and dtype {array.dtype}',
+        f'it must be {wanted}',
+      )
+    return array
+
+  def _load(self, key: str) -> np.ndarray:
+    try:
+      info = self._archive.getinfo(f'{key}.npy')
+      with self._archive.open(info) as file:
+        shape, _, dtype = _read_header(file)
+        if dtype.hasobject:
+          self.fail(
+            key,
+            'holds pickled Python objects, which are not read',
+            'save an array of numbers',
+          )
+        size = int(np.prod([int(n) for n in shape], dtype=object))
+        if min(shape, default=0) < 0 or size * dtype.itemsize > info.file_size:
+          self.fail(key, 'is truncated', 'write the file again')
+      with self._archive.open(info) as file:
+        return np.lib.format.read_array(file, allow_pickle=False)
+    except DataError:
+      raise
+    except _DAMAGE as error:
+      self.fail(key, f'is damaged ({error})', 'write the file again')
+
+
+# What damaged bytes can raise on their way to an array.
+_DAMAGE = (
+  ArithmeticError,
+  EOFError,
+  LookupError,
+  MemoryError,
+  NotImplementedError,
+  OSError,
+  RuntimeError,
+  SyntaxError,
+  TypeError,
+  ValueError,
+  zipfile.BadZipFile,
+  zlib.error,
+)
+
+
+def _read_header(file) -> tuple[tuple[int, ...], bool, np.dtype]:
+  version = np.lib.format.read_magic(file)
+  if version == (1, 0):
+    return np.lib.format.read_array_header_1_0(file)
+  return np.lib.format.read_array_header_2_0(file)
