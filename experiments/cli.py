@@ -1,12 +1,17 @@
 """What all commands share: flags, JAX's settings, errors, exit codes."""
 
 from collections.abc import Callable
+import difflib
 import os
+import pathlib
 import sys
+from typing import NoReturn
 
 from absl import flags
 from absl import logging
 import jax
+from ml_collections import config_dict
+from ml_collections import config_flags
 import platformdirs
 from rich.console import Console
 
@@ -48,6 +53,9 @@ def run(main: Callable[[], None]) -> None:
 def _parse_flags() -> None:
   try:
     rest = flags.FLAGS(sys.argv)
+  except (KeyError, AttributeError) as error:  # of a field that is not there
+    reason = '; '.join(str(error.args[0]).splitlines())
+    fail(f'the config has no field {reason} (--help shows examples)')
   except Exception as error:  # whatever a config file or its overrides raise
     fail(f'{str(error) or type(error).__name__} (--help shows examples)')
   if len(rest) > 1:
@@ -57,7 +65,25 @@ def _parse_flags() -> None:
     )
 
 
-def fail(message: str) -> None:
+def config_of(holder: flags.FlagHolder) -> config_dict.ConfigDict:
+  """The config that a flag names; a missing or broken one is an error."""
+  try:
+    config = holder.value
+    if config is None:
+      fail(f'--{holder.name} is missing; try --{holder.name}=configs/cora.py')
+    config.to_dict()  # a config that could not be loaded raises when it is used
+    return config
+  except OSError:
+    path = config_flags.get_config_filename(flags.FLAGS[holder.name])
+    known = [str(file) for file in sorted(pathlib.Path('configs').glob('*.py'))]
+    close = difflib.get_close_matches(path, known, n=1)
+    fail(
+      f'--{holder.name}={path}: there is no such file'
+      + (f'; did you mean {close[0]}?' if close else '; see configs/')
+    )
+
+
+def fail(message: str) -> NoReturn:
   """Prints one error and leaves with exit code 2."""
   Console(stderr=True, highlight=False).print(
     'error:', style='bold red', end=' '

@@ -34,9 +34,7 @@ _WORKDIR = flags.DEFINE_string(
 
 def main() -> None:
   """Trains what the flags say."""
-  config = _CONFIG.value
-  if config is None:
-    cli.fail('--config is missing; try --config=configs/cora.py')
+  config = cli.config_of(_CONFIG)
   workdir = _WORKDIR.value or default_workdir(config.dataset.name)
   console = Console()
   with progress.TerminalObserver(console, config.max_epochs) as observer:

@@ -1,3 +1,5 @@
+import functools
+
 from fixtures import small_dataset
 from flax import nnx
 import jax
@@ -11,6 +13,7 @@ from gat_jax import metrics
 from gat_jax import training
 
 DATASET = small_dataset()
+SHORT = {'max_epochs': 500, 'patience': 5, 'learning_rate': 0.02}
 
 
 def make_config(**fields):
@@ -24,11 +27,12 @@ def make_config(**fields):
   return config
 
 
-def run_epochs(config, seeds, num_devices=1, loop='map', look=10):
-  """Trains seeds in looks of that many epochs; states [R, ...] at the end."""
-  program = training.Program.from_config(config, DATASET)
+@functools.cache
+def compiled(fields, num_devices, loop):
+  """The program of a config, kept for all tests that need the same."""
+  program = training.Program.from_config(make_config(**dict(fields)), DATASET)
   mesh = Mesh(np.array(jax.devices()[:num_devices]), ('runs',))
-  function = jax.jit(
+  look = jax.jit(
     training.over_runs(
       lambda epoch, run: program.run_until(
         epoch, *run, DATASET.train, DATASET.val
@@ -37,7 +41,14 @@ def run_epochs(config, seeds, num_devices=1, loop='map', look=10):
       loop,
     )
   )
-  init = jax.jit(program.init)
+  return jax.jit(program.init), look
+
+
+def run_epochs(seeds, num_devices=1, loop='map', look=10, **fields):
+  """Trains seeds in looks of that many epochs; states [R, ...] at the end."""
+  config = make_config(**fields)
+  shapes = {k: v for k, v in fields.items() if k in ('stop_rule', 'optimizer')}
+  init, function = compiled(tuple(shapes.items()), num_devices, loop)
   states = jax.tree.map(
     lambda *x: np.stack(x), *[jax.device_get(init(s)) for s in seeds]
   )
@@ -58,24 +69,22 @@ def row(states, index):
 
 @pytest.mark.parametrize('num_devices', [1, 2])
 def test_seed_alone_equals_seed_among_others_bit_for_bit(num_devices):
-  config = make_config()
-  together = run_epochs(config, [0, 3, 7, 9], num_devices)
+  together = run_epochs([0, 3, 7, 9], num_devices)
   for index, seed in enumerate([0, 3, 7, 9]):
-    alone = run_epochs(config, [seed])
+    alone = run_epochs([seed])
     assert_same_bits(row(together, index), row(alone, 0))
 
 
 def test_length_of_a_look_changes_nothing():
-  config = make_config(max_epochs=21)
   assert_same_bits(
-    run_epochs(config, [5], look=1), run_epochs(config, [5], look=21)
+    run_epochs([5], look=1, max_epochs=21),
+    run_epochs([5], look=21, max_epochs=21),
   )
 
 
 def test_vmap_trains_the_same_model_as_map():
-  config = make_config()
-  one_by_one = run_epochs(config, [1, 2])
-  at_once = run_epochs(config, [1, 2], loop='vmap')
+  one_by_one = run_epochs([1, 2])
+  at_once = run_epochs([1, 2], loop='vmap')
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4),
     one_by_one.params,
@@ -85,13 +94,12 @@ def test_vmap_trains_the_same_model_as_map():
 
 
 def test_seeds_differ():
-  states = run_epochs(make_config(), [0, 1])
+  states = run_epochs([0, 1])
   assert states.val_loss[0] != states.val_loss[1]
 
 
 def test_each_seed_stops_by_itself():
-  config = make_config(max_epochs=500, patience=5, learning_rate=0.02)
-  states = run_epochs(config, list(range(6)), num_devices=2)
+  states = run_epochs(list(range(6)), num_devices=2, **SHORT)
   assert states.stopped.all()
   assert len(set(states.epoch.tolist())) > 1
   assert (states.epoch < 500).all()
@@ -100,24 +108,24 @@ def test_each_seed_stops_by_itself():
 
 
 def test_stopped_run_is_left_alone():
-  config = make_config(max_epochs=500, patience=5, learning_rate=0.02)
-  program = training.Program.from_config(config, DATASET)
-  stopped = row(run_epochs(config, [0]), 0)
-  hyper = training.Hyperparameters.from_config(config)
-  again = program.run_until(10_000, stopped, hyper, DATASET.train, DATASET.val)
-  assert_same_bits(stopped, again)
+  stopped = run_epochs([0, 1], **SHORT)
+  assert stopped.stopped.all()
+  _, look = compiled((), 1, 'map')
+  hyper = training.Hyperparameters.from_config(make_config(**SHORT))
+  hypers = jax.tree.map(lambda x: np.full(2, x), hyper)
+  assert_same_bits(stopped, look(np.int32(10_000), (stopped, hypers)))
 
 
 def test_kept_parameters_have_the_validation_score_they_were_kept_for():
-  config = make_config(stop_rule='accuracy', max_epochs=60)
-  program = training.Program.from_config(config, DATASET)
-  state = row(run_epochs(config, [0]), 0)
+  fields = {'stop_rule': 'accuracy', 'max_epochs': 60}
+  program = training.Program.from_config(make_config(**fields), DATASET)
+  state = row(run_epochs([0], **fields), 0)
   counts = program.count(state.best_params, DATASET.val)
   np.testing.assert_allclose(counts.score, state.progress.best_score)
 
 
 def test_rule_none_keeps_the_last_parameters():
-  state = run_epochs(make_config(stop_rule='none', patience=1), [0])
+  state = run_epochs([0], stop_rule='none', patience=1)
   assert_same_bits(state.params, state.best_params)
   assert state.best_epoch == state.epoch == 30
 
@@ -164,7 +172,9 @@ def test_two_steps_equal_the_formulas(optimizer):
     params = jax.tree.map(update, params, first, second)
 
   hyper = training.Hyperparameters.from_config(config)
-  trained = program.run_until(2, state, hyper, DATASET.train, DATASET.val)
+  trained = jax.jit(program.run_until)(
+    2, state, hyper, DATASET.train, DATASET.val
+  )
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-6),
     trained.params,

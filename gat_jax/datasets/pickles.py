@@ -8,6 +8,7 @@ classes below, so that a crafted file cannot run anything.
 from collections import defaultdict
 import io
 import pickle
+import struct
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
@@ -76,6 +77,7 @@ _OPCODES = b''.join(
 # What damaged bytes can raise on their way to numbers, and nothing else.
 DAMAGE = (
   ArithmeticError,
+  AssertionError,
   AttributeError,
   EOFError,
   LookupError,
@@ -84,6 +86,7 @@ DAMAGE = (
   ValueError,
   RecursionError,
   pickle.UnpicklingError,
+  struct.error,
 )
 
 

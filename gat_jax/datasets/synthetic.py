@@ -52,8 +52,15 @@ def load(
   """
   del data_dir, progress
   num_train = train_per_class * num_classes
-  if min(num_nodes, num_features, train_per_class, num_val) < 1:
-    raise DataError('config.dataset: every size must be at least 1')
+  sizes = {
+    'num_nodes': num_nodes,
+    'num_features': num_features,
+    'train_per_class': train_per_class,
+    'num_val': num_val,
+  }
+  for field, size in sizes.items():
+    if size < 1:
+      raise DataError(f'config.dataset.{field}={size} must be at least 1')
   if num_classes < 2 or num_train + num_val >= num_nodes:
     raise DataError(
       f'config.dataset.num_nodes={num_nodes} leaves no test node beside'

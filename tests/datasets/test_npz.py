@@ -1,0 +1,372 @@
+import io
+import zipfile
+
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+import scipy.sparse
+
+from gat_jax import datasets
+from gat_jax.datasets import arrays
+from gat_jax.errors import DataError
+
+
+def good():
+  """Six nodes, two classes, a path of edges one way, one unlabelled node."""
+  return {
+    'edges': np.array([[0, 1], [1, 2], [2, 3], [3, 4], [4, 4]]),
+    'features': np.arange(18.0).reshape(6, 3),
+    'labels': np.array([0, 1, 0, 1, 0, -1]),
+    'train_mask': np.array([1, 1, 0, 0, 0, 0], bool),
+    'val_mask': np.array([0, 0, 1, 1, 0, 0], bool),
+    'test_mask': np.array([0, 0, 0, 0, 1, 0], bool),
+  }
+
+
+def indexed():
+  content = {k: v for k, v in good().items() if not k.endswith('mask')}
+  return content | {
+    'train_index': np.array([0, 1]),
+    'val_index': np.array([3, 2]),
+    'test_index': np.array([4]),
+  }
+
+
+def sparse():
+  matrix = scipy.sparse.csr_matrix(good()['features'])
+  content = {k: v for k, v in good().items() if k != 'features'}
+  return content | {
+    'features_data': matrix.data,
+    'features_indices': matrix.indices,
+    'features_indptr': matrix.indptr,
+    'features_shape': np.array(matrix.shape),
+  }
+
+
+def load(tmp_path, content, **options):
+  path = tmp_path / 'graph.npz'
+  np.savez(path, **content)
+  return datasets.load(str(path), **options)
+
+
+def edges_of(dataset):
+  graph = dataset.train[0].graph
+  return list(
+    zip(graph.senders.tolist(), graph.receivers.tolist(), strict=True)
+  )
+
+
+def test_good_file(tmp_path):
+  dataset = load(tmp_path, good())
+  assert dataset.name == 'graph'
+  assert dataset.metric == 'accuracy'
+  assert dataset.num_classes == 2
+  assert dataset.card['edges_raw'] == 5
+  assert dataset.card['self_loops_in_file'] == 1
+  assert dataset.card['isolated_nodes'] == 1
+  path = [(i, i + 1) for i in range(4)]
+  everything = path + [(b, a) for a, b in path] + [(i, i) for i in range(6)]
+  assert sorted(edges_of(dataset)) == sorted(everything)
+
+
+def test_directed_edges_stay_one_way(tmp_path):
+  edges = edges_of(load(tmp_path, good(), directed=True))
+  assert (0, 1) in edges
+  assert (1, 0) not in edges
+
+
+def test_index_arrays_equal_masks(tmp_path):
+  by_mask, by_index = load(tmp_path, good()), load(tmp_path, indexed())
+  for split in ('train', 'val', 'test'):
+    np.testing.assert_array_equal(
+      getattr(by_mask, split)[0].mask, getattr(by_index, split)[0].mask
+    )
+
+
+@pytest.mark.parametrize('normalize', [False, True])
+def test_sparse_features_equal_dense_ones(tmp_path, normalize):
+  options = {'normalize_features': normalize}
+  dense = load(tmp_path, good(), **options).train[0].graph.nodes
+  nodes = load(tmp_path, sparse(), **options).train[0].graph.nodes
+  restored = np.zeros(nodes.shape, np.float32)
+  restored[nodes.rows, nodes.columns] = nodes.values
+  np.testing.assert_allclose(restored, dense, rtol=1e-6)
+  if normalize:
+    np.testing.assert_allclose(dense.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_multi_hot_labels_are_multilabel(tmp_path):
+  labels = np.array([[1, 0, 1]] * 6)
+  dataset = load(tmp_path, good() | {'labels': labels})
+  assert dataset.metric == 'micro_f1'
+  assert dataset.num_classes == 3
+
+
+def change(**changes):
+  """What a file becomes when some keys are replaced, or left out by None."""
+  return lambda content: {
+    k: v for k, v in (content | changes).items() if v is not None
+  }
+
+
+objects = np.array([{'a': 1}] * 6, dtype=object)
+nan = good()['features'].copy()
+nan[2, 1] = np.nan
+# name: (file, change, key in the message, more words of it)
+MALFORMED = {
+  'no edges key': (good, change(edges=None), 'edges', 'missing'),
+  'no features': (good, change(features=None), 'features', 'missing'),
+  'no labels': (good, change(labels=None), 'labels', 'missing'),
+  'no mask': (good, change(val_mask=None), 'val_mask', 'val_index instead'),
+  'misspelt key': (
+    good,
+    change(edge=good()['edges'], edges=None),
+    'edge',
+    'did you mean edges',
+  ),
+  'float edges': (good, change(edges=np.ones((2, 2))), 'edges', 'float64'),
+  'edges transposed': (
+    good,
+    change(edges=good()['edges'].T),
+    'edges',
+    'transpose',
+  ),
+  'edges flat': (good, change(edges=np.arange(4)), 'edges', 'shape'),
+  'no edges at all': (
+    good,
+    change(edges=np.zeros((0, 2), int)),
+    'edges',
+    'empty',
+  ),
+  'edge too far': (
+    good,
+    change(edges=np.array([[0, 1], [2, 6]])),
+    'edges',
+    r'\[2, 6\] in row 1',
+  ),
+  'edge negative': (
+    good,
+    change(edges=np.array([[0, -1]])),
+    'edges',
+    r'the nodes are 0\.\.5',
+  ),
+  'NaN': (good, change(features=nan), 'features', 'NaN'),
+  'words as features': (
+    good,
+    change(features=np.full((6, 3), 'a')),
+    'features',
+    'dtype',
+  ),
+  'flat features': (good, change(features=np.ones(6)), 'features', 'shape'),
+  'no columns': (good, change(features=np.ones((6, 0))), 'features', 'shape'),
+  'pickled features': (good, change(features=objects), 'features', 'pickled'),
+  'pickled labels': (good, change(labels=objects), 'labels', 'pickled'),
+  'float labels': (good, change(labels=np.ones(6)), 'labels', 'float64'),
+  'label too low': (
+    good,
+    change(labels=np.array([0, 1, -2, 0, 1, 0])),
+    'labels',
+    'from -2',
+  ),
+  'label too high': (
+    good,
+    change(labels=np.array([0, 1, 10**9, 0, 1, 0])),
+    'labels',
+    'to 1000000000',
+  ),
+  'one class': (good, change(labels=np.zeros(6, int)), 'labels', 'two classes'),
+  'labels too short': (
+    good,
+    change(labels=np.array([0, 1])),
+    'labels',
+    'has 2 rows',
+  ),
+  'multi-hot of 2': (
+    good,
+    change(labels=np.full((6, 2), 2)),
+    'labels',
+    '0 or 1',
+  ),
+  'unlabelled in split': (
+    good,
+    change(test_mask=np.array([0, 0, 0, 0, 0, 1], bool)),
+    'test_mask',
+    'node 5, which has no label',
+  ),
+  'overlapping masks': (
+    good,
+    change(test_mask=np.array([0, 1, 0, 0, 1, 0], bool)),
+    'test_mask',
+    'shares node 1 with the train',
+  ),
+  'empty split': (
+    good,
+    change(val_mask=np.zeros(6, bool)),
+    'val_mask',
+    'is empty',
+  ),
+  'integer mask': (
+    good,
+    change(val_mask=np.array([0, 0, 1, 1, 0, 0])),
+    'val_mask',
+    'int64',
+  ),
+  'mask too long': (
+    good,
+    change(val_mask=np.ones(7, bool)),
+    'val_mask',
+    'has 7 entries',
+  ),
+  'mask and index': (
+    good,
+    change(val_index=np.array([2])),
+    'val_mask',
+    'beside val_index',
+  ),
+  'index too far': (
+    indexed,
+    change(val_index=np.array([6])),
+    'val_index',
+    r'0\.\.5',
+  ),
+  'index twice': (
+    indexed,
+    change(val_index=np.array([2, 2])),
+    'val_index',
+    'twice',
+  ),
+  'empty index': (
+    indexed,
+    change(val_index=np.zeros(0, int)),
+    'val_index',
+    'is empty',
+  ),
+  'float index': (
+    indexed,
+    change(val_index=np.array([2.0])),
+    'val_index',
+    'float64',
+  ),
+  'dense and sparse': (
+    sparse,
+    change(features=np.ones((6, 3))),
+    'features',
+    'beside features_data',
+  ),
+  'no indptr': (
+    sparse,
+    change(features_indptr=None),
+    'features_indptr',
+    'missing',
+  ),
+  'indptr falls': (
+    sparse,
+    change(features_indptr=np.array([0, 9, 3, 4, 5, 6, 17])),
+    'features_indptr',
+    'does not rise',
+  ),
+  'indptr too short': (
+    sparse,
+    change(features_indptr=np.array([0, 17])),
+    'features_indptr',
+    'has 2 entries',
+  ),
+  'column too far': (
+    sparse,
+    change(features_indices=np.full(17, 3)),
+    'features_indices',
+    'to 3',
+  ),
+  'too few columns': (
+    sparse,
+    change(features_indices=np.zeros(3, int)),
+    'features_indices',
+    'has 3 entries',
+  ),
+  'infinite sparse': (
+    sparse,
+    change(features_data=np.full(17, np.inf)),
+    'features_data',
+    'infinity',
+  ),
+  'huge shape': (
+    sparse,
+    change(features_shape=np.array([6, 2**40])),
+    'features_shape',
+    'nodes, features',
+  ),
+}
+
+
+@pytest.mark.parametrize('case', MALFORMED)
+def test_malformed_file_names_itself_the_key_and_the_mend(tmp_path, case):
+  make, spoil, key, words = MALFORMED[case]
+  with pytest.raises(DataError, match=words) as error:
+    load(tmp_path, spoil(make()))
+  message = str(error.value)
+  assert message.startswith(str(tmp_path / 'graph.npz'))
+  assert f'key {key!r}' in message
+  assert '; ' in message  # the mend
+  assert '\n' not in message
+
+
+def test_negative_features_cannot_be_normalized(tmp_path):
+  content = good() | {'features': -good()['features']}
+  with pytest.raises(DataError, match='normalize_features=False'):
+    load(tmp_path, content, normalize_features=True)
+
+
+def test_missing_file_and_no_npz(tmp_path):
+  with pytest.raises(DataError, match='no such file'):
+    datasets.load(str(tmp_path / 'graph.npz'))
+  (tmp_path / 'graph.npz').write_bytes(b'hello')
+  with pytest.raises(DataError, match=r'is no \.npz file'):
+    datasets.load(str(tmp_path / 'graph.npz'))
+  (tmp_path / 'folder.npz').mkdir()
+  with pytest.raises(DataError, match='cannot be read'):
+    datasets.load(str(tmp_path / 'folder.npz'))
+
+
+def packed(content):
+  file = io.BytesIO()
+  np.savez(file, **content)
+  return file.getvalue()
+
+
+def test_a_declared_giant_is_refused_before_it_is_made(tmp_path):
+  header = io.BytesIO()
+  np.lib.format.write_array_header_1_0(
+    header, {'descr': '<f8', 'fortran_order': False, 'shape': (10**6, 10**6)}
+  )
+  path = tmp_path / 'graph.npz'
+  path.write_bytes(packed({k: v for k, v in good().items() if k != 'features'}))
+  with zipfile.ZipFile(path, 'a') as archive:
+    archive.writestr('features.npy', header.getvalue() + bytes(100))
+  with pytest.raises(DataError, match="'features' is truncated"):
+    datasets.load(str(path))
+
+
+def test_a_zip_bomb_is_refused_unopened(tmp_path, monkeypatch):
+  monkeypatch.setattr(arrays, 'MAX_BYTES', 1000)
+  with pytest.raises(DataError, match='unpacks to more than'):
+    load(tmp_path, good() | {'features': np.zeros((6, 1000))})
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_damaged_bytes_are_one_clear_error_or_a_graph(tmp_path_factory, data):
+  content = bytearray(packed(good()))
+  for _ in range(data.draw(st.integers(1, 4))):
+    place = data.draw(st.integers(0, len(content) - 1))
+    content[place] = data.draw(st.integers(0, 255))
+  length = data.draw(st.integers(len(content) // 2, len(content)))
+  path = tmp_path_factory.mktemp('damaged') / 'graph.npz'
+  path.write_bytes(content[:length] if data.draw(st.booleans()) else content)
+  try:
+    dataset = datasets.load(str(path))
+  except DataError as error:
+    assert str(path) in str(error)
+  else:
+    assert dataset.card['nodes'] == 6

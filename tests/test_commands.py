@@ -1,0 +1,305 @@
+"""The command line as a person types it, in processes of its own."""
+
+import csv
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+SMOKE = ('--config=configs/smoke.py', '--config.max_epochs=40')
+
+
+@pytest.fixture(scope='module')
+def environment(tmp_path_factory):
+  """A home of its own; compiled programs are shared by this module's tests."""
+  cache = tmp_path_factory.mktemp('cache')
+  return os.environ | {'XDG_CACHE_HOME': str(cache), 'COLUMNS': '100'}
+
+
+def run(environment, command, *flags, cwd=ROOT):
+  return subprocess.run(
+    [sys.executable, '-m', f'experiments.{command}', *map(str, flags)],
+    cwd=cwd,
+    env=environment | {'PYTHONPATH': str(ROOT)},
+    capture_output=True,
+    text=True,
+    check=False,
+    timeout=300,
+  )
+
+
+@pytest.fixture(scope='module')
+def finished(environment, tmp_path_factory):
+  workdir = tmp_path_factory.mktemp('runs') / 'smoke'
+  flags = (*SMOKE, f'--workdir={workdir}', '--config.num_seeds=3')
+  process = run(environment, 'train', *flags)
+  assert process.returncode == 0, process.stderr
+  return workdir, process.stdout
+
+
+def test_train_shows_card_table_and_folder(finished):
+  workdir, output = finished
+  for said in ('data set csbm', 'nodes', '600', 'accuracy in %', 'best epoch'):
+    assert said in output
+  assert str(workdir) in output
+
+
+def test_workdir_holds_what_is_promised(finished):
+  workdir, _ = finished
+  names = {path.name.split('.out.')[0] for path in workdir.iterdir()}
+  assert names == {
+    'best',
+    'config.json',
+    'dataset.json',
+    'events',
+    'metrics.jsonl',
+    'results.json',
+  }
+  config = json.loads((workdir / 'config.json').read_text())
+  assert config['model']['num_heads'] == 8
+  assert config['max_epochs'] == 40
+  card = json.loads((workdir / 'dataset.json').read_text())
+  assert card['nodes'] == 600
+
+
+def test_metrics_have_a_line_per_seed_and_look(finished):
+  workdir, _ = finished
+  lines = (workdir / 'metrics.jsonl').read_text().splitlines()
+  records = [json.loads(line) for line in lines]
+  assert [(r['seed'], r['epoch']) for r in records] == [
+    (seed, epoch) for epoch in (20, 40) for seed in (0, 1, 2)
+  ]
+  for record in records:
+    assert set(record) == {
+      'seed',
+      'epoch',
+      'train_loss',
+      'val_loss',
+      'val_score',
+    }
+
+
+def test_results_have_the_shape_that_other_tools_read(finished):
+  workdir, _ = finished
+  results = json.loads((workdir / 'results.json').read_text())
+  assert list(results) == ['dataset', 'metric', 'seeds', 'test', 'seconds']
+  assert results['dataset'] == 'csbm'
+  assert results['metric'] == 'accuracy'
+  assert [seed['seed'] for seed in results['seeds']] == [0, 1, 2]
+  for seed in results['seeds']:
+    assert list(seed) == [
+      'seed',
+      'test',
+      'val',
+      'val_loss',
+      'best_epoch',
+      'epochs',
+    ]
+    assert seed['epochs'] == 40
+    assert 1 <= seed['best_epoch'] <= 40
+    assert (seed['test'] * 370) == pytest.approx(round(seed['test'] * 370))
+  scores = [seed['test'] for seed in results['seeds']]
+  assert results['test'] == {
+    'mean': pytest.approx(np.mean(scores)),
+    'std': pytest.approx(np.std(scores, ddof=1)),
+    'n': 3,
+  }
+  assert set(results['seconds']) == {'compile', 'train'}
+
+
+def test_one_seed_of_many_alone_gives_the_same_result(
+  finished, environment, tmp_path
+):
+  workdir, _ = finished
+  flags = (*SMOKE, f'--workdir={tmp_path / "one"}', '--config.seed=1')
+  assert run(environment, 'train', *flags).returncode == 0
+  alone = json.loads((tmp_path / 'one/results.json').read_text())
+  among = json.loads((workdir / 'results.json').read_text())
+  assert alone['seeds'] == [among['seeds'][1]]
+  assert alone['test']['std'] is None
+
+
+def test_predictions_reproduce_the_test_score(finished, environment, tmp_path):
+  workdir, _ = finished
+  process = run(
+    environment,
+    'predict',
+    f'--workdir={workdir}',
+    f'--output={tmp_path}',
+    '--seed=2',
+    '--attention',
+  )
+  assert process.returncode == 0, process.stderr
+  with open(tmp_path / 'predictions.csv', newline='') as file:
+    rows = list(csv.DictReader(file))
+  assert [int(row['node']) for row in rows] == list(range(600))
+  test = [row for row in rows if row['split'] == 'test']
+  accuracy = np.mean([row['prediction'] == row['label'] for row in test])
+  results = json.loads((workdir / 'results.json').read_text())
+  assert accuracy == pytest.approx(results['seeds'][2]['test'])
+  for row in rows[:50]:
+    p = [float(row[f'p_{c}']) for c in range(4)]
+    assert sum(p) == pytest.approx(1, abs=1e-4)
+    assert int(np.argmax(p)) == int(row['prediction'])
+  with np.load(tmp_path / 'attention.npz') as attention:
+    for layer, heads in ((0, 8), (1, 1)):
+      key = f'graph_0_layer_{layer}_'
+      alpha = attention[key + 'alpha']
+      assert alpha.shape == (len(attention[key + 'senders']), heads)
+      sums = np.zeros((600, heads))
+      np.add.at(sums, attention[key + 'receivers'], alpha)
+      np.testing.assert_allclose(sums, 1, rtol=1e-4)
+
+
+def test_prediction_takes_the_best_validation_seed(finished, environment):
+  workdir, _ = finished
+  process = run(environment, 'predict', f'--workdir={workdir}')
+  results = json.loads((workdir / 'results.json').read_text())
+  best = max(results['seeds'], key=lambda seed: seed['val'])['seed']
+  assert f'seed {best}' in process.stdout
+  (workdir / 'predictions.csv').unlink()
+
+
+BAD_TRAIN = {
+  'unknown flag': (('--confg=configs/cora.py',), 'confg'),
+  'no config': ((), '--config is missing'),
+  'misspelt config': (
+    ('--config=configs/coar.py',),
+    'did you mean configs/cora.py?',
+  ),
+  'unknown field': (
+    ('--config=configs/cora.py', '--config.modle.num_heads=4'),
+    'modle',
+  ),
+  'unknown deep field': (
+    ('--config=configs/cora.py', '--config.model.num_head=4'),
+    'num_head',
+  ),
+  'wrong type': (
+    ('--config=configs/cora.py', '--config.model.num_heads=many'),
+    'num_heads',
+  ),
+  'bad value': (
+    ('--config=configs/cora.py', '--config.model.dropout_rate=1.0'),
+    'config.model.dropout_rate=1.0 must be from 0 to below 1',
+  ),
+  'bad choice': (
+    ('--config=configs/cora.py', '--config.stop_rule=acuracy'),
+    'did you mean accuracy?',
+  ),
+  'bad model': (
+    ('--config=configs/cora.py', '--config.model.name=gta'),
+    'config.model.name',
+  ),
+  'bad data set': (
+    ('--config=configs/cora.py', '--config.dataset.name=coar'),
+    'did you mean cora?',
+  ),
+  'no such graph': (
+    ('--config=configs/custom.py', '--config.dataset.name=nowhere.npz'),
+    'nowhere.npz',
+  ),
+  'no such folder': (
+    ('--config=configs/cora.py', '--config.data_dir=nowhere'),
+    'nowhere is not a folder',
+  ),
+  'a word too many': (('--config=configs/cora.py', 'fast'), "'fast'"),
+}
+
+
+@pytest.mark.parametrize('case', BAD_TRAIN)
+def test_bad_input_is_one_error_and_code_2(environment, tmp_path, case):
+  flags, words = BAD_TRAIN[case]
+  workdir = tmp_path / 'run'
+  process = run(environment, 'train', *flags, f'--workdir={workdir}')
+  assert process.returncode == 2, process.stderr
+  assert words in process.stderr
+  assert process.stderr.startswith('error: ')
+  assert 'Traceback' not in process.stderr
+  assert not workdir.exists()
+
+
+def test_finished_run_is_not_overwritten(finished, environment):
+  workdir, _ = finished
+  before = (workdir / 'results.json').read_bytes()
+  process = run(environment, 'train', *SMOKE, f'--workdir={workdir}')
+  assert process.returncode == 2
+  assert 'already holds a run' in process.stderr
+  assert (workdir / 'results.json').read_bytes() == before
+
+
+def test_unwritable_workdir_is_one_error(environment, tmp_path):
+  (tmp_path / 'file').write_text('')
+  process = run(environment, 'train', *SMOKE, f'--workdir={tmp_path}/file/run')
+  assert process.returncode == 2
+  assert 'cannot be written' in process.stderr
+  assert 'Traceback' not in process.stderr
+
+
+def test_bad_predict_is_one_error(finished, environment, tmp_path):
+  workdir, _ = finished
+  for flags, words in (
+    ((), '--workdir is missing'),
+    ((f'--workdir={tmp_path}',), 'results.json is missing'),
+    ((f'--workdir={workdir}', '--seed=7'), 'has no seed 7; it has 0 to 2'),
+  ):
+    process = run(environment, 'predict', *flags)
+    assert process.returncode == 2
+    assert words in process.stderr
+    assert 'Traceback' not in process.stderr
+
+
+@pytest.mark.parametrize('command', ['train', 'predict'])
+def test_help_shows_examples(environment, command):
+  process = run(environment, command, '--help')
+  assert process.returncode == 0
+  assert f'python -m experiments.{command}' in process.stdout
+  assert '--workdir' in process.stdout
+
+
+def test_default_workdir_has_data_set_and_time(environment, tmp_path):
+  (tmp_path / 'configs').symlink_to(ROOT / 'configs')
+  process = run(environment, 'train', *SMOKE, cwd=tmp_path)
+  assert process.returncode == 0, process.stderr
+  (workdir,) = (tmp_path / 'runs').iterdir()
+  assert workdir.name.startswith('csbm-20')
+  assert (workdir / 'results.json').exists()
+
+
+def test_interrupt_says_so_and_keeps_the_best_so_far(environment, tmp_path):
+  workdir = tmp_path / 'run'
+  process = subprocess.Popen(
+    [
+      sys.executable,
+      '-m',
+      'experiments.train',
+      '--config=configs/smoke.py',
+      '--config.max_epochs=1000000',
+      '--config.stop_rule=none',
+      f'--workdir={workdir}',
+    ],
+    cwd=ROOT,
+    env=environment,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+  metrics = workdir / 'metrics.jsonl'
+  deadline = time.monotonic() + 120
+  while time.monotonic() < deadline:
+    if metrics.exists() and metrics.stat().st_size:
+      break
+    time.sleep(0.1)
+  process.send_signal(signal.SIGINT)
+  _, errors = process.communicate(timeout=60)
+  assert process.returncode == 130
+  assert 'interrupted' in errors
+  assert 'Traceback' not in errors
+  assert (workdir / 'best').is_dir()
+  assert not (workdir / 'results.json').exists()
