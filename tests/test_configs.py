@@ -1,0 +1,40 @@
+import pathlib
+
+from flax import nnx
+import pytest
+
+from configs import base
+from configs import citeseer
+from configs import cora
+from configs import custom
+from configs import pubmed
+from configs import smoke
+from gat_jax import models
+from gat_jax import settings
+
+# Inputs, classes and parameters, counted by hand for the paper's sizes: per
+# layer K heads of W [D, F], a_r and a_s [F], b_r and b_s, b [F].
+CONFIGS = {
+  cora: (1433, 7, 8 * (1433 * 8 + 3 * 8 + 2) + (64 * 7 + 3 * 7 + 2)),
+  citeseer: (3703, 6, 8 * (3703 * 8 + 3 * 8 + 2) + (64 * 6 + 3 * 6 + 2)),
+  pubmed: (500, 3, 8 * (500 * 8 + 3 * 8 + 2) + 8 * (64 * 3 + 3 * 3 + 2)),
+  smoke: (32, 4, 8 * (32 * 8 + 3 * 8 + 2) + (64 * 4 + 3 * 4 + 2)),
+  custom: (10, 2, 8 * (10 * 8 + 3 * 8 + 2) + (64 * 2 + 3 * 2 + 2)),
+}
+
+
+@pytest.mark.parametrize('module', CONFIGS, ids=lambda m: m.__name__)
+def test_every_config_is_valid_and_builds_the_model_it_says(module):
+  config = module.get_config()
+  if module is custom:
+    config.dataset.name = 'graph.npz'
+  settings.check(config)
+  num_features, num_classes, num_parameters = CONFIGS[module]
+  model = models.build(config.model, num_features, num_classes, nnx.Rngs(0))
+  assert models.num_parameters(model) == num_parameters
+
+
+def test_no_config_is_forgotten():
+  folder = pathlib.Path(base.__file__).parent
+  names = {path.stem for path in folder.glob('*.py')} - {'base'}
+  assert names == {module.__name__.split('.')[-1] for module in CONFIGS}
