@@ -42,7 +42,7 @@ def load(
     DataError: if there is no such data set or option, or its files are missing
       or malformed.
   """
-  if name.endswith('.npz'):
+  if name.lower().endswith('.npz'):
     _check_options(npz.load, options, name)
     return npz.load(pathlib.Path(name), **options)
   loader = _LOADERS.get(name)

@@ -81,6 +81,7 @@ def read(
   chosen = data_dir or os.environ.get(VARIABLE)
   if chosen:
     source = '--config.data_dir' if data_dir else f'${VARIABLE}'
+    chosen = os.path.expanduser(chosen)  # shells leave the ~ of --flag=~/data
     found = _find(pathlib.Path(chosen), collection, files)
     if found is None:
       raise DataError(_missing_in_chosen(source, chosen, collection, files))
@@ -98,7 +99,8 @@ def _find(
   folder: pathlib.Path, collection: str, files: Sequence[DataFile]
 ) -> pathlib.Path | None:
   for candidate in (folder, folder / collection):
-    if all((candidate / file.name).is_file() for file in files):
+    # os.path: Path.is_file raises where a folder may not be entered.
+    if all(os.path.isfile(candidate / file.name) for file in files):
       return candidate
   return None
 
@@ -107,7 +109,7 @@ def _missing_in_chosen(
   source: str, chosen: str, collection: str, files: Sequence[DataFile]
 ) -> str:
   folder = pathlib.Path(chosen)
-  if not folder.is_dir():
+  if not os.path.isdir(folder):
     return (
       f'{source}={chosen} is not a folder; name the one that holds'
       f' {files[0].name}, or leave it out to have the files downloaded'
@@ -115,8 +117,8 @@ def _missing_in_chosen(
   missing = [
     file.name
     for file in files
-    if not (folder / file.name).is_file()
-    and not (folder / collection / file.name).is_file()
+    if not os.path.isfile(folder / file.name)
+    and not os.path.isfile(folder / collection / file.name)
   ]
   lacking = ', '.join(missing or [file.name for file in files])
   return (
@@ -138,8 +140,8 @@ def _read_verified(folder: pathlib.Path, files: Sequence[DataFile]) -> Contents:
     if found not in file.sha256:
       raise DataError(
         f'{path} is not the published file: its SHA-256 is {found} instead of'
-        f' {" or ".join(file.sha256)}; delete it and start again to have it'
-        ' downloaded'
+        f' {" or ".join(file.sha256)}; put the published one in its place'
+        + (f' ({file.urls[0]})' if file.urls else '')
       )
     data[file.name], sums[file.name] = content, found
   return Contents(str(folder), data, sums)
@@ -161,6 +163,8 @@ def _download(
     progressbar=progress, timeout=_TIMEOUT_SECONDS, chunk_size=2**16
   )
   for file in files:
+    if _is_there(folder / file.name, file):
+      continue
     failures = []
     for url in file.urls:
       try:
@@ -177,6 +181,16 @@ def _download(
         failures.append(f'{url} ({_reason(error)})')
     else:
       raise DataError(_not_found(folder, files, failures))
+
+
+def _is_there(path: pathlib.Path, file: DataFile) -> bool:
+  """Whether a file has any of its sums; pooch would ask for the first."""
+  try:
+    with path.open('rb') as stream:
+      found = hashlib.file_digest(stream, 'sha256').hexdigest()
+  except OSError:
+    return False
+  return found in file.sha256
 
 
 def _reason(error: Exception) -> str:

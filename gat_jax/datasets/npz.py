@@ -16,6 +16,7 @@ Shapes: N nodes, E edges, D features, Z stored non-zeros, L labels.
 """
 
 import hashlib
+import os
 import pathlib
 
 import numpy as np
@@ -54,6 +55,8 @@ def load(
   Raises:
     DataError: names the file, the key, what is wrong and how to mend it.
   """
+  # Shells leave the ~ of --flag=~/graph.npz.
+  path = pathlib.Path(os.path.expanduser(path))
   data = _read(path)
   arrays = Arrays(path, data, _KEYS)
   features = _features(arrays)
@@ -69,9 +72,11 @@ def load(
   if not directed:
     graph = graphs.symmetrize(graph)
   graph = graphs.sort_by_receiver(graphs.add_self_loops(graph))
+  pairs = np.sort(edges[edges[:, 0] != edges[:, 1]], axis=1)
   facts = {
     'edges_raw': len(edges),
     'self_loops_in_file': len(np.unique(edges[edges[:, 0] == edges[:, 1], 0])),
+    'edges_unique': len(np.unique(pairs, axis=0)),
     'directed': directed,
     'normalize_features': normalize_features,
   }
@@ -103,9 +108,14 @@ def _features(arrays: Arrays) -> np.ndarray | scipy.sparse.csr_matrix:
     values = features.data
   else:
     features = arrays.get('features', 2, 'biuf', 'numbers [nodes, features]')
-    features = values = features.astype(np.float32)
+    with np.errstate(over='ignore'):  # becomes infinity, which is refused
+      features = values = features.astype(np.float32)
   if not np.isfinite(values).all():
-    arrays.fail(key, 'holds NaN or infinity', 'replace them, by 0 for instance')
+    arrays.fail(
+      key,
+      'holds NaN, infinity or numbers too large for float32',
+      'replace them, by 0 for instance',
+    )
   if min(features.shape) < 1:
     arrays.fail(
       key, f'has shape {list(features.shape)}', 'it needs nodes and features'
@@ -125,6 +135,8 @@ def _csr_features(arrays: Arrays) -> scipy.sparse.csr_matrix:
     arrays.fail(
       'features_shape', f'is {shape.tolist()}', 'give nodes, features'
     )
+  # Differences of unsigned integers would wrap and seem to rise.
+  indptr = indptr.astype(np.int64)
   if len(indptr) != shape[0] + 1:
     arrays.fail(
       'features_indptr',
@@ -149,8 +161,10 @@ def _csr_features(arrays: Arrays) -> scipy.sparse.csr_matrix:
       f'reaches from {indices.min()} to {indices.max()}',
       f'it must stay in 0..{shape[1] - 1}',
     )
+  with np.errstate(over='ignore'):  # becomes infinity, which is refused
+    values = data.astype(np.float32)
   matrix = scipy.sparse.csr_matrix(
-    (data.astype(np.float32), indices.astype(np.int64), indptr),
+    (values, indices.astype(np.int64), indptr),
     shape=tuple(int(n) for n in shape),
   )
   matrix.sum_duplicates()
@@ -158,7 +172,7 @@ def _csr_features(arrays: Arrays) -> scipy.sparse.csr_matrix:
 
 
 def _normalize(arrays: Arrays, features):
-  sums = np.asarray(features.sum(axis=1), np.float64).ravel()
+  sums = np.asarray(features.sum(axis=1, dtype=np.float64)).ravel()
   if (features.data if scipy.sparse.issparse(features) else features).min(
     initial=0
   ) < 0:

@@ -1,7 +1,7 @@
 """Reads the pickles of the Planetoid release, and nothing else.
 
 They are pickles of Python 2. This unpickler knows the few opcodes and six names
-that they need and builds nothing but numbers, lists, dictionaries and the three
+that they need and builds nothing but numbers, lists, dictionaries and the
 classes below, so that a crafted file cannot run anything.
 """
 
@@ -44,6 +44,15 @@ class _Array:
     return flat.reshape(self.shape, order='F' if self.fortran else 'C')
 
 
+class _Reconstruct:
+  """Stands in for a function, but BUILD finds no attributes to change."""
+
+  __slots__ = ()
+
+  def __call__(self, *unused: Any) -> _Array:
+    return _Array()
+
+
 class Csr:
   """Stands in for scipy.sparse.csr_matrix: the dictionary of its parts."""
 
@@ -55,7 +64,7 @@ class Csr:
 
 _ADMITTED: dict[tuple[str, str], Any] = {
   ('scipy.sparse.csr', 'csr_matrix'): Csr,
-  ('numpy.core.multiarray', '_reconstruct'): lambda *unused: _Array(),
+  ('numpy.core.multiarray', '_reconstruct'): _Reconstruct(),
   ('numpy', 'ndarray'): _Array,
   ('numpy', 'dtype'): _DType,
   ('collections', 'defaultdict'): defaultdict,

@@ -14,8 +14,8 @@ from gat_jax.datasets import structures
 _PARTS = ('x', 'tx', 'allx', 'y', 'ty', 'ally', 'graph', 'test.index')
 _NUM_VALIDATION = 500
 
-# Of the release, in the order of _PARTS. Pubmed's as recorded by two public
-# projects that agree (D61-IA/FisherGCN in its Git LFS pointers).
+# Of the release, in the order of _PARTS. Pubmed's are the Git LFS pointers of
+# D61-IA/FisherGCN, whose pointers for Citeseer are the sums below.
 _SHA256 = {
   'cora': (
     '23cfa55d91c6f624233f5eb7b6e3f141f1bd2b2ae39608a63cf5d084bb27baab',

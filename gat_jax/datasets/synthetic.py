@@ -8,12 +8,15 @@ Shapes: N nodes, D features.
 """
 
 import hashlib
+import math
 
 import numpy as np
 
 from gat_jax import graphs
 from gat_jax.datasets import structures
 from gat_jax.errors import DataError
+
+_MAX_SIZE = 10_000  # the draw takes N x N numbers
 
 
 def load(
@@ -59,8 +62,14 @@ def load(
     'num_val': num_val,
   }
   for field, size in sizes.items():
-    if size < 1:
-      raise DataError(f'config.dataset.{field}={size} must be at least 1')
+    if not 1 <= size <= _MAX_SIZE:
+      raise DataError(
+        f'config.dataset.{field}={size} must be from 1 to {_MAX_SIZE}'
+      )
+  if seed < 0:
+    raise DataError(f'config.dataset.seed={seed} must be at least 0')
+  if not math.isfinite(signal) or signal < 0:
+    raise DataError(f'config.dataset.signal={signal} must be at least 0')
   if num_classes < 2 or num_train + num_val >= num_nodes:
     raise DataError(
       f'config.dataset.num_nodes={num_nodes} leaves no test node beside'
@@ -78,11 +87,15 @@ def load(
   centres *= signal / np.linalg.norm(centres, axis=1, keepdims=True)
   features = centres[labels] + rng.normal(size=(num_nodes, num_features))
   own = num_nodes / num_classes
-  probability = np.where(
-    labels[:, None] == labels[None, :],
-    average_degree * homophily / own,
-    average_degree * (1 - homophily) / (num_nodes - own),
-  )
+  within = average_degree * homophily / own
+  across = average_degree * (1 - homophily) / (num_nodes - own)
+  if max(within, across) > 1:
+    raise DataError(
+      f'config.dataset.average_degree={average_degree} is more than'
+      f' {num_classes} classes of {own:.0f} nodes have edges for; lower it'
+    )
+  same = labels[:, None] == labels[None, :]
+  probability = np.where(same, within, across)
   upper = np.triu(rng.random((num_nodes, num_nodes)) < probability, k=1)
   senders, receivers = np.nonzero(upper)
   graph = graphs.from_edges(features.astype(np.float32), senders, receivers)

@@ -106,6 +106,36 @@ def test_damaged_file_in_the_cache_is_fetched_again(server, cache):
   assert contents.data == {'thing': CONTENT}
 
 
+def test_any_of_its_sums_is_believed_in_the_cache(cache):
+  cache.mkdir(parents=True)
+  (cache / 'thing').write_bytes(CONTENT)
+  url = 'http://127.0.0.1:9/thing'
+  either = [files.DataFile('thing', ('0' * 64, SUM), (url,))]
+  assert files.read('things', either).sums == {'thing': SUM}
+
+
+def test_folder_that_may_not_be_entered_is_passed_over(
+  server, cache, monkeypatch
+):
+  def refuse(path, *args, **kwargs):
+    if str(path).startswith('data'):
+      raise PermissionError(13, 'Permission denied')
+    return stat(path, *args, **kwargs)
+
+  stat = os.stat
+  monkeypatch.setattr(os, 'stat', refuse)
+  contents = files.read('things', wanted(server, '/good'))
+  assert contents.data == {'thing': CONTENT}
+
+
+def test_home_folder_as_data_dir(cache, tmp_path, monkeypatch):
+  monkeypatch.setenv('HOME', str(tmp_path))
+  (tmp_path / 'mine').mkdir()
+  (tmp_path / 'mine/thing').write_bytes(CONTENT)
+  thing = [files.DataFile('thing', (SUM,), ())]
+  assert files.read('things', thing, '~/mine').sums == {'thing': SUM}
+
+
 def test_no_network_and_no_file_is_one_error_that_says_it_all(cache):
   nobody = [files.DataFile('thing', (SUM,), ('http://127.0.0.1:9/thing',))]
   with pytest.raises(DataError) as error:

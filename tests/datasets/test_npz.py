@@ -64,6 +64,7 @@ def test_good_file(tmp_path):
   assert dataset.metric == 'accuracy'
   assert dataset.num_classes == 2
   assert dataset.card['edges_raw'] == 5
+  assert dataset.card['edges_unique'] == 4
   assert dataset.card['self_loops_in_file'] == 1
   assert dataset.card['isolated_nodes'] == 1
   path = [(i, i + 1) for i in range(4)]
@@ -153,6 +154,12 @@ MALFORMED = {
     r'the nodes are 0\.\.5',
   ),
   'NaN': (good, change(features=nan), 'features', 'NaN'),
+  'too large for float32': (
+    good,
+    change(features=np.full((6, 3), 1e300)),
+    'features',
+    'too large',
+  ),
   'words as features': (
     good,
     change(features=np.full((6, 3), 'a')),
@@ -267,6 +274,12 @@ MALFORMED = {
     'features_indptr',
     'does not rise',
   ),
+  'unsigned indptr falls': (
+    sparse,
+    change(features_indptr=np.array([0, 9, 3, 4, 5, 6, 17], np.uint64)),
+    'features_indptr',
+    'does not rise',
+  ),
   'indptr too short': (
     sparse,
     change(features_indptr=np.array([0, 17])),
@@ -318,6 +331,28 @@ def test_negative_features_cannot_be_normalized(tmp_path):
     load(tmp_path, content, normalize_features=True)
 
 
+def test_sums_of_large_features_do_not_overflow(tmp_path):
+  content = good() | {'features': np.full((6, 3), 3e38)}
+  nodes = load(tmp_path, content, normalize_features=True).train[0].graph.nodes
+  np.testing.assert_allclose(nodes, 1 / 3, rtol=1e-6)
+
+
+@pytest.mark.parametrize('directed', [False, True])
+def test_unique_edges_are_pairs_of_different_nodes(tmp_path, directed):
+  edges = np.array([[0, 1], [1, 0], [0, 1], [2, 2], [4, 3]])
+  card = load(tmp_path, good() | {'edges': edges}, directed=directed).card
+  assert (card['edges_raw'], card['edges_unique']) == (5, 2)
+
+
+def test_suffix_in_capitals_and_home_folder(tmp_path, monkeypatch):
+  np.savez(tmp_path / 'graph.npz', **good())
+  (tmp_path / 'graph.npz').rename(tmp_path / 'graph.NPZ')
+  monkeypatch.setenv('HOME', str(tmp_path))
+  assert datasets.load('~/graph.NPZ').name == 'graph'
+  with pytest.raises(DataError, match='no such file'):
+    datasets.load('~nobody-of-this-name/graph.npz')
+
+
 def test_missing_file_and_no_npz(tmp_path):
   with pytest.raises(DataError, match='no such file'):
     datasets.load(str(tmp_path / 'graph.npz'))
@@ -352,6 +387,34 @@ def test_a_zip_bomb_is_refused_unopened(tmp_path, monkeypatch):
   monkeypatch.setattr(arrays, 'MAX_BYTES', 1000)
   with pytest.raises(DataError, match='unpacks to more than'):
     load(tmp_path, good() | {'features': np.zeros((6, 1000))})
+
+
+def test_unclosed_header_is_damage(tmp_path):
+  header = b"{'descr': '<f8', 'fortran_order': False, 'shape': ((2, 3), }\n"
+  content = good()
+  del content['features']
+  path = tmp_path / 'graph.npz'
+  path.write_bytes(packed(content))
+  with zipfile.ZipFile(path, 'a') as archive:
+    member = b'\x93NUMPY\x01\x00' + bytes([len(header), 0]) + header
+    archive.writestr('features.npy', member)
+  with pytest.raises(DataError, match="'features' is damaged"):
+    datasets.load(str(path))
+
+
+def test_damage_in_any_compression_is_one_error(tmp_path):
+  path = tmp_path / 'graph.npz'
+  for method in (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+    with zipfile.ZipFile(path, 'w', method) as archive:
+      for key, array in good().items():
+        member = io.BytesIO()
+        np.save(member, array)
+        archive.writestr(f'{key}.npy', member.getvalue())
+    content = bytearray(path.read_bytes())
+    content[60:80] = bytes(20)  # within the first member
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r'graph\.npz'):
+      datasets.load(str(path))
 
 
 @settings(max_examples=150, deadline=None)
