@@ -30,18 +30,22 @@ def get_config() -> config_dict.ConfigDict:
   config.stop_rule = 'both'
   config.log_every = 20  # epochs between two looks at a run
 
+  config.batch_size = 0  # graphs a step; 0 takes all at once
+  config.batch_shapes = 6  # sizes that batches are padded to, each compiled
   config.optimizer = 'adam'  # L2 in the gradient; 'adamw' decays the weights
   config.learning_rate = 5e-3
   config.weight_decay = 5e-4  # lambda of lambda / 2 |v|^2, over all variables
 
   config.model = config_dict.ConfigDict()
-  config.model.name = 'gat'  # or 'gatv2'
+  config.model.name = 'gat'  # or 'gatv2', 'const_gat', 'gcn', 'mlp'
   config.model.num_layers = 2  # with the output layer
   config.model.num_heads = 8  # K of the hidden layers, joined
   config.model.hidden_dim = 8  # F' of each hidden head
   config.model.num_output_heads = 1  # K of the output layer, averaged
   config.model.dropout_rate = 0.6  # of inputs, attention and values
   config.model.residual = False  # a skip connection from the second layer on
+  config.model.edge_block = 0  # edges aggregated at a time; 0 chooses
+  config.model.compute_dtype = 'float32'  # 'bfloat16' for accelerators
   # Departures from the authors' code; the defaults are theirs.
   config.model.shared_input_dropout = False  # one input mask for all heads
   config.model.value_dropout = True  # drop z after the scores were computed

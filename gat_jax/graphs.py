@@ -138,7 +138,11 @@ def batch(graphs: Sequence[jraph.GraphsTuple]) -> jraph.GraphsTuple:
 
 
 def pad(
-  graph: jraph.GraphsTuple, n_node: int, n_edge: int, n_nonzero: int = 0
+  graph: jraph.GraphsTuple,
+  n_node: int,
+  n_edge: int,
+  n_nonzero: int = 0,
+  n_graph: int = 0,
 ) -> jraph.GraphsTuple:
   """Pads to N = `n_node` nodes and E = `n_edge` edges with a graph of its own.
 
@@ -150,9 +154,10 @@ def pad(
     n_node: nodes after padding, at least one more than before.
     n_edge: edges after padding.
     n_nonzero: stored non-zeros after padding, for sparse features only.
+    n_graph: graphs after padding, empty ones included; 0 adds just one.
 
   Returns:
-    The graphs and one padding graph.
+    The graphs and one padding graph, then empty ones.
 
   Raises:
     ValueError: if the graph does not fit.
@@ -164,7 +169,10 @@ def pad(
       f' {n_edge} (one node must be left for the padding)'
     )
   structure = jraph.pad_with_graphs(
-    graph._replace(nodes=None), n_node, n_edge, len(graph.n_node) + 1
+    graph._replace(nodes=None),
+    n_node,
+    n_edge,
+    n_graph or len(graph.n_node) + 1,
   )
   features = graph.nodes
   if not isinstance(features, SparseFeatures):

@@ -9,8 +9,17 @@ import numpy as np
 
 from gat_jax import layers
 from gat_jax.dropout import Dropout
+from gat_jax.errors import ConfigError
+from gat_jax.heads import AttentionLayer
+from gat_jax.heads import HeadsLayer
 
-LAYERS = {'gat': layers.GATLayer, 'gatv2': layers.GATv2Layer}
+LAYERS: dict[str, type[HeadsLayer]] = {
+  'gat': layers.GATLayer,
+  'gatv2': layers.GATv2Layer,
+  'const_gat': layers.ConstGATLayer,
+  'gcn': layers.GCNLayer,
+  'mlp': layers.MLPLayer,
+}
 
 
 class Attention(NamedTuple):
@@ -27,8 +36,8 @@ class Attention(NamedTuple):
   alpha: jax.Array
 
 
-class AttentionModel(nnx.Module):
-  """Attention layers: hidden ones join their heads, the last averages them."""
+class Model(nnx.Module):
+  """A stack of layers: hidden ones join their heads, the last averages them."""
 
   def __init__(
     self, config: Any, num_features: int, num_classes: int, rngs: nnx.Rngs
@@ -42,14 +51,8 @@ class AttentionModel(nnx.Module):
       rngs: the source of the initial parameters.
     """
     layer = LAYERS[config.name]
-    shared = dict(
-      shared_input_dropout=config.shared_input_dropout,
-      value_dropout=config.value_dropout,
-      fused_fan=config.fused_fan,
-      rngs=rngs,
-    )
-    if layer is layers.GATLayer:
-      shared['score_bias'] = config.score_bias
+    shared = {option: config[option] for option in layer.OPTIONS}
+    shared['rngs'] = rngs
     stack, width = [], num_features
     for index in range(config.num_layers - 1):
       residual = config.residual and index > 0
@@ -84,9 +87,18 @@ class AttentionModel(nnx.Module):
     return graph.nodes
 
   def attention(self, graph: jraph.GraphsTuple) -> list[Attention]:
-    """Returns senders, receivers and alpha of every layer, without dropout."""
+    """Returns senders, receivers and alpha of every layer, without dropout.
+
+    Raises:
+      ConfigError: if the model has none (`gcn`, `mlp`).
+    """
     attentions = []
     for layer in self.layers:
+      if not isinstance(layer, AttentionLayer):
+        raise ConfigError(
+          f'a model of {type(layer).__name__} has no attention; choose one of'
+          ' gat, gatv2, const_gat'
+        )
       alpha = layer.attention(graph)
       attentions.append(Attention(graph.senders, graph.receivers, alpha))
       graph = layer(graph)
@@ -95,7 +107,7 @@ class AttentionModel(nnx.Module):
 
 def build(
   config: Any, num_features: int, num_classes: int, rngs: nnx.Rngs
-) -> AttentionModel:
+) -> Model:
   """The model that `config.model` describes.
 
   Raises:
@@ -106,12 +118,14 @@ def build(
       f'model.name: there is no {config.name!r}; choose one of'
       f' {", ".join(LAYERS)}'
     )
-  return AttentionModel(config, num_features, num_classes, rngs)
+  return Model(config, num_features, num_classes, rngs)
 
 
-def num_parameters(model: nnx.Module) -> int:
-  """Counts the entries of all parameters."""
-  return sum(x.size for x in jax.tree.leaves(nnx.state(model, nnx.Param)))
+def num_parameters(params: Any) -> int:
+  """Counts the entries of a model's parameters (a module or its state)."""
+  if isinstance(params, nnx.Module):
+    params = nnx.state(params, nnx.Param)
+  return sum(x.size for x in jax.tree.leaves(params))
 
 
 def _identity(x: jax.Array) -> jax.Array:

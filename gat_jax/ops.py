@@ -20,13 +20,20 @@ _CPU_BLOCK = 512
 _ACCELERATOR_BLOCK_ENTRIES = 2**26
 
 
-def project(features: Features, kernel: jax.Array) -> jax.Array:
+def project(
+  features: Features,
+  kernel: jax.Array,
+  block: int = 0,
+  dtype: jnp.dtype | None = None,
+) -> jax.Array:
   """Returns W h for every head.
 
   Args:
     features: [N, D] or, with each head's own entries dropped, [N, K, D]; or
       sparse with values [Z] or [Z, K].
     kernel: [D, K, F].
+    block: see `aggregate`, for sparse features.
+    dtype: of the factors, if not that of the kernel, which the sums keep.
 
   Returns:
     [N, K, F].
@@ -38,11 +45,20 @@ def project(features: Features, kernel: jax.Array) -> jax.Array:
         weights[:, None], (len(weights), kernel.shape[1])
       )
     return aggregate(
-      weights, kernel, features.columns, features.rows, features.shape[0]
+      weights,
+      kernel,
+      features.columns,
+      features.rows,
+      features.shape[0],
+      block,
+      dtype,
     )
-  if features.ndim == 2:
-    return jnp.einsum('nd,dkf->nkf', features, kernel)
-  return jnp.einsum('nkd,dkf->nkf', features, kernel)
+  return jnp.einsum(
+    'nd,dkf->nkf' if features.ndim == 2 else 'nkd,dkf->nkf',
+    jnp.asarray(features, dtype),
+    jnp.asarray(kernel, dtype),
+    preferred_element_type=kernel.dtype,
+  )
 
 
 def densify(features: Features, num_heads: int) -> jax.Array:
@@ -120,6 +136,7 @@ def aggregate(
   receivers: Array,
   num_receivers: int,
   block: int = 0,
+  dtype: jnp.dtype | None = None,
 ) -> jax.Array:
   """Sums alpha_ij v_j over the incoming edges of every receiver i.
 
@@ -135,6 +152,7 @@ def aggregate(
     receivers: [E], sorted.
     num_receivers: N.
     block: edges at a time; 0 chooses by the sizes and the backend.
+    dtype: of the factors, if not that of the values, which the sums keep.
 
   Returns:
     [N, K, F]; zeros where nothing comes in.
@@ -144,29 +162,36 @@ def aggregate(
   elif not block:
     entries_per_edge = max(1, values.shape[1] * values.shape[2])
     block = max(1, _ACCELERATOR_BLOCK_ENTRIES // entries_per_edge)
-  return _aggregate(weights, values, senders, receivers, num_receivers, block)
+  return _aggregate(
+    weights, values, senders, receivers, num_receivers, block, dtype
+  )
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(4, 5))
-def _aggregate(weights, values, senders, receivers, num_receivers, block):
+@functools.partial(jax.custom_vjp, nondiff_argnums=(4, 5, 6))
+def _aggregate(
+  weights, values, senders, receivers, num_receivers, block, dtype
+):
   return _weighted_sums(
-    weights, values, senders, receivers, num_receivers, block, True
+    weights, values, senders, receivers, num_receivers, block, dtype, True
   )
 
 
 def _aggregate_forward(
-  weights, values, senders, receivers, num_receivers, block
+  weights, values, senders, receivers, num_receivers, block, dtype
 ):
-  sums = _aggregate(weights, values, senders, receivers, num_receivers, block)
+  sums = _aggregate(
+    weights, values, senders, receivers, num_receivers, block, dtype
+  )
   return sums, (weights, values, senders, receivers)
 
 
-def _aggregate_backward(num_receivers, block, residuals, cotangent):
+def _aggregate_backward(num_receivers, block, dtype, residuals, cotangent):
   del num_receivers
   weights, values, senders, receivers = residuals
-  d_weights = _edge_products(values, cotangent, senders, receivers, block)
+  edges = senders, receivers
+  d_weights = _edge_products(values, cotangent, *edges, block, dtype)
   d_values = _weighted_sums(
-    weights, cotangent, receivers, senders, values.shape[0], block, False
+    weights, cotangent, *edges[::-1], values.shape[0], block, dtype, False
   )
   return d_weights, d_values, None, None
 
@@ -175,7 +200,7 @@ _aggregate.defvjp(_aggregate_forward, _aggregate_backward)
 
 
 def _weighted_sums(
-  weights, values, senders, receivers, num_receivers, block, is_sorted
+  weights, values, senders, receivers, num_receivers, block, dtype, is_sorted
 ):
   """Sum of weights [E, K] times values[senders] for each receiver."""
 
@@ -183,12 +208,13 @@ def _weighted_sums(
     weights, senders, receivers = edges
     messages = weights[:, :, None] * values[senders]  # [block, K, F]
     sums = sums.at[receivers].add(
-      messages, indices_are_sorted=is_sorted, mode='drop'
+      messages.astype(sums.dtype), indices_are_sorted=is_sorted, mode='drop'
     )
     return sums, None
 
-  values = jnp.asarray(values)  # NumPy arrays take no traced index
   sums = jnp.zeros((num_receivers, *values.shape[1:]), values.dtype)
+  weights = jnp.asarray(weights, dtype)
+  values = jnp.asarray(values, dtype)
   edges = (
     _in_blocks(weights, block),
     _in_blocks(senders, block),
@@ -197,15 +223,16 @@ def _weighted_sums(
   return jax.lax.scan(add_block, sums, edges)[0]
 
 
-def _edge_products(sent, received, senders, receivers, block):
+def _edge_products(sent, received, senders, receivers, block, dtype):
   """sent[senders] . received[receivers], per edge and head: [E, K]."""
 
   def multiply_block(_, edges):
     senders, receivers = edges
     products = sent[senders] * received[receivers]  # [block, K, F]
-    return None, dot_per_head(products, jnp.ones(sent.shape[1:], sent.dtype))
+    return None, dot_per_head(products.astype(ones.dtype), ones)
 
-  sent, received = jnp.asarray(sent), jnp.asarray(received)
+  ones = jnp.ones(sent.shape[1:], sent.dtype)
+  sent, received = jnp.asarray(sent, dtype), jnp.asarray(received, dtype)
   edges = _in_blocks(senders, block), _in_blocks(receivers, block)
   _, products = jax.lax.scan(multiply_block, None, edges)
   return products.reshape(-1, sent.shape[1])[: len(senders)]

@@ -97,7 +97,7 @@ def _restore(
   dataset: datasets.Dataset,
   row: int,
   num_seeds: int,
-) -> models.AttentionModel:
+) -> models.Model:
   program = training.Program.from_config(config, dataset)
   state = jax.eval_shape(program.init_params, jax.random.key(0))
   stacked = jax.tree.map(
@@ -119,7 +119,7 @@ def _by_graph(dataset: datasets.Dataset):
 
 
 def _predict_graph(
-  model: models.AttentionModel, examples: dict[str, datasets.Example]
+  model: models.Model, examples: dict[str, datasets.Example]
 ) -> GraphPrediction:
   any_example = next(iter(examples.values()))
   graph, labels = any_example.graph, any_example.labels

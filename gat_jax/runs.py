@@ -10,13 +10,11 @@ from typing import Any
 
 from flax import nnx
 import jax
-from jax.sharding import Mesh
-from jax.sharding import NamedSharding
-from jax.sharding import PartitionSpec
 import numpy as np
 
 from gat_jax import checkpoints
 from gat_jax import datasets
+from gat_jax import drivers
 from gat_jax import models
 from gat_jax import results
 from gat_jax import settings
@@ -102,14 +100,18 @@ class _Training:
     self._seeds = seeds
     self._observer = observer
     self._writer = writer
-    self._program = training.Program.from_config(config, dataset)
 
   def run(self) -> results.Result:
     start = time.perf_counter()
-    self._place()
-    self._compile()
+    program = training.Program.from_config(self._config, self._dataset)
+    self._count = jax.jit(program.count)
+    self._driver = drivers.choose(self._config, self._dataset, self._seeds)
+    self._driver.compile()
+    params = self._driver.best_params(0)
+    for split in (self._dataset.val, self._dataset.test):
+      jax.block_until_ready(self._count(params, split))
     compiled = time.perf_counter()
-    self._observer.on_compiled(compiled - start, self._num_parameters())
+    self._observer.on_compiled(compiled - start, models.num_parameters(params))
     try:
       self._train()
       seeds = self._evaluate()
@@ -126,60 +128,20 @@ class _Training:
       self._writer.write_results(result.to_json())
     return result
 
-  def _place(self):
-    """Puts data on all devices and the runs' first states on their own."""
-    devices = jax.local_devices()[: len(self._seeds)]
-    self._mesh = Mesh(np.array(devices), ('runs',))
-    everywhere = NamedSharding(self._mesh, PartitionSpec())
-    apart = NamedSharding(self._mesh, PartitionSpec('runs'))
-    self._data = jax.device_put(
-      (self._dataset.train, self._dataset.val), everywhere
-    )
-    init = jax.jit(self._program.init)
-    # One seed at a time: its numbers must not depend on its company. Where the
-    # devices do not come out even, the last seed stands in and runs no epoch.
-    fillers = -len(self._seeds) % len(devices)
-    states = [jax.device_get(init(seed)) for seed in self._seeds]
-    hyper = training.Hyperparameters.from_config(self._config)
-    hypers = [hyper] * len(states) + [
-      hyper._replace(max_epochs=np.int32(0))
-    ] * fillers
-    states += states[-1:] * fillers
-    self._states = jax.device_put(_stack(states), apart)
-    self._hypers = jax.device_put(_stack(hypers), apart)
-
-  def _compile(self):
-    loop = self._config.seed_loop
-    if loop == 'auto':
-      loop = 'map' if jax.default_backend() == 'cpu' else 'vmap'
-
-    def look(shared, run):
-      (epoch, (train, val)), (state, hyper) = shared, run
-      return self._program.run_until(epoch, state, hyper, train, val)
-
-    look = training.over_runs(look, self._mesh, loop)
-    args = (np.int32(0), self._data), (self._states, self._hypers)
-    self._look = jax.jit(look).lower(*args).compile()
-    self._count = jax.jit(self._program.count)
-    for split in (self._dataset.val, self._dataset.test):
-      jax.block_until_ready(self._count(self._best_params(0), split))
-
   def _train(self):
+    fetch = self._driver.fetch
     epoch = 0
     while True:
       epoch += self._config.log_every
-      before = self._fetch('epoch')
-      self._states = self._look(
-        (np.int32(epoch), self._data), (self._states, self._hypers)
-      )
+      before = fetch('epoch')
+      self._driver.advance(epoch)
       look = Look(
         seeds=self._seeds,
-        epochs=self._fetch('epoch'),
-        running=~self._fetch('stopped')
-        & (self._fetch('epoch') < self._config.max_epochs),
-        train_loss=self._fetch('train_loss'),
-        val_loss=self._fetch('val_loss'),
-        val_score=self._fetch('val_score'),
+        epochs=fetch('epoch'),
+        running=~fetch('stopped') & (fetch('epoch') < self._config.max_epochs),
+        train_loss=fetch('train_loss'),
+        val_loss=fetch('val_loss'),
+        val_score=fetch('val_score'),
       )
       self._record(look, look.epochs > before)
       self._observer.on_look(look)
@@ -200,10 +162,11 @@ class _Training:
     self._writer.flush()
 
   def _evaluate(self):
-    epochs, best_epochs = self._fetch('epoch'), self._fetch('best_epoch')
+    epochs = self._driver.fetch('epoch')
+    best_epochs = self._driver.fetch('best_epoch')
     seeds = []
     for run, seed in enumerate(self._seeds):
-      params = self._best_params(run)
+      params = self._driver.best_params(run)
       val = jax.device_get(self._count(params, self._dataset.val))
       test = jax.device_get(self._count(params, self._dataset.test))
       seeds.append(
@@ -220,24 +183,12 @@ class _Training:
 
   def _save_parameters(self):
     if self._writer:
-      params = nnx.to_pure_dict(self._states.best_params)
-      params = jax.tree.map(lambda x: np.asarray(x)[: len(self._seeds)], params)
-      checkpoints.save_best(self._writer.path, params)
-
-  def _fetch(self, name):
-    return np.asarray(getattr(self._states, name))[: len(self._seeds)]
-
-  def _best_params(self, run):
-    return jax.tree.map(lambda x: np.asarray(x)[run], self._states.best_params)
-
-  def _num_parameters(self):
-    return models.num_parameters(
-      nnx.merge(self._program.graphdef, self._best_params(0))
-    )
-
-
-def _stack(trees):
-  return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
+      params = [
+        nnx.to_pure_dict(self._driver.best_params(run))
+        for run in range(len(self._seeds))
+      ]
+      stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *params)
+      checkpoints.save_best(self._writer.path, stacked)
 
 
 def _fraction(counts) -> float:

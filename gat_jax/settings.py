@@ -65,6 +65,10 @@ RULES: dict[str, _Rule] = {
   'model.value_dropout': _BOOL,
   'model.score_bias': _BOOL,
   'model.fused_fan': _BOOL,
+  'model.edge_block': _whole(0),
+  'model.compute_dtype': _choice('float32', 'bfloat16'),
+  'batch_size': _whole(0),
+  'batch_shapes': _whole(1),
 }
 
 

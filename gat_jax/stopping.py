@@ -26,9 +26,9 @@ class Progress(NamedTuple):
 def start() -> Progress:
   """Progress before the first epoch: anything is better."""
   return Progress(
-    best_score=jnp.array(-jnp.inf),
-    best_loss=jnp.array(jnp.inf),
-    waited=jnp.array(0),
+    best_score=jnp.array(-jnp.inf, jnp.float32),
+    best_loss=jnp.array(jnp.inf, jnp.float32),
+    waited=jnp.array(0, jnp.int32),
   )
 
 

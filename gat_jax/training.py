@@ -104,7 +104,7 @@ class Program:
   def from_config(cls, config: Any, dataset: Dataset) -> 'Program':
     """The program for a config and the sizes of a data set."""
 
-    def build(key: jax.Array) -> models.AttentionModel:
+    def build(key: jax.Array) -> models.Model:
       return models.build(
         config.model,
         dataset.num_features,
@@ -125,16 +125,16 @@ class Program:
     """State before the first epoch."""
     key = jax.random.fold_in(jax.random.key(seed), _PARAMETERS)
     params = self.init_params(key)
-    unknown = jnp.array(jnp.nan)
+    unknown = jnp.array(jnp.nan, jnp.float32)
     return RunState(
-      seed=jnp.asarray(seed),
-      epoch=jnp.array(0),
+      seed=jnp.asarray(seed, jnp.int32),
+      epoch=jnp.array(0, jnp.int32),
       stopped=jnp.array(False),
       params=params,
       opt_state=self._optimizer(0.0, 0.0).init(params),
       progress=stopping.start(),
       best_params=params,
-      best_epoch=jnp.array(0),
+      best_epoch=jnp.array(0, jnp.int32),
       train_loss=unknown,
       val_loss=unknown,
       val_score=unknown,
@@ -148,45 +148,58 @@ class Program:
     counts = [metrics.count(model(e.graph), e.labels, e.mask) for e in examples]
     return jax.tree.map(lambda *terms: sum(terms), *counts)
 
-  def epoch(
+  def step(
     self,
     state: RunState,
     hyper: Hyperparameters,
-    train: Sequence[Example],
-    val: Sequence[Example],
+    batch: Sequence[Example],
+    index: jax.Array | int = 0,
   ) -> RunState:
-    """One step on the training examples and one evaluation."""
+    """One update of the parameters.
+
+    Args:
+      state: before the step.
+      hyper: the run's hyper-parameters.
+      batch: the examples whose loss is averaged.
+      index: which step of the epoch this is, for its dropout masks.
+
+    Returns:
+      The state with new parameters; `train_loss` is that of this step.
+    """
     key = jax.random.fold_in(jax.random.key(state.seed), _DROPOUT)
-    key = jax.random.fold_in(key, state.epoch)
+    key = jax.random.fold_in(jax.random.fold_in(key, state.epoch), index)
     train_loss, grads = jax.value_and_grad(self._train_loss)(
-      state.params, train, Dropout(key, hyper.dropout_rate)
+      state.params, batch, Dropout(key, hyper.dropout_rate)
     )
     updates, opt_state = self._optimizer(
       hyper.learning_rate, hyper.weight_decay
     ).update(grads, state.opt_state, state.params)
-    params = optax.apply_updates(state.params, updates)
+    return state._replace(
+      params=optax.apply_updates(state.params, updates),
+      opt_state=opt_state,
+      train_loss=train_loss,
+    )
 
-    counts = self.count(params, val)
+  def end_epoch(
+    self, state: RunState, hyper: Hyperparameters, val: metrics.Counts
+  ) -> RunState:
+    """Takes in the validation of the new parameters: keep them, stop, go on."""
     progress, keep = stopping.update(
-      self.stop_rule, state.progress, counts.score, counts.mean_loss
+      self.stop_rule, state.progress, val.score, val.mean_loss
     )
     epoch = state.epoch + 1
-    return RunState(
-      seed=state.seed,
+    return state._replace(
       epoch=epoch,
       stopped=progress.waited >= hyper.patience,
-      params=params,
-      opt_state=opt_state,
       progress=progress,
       best_params=jax.tree.map(
         lambda new, old: jnp.where(keep, new, old),
-        params,
+        state.params,
         state.best_params,
       ),
       best_epoch=jnp.where(keep, epoch, state.best_epoch),
-      train_loss=train_loss,
-      val_loss=counts.mean_loss,
-      val_score=counts.score,
+      val_loss=val.mean_loss,
+      val_score=val.score,
     )
 
   def run_until(
@@ -197,12 +210,15 @@ class Program:
     train: Sequence[Example],
     val: Sequence[Example],
   ) -> RunState:
-    """Runs up to `epoch`, the last epoch, or until the rule stops it."""
+    """Epochs of one step each: to `epoch`, the last one, or the rule's stop."""
     last = jnp.minimum(epoch, hyper.max_epochs)
+
+    def one_epoch(state: RunState) -> RunState:
+      state = self.step(state, hyper, train)
+      return self.end_epoch(state, hyper, self.count(state.params, val))
+
     return jax.lax.while_loop(
-      lambda state: ~state.stopped & (state.epoch < last),
-      lambda state: self.epoch(state, hyper, train, val),
-      state,
+      lambda state: ~state.stopped & (state.epoch < last), one_epoch, state
     )
 
   def _train_loss(self, params, examples, dropout):

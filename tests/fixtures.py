@@ -84,6 +84,31 @@ def dense_gatv2(
   return np.stack(heads, axis=1)
 
 
+def dense_const_gat(
+  graph: jraph.GraphsTuple, p: dict[str, np.ndarray]
+) -> np.ndarray:
+  """Uniform average over the incoming edges, in float64: [N, K, F]."""
+  h = np.asarray(graph.nodes, np.float64)
+  alpha = dense_attention(np.zeros((len(h), len(h))), graph)
+  return np.einsum('ij,jd,dkf->ikf', alpha, h, p['kernel']) + p['bias']
+
+
+def dense_gcn(graph: jraph.GraphsTuple, p: dict[str, np.ndarray]) -> np.ndarray:
+  """Kipf and Welling, equation 2, in float64: [N, K, F]."""
+  h = np.asarray(graph.nodes, np.float64)
+  adjacency = np.zeros((len(h), len(h)))
+  np.add.at(adjacency, (graph.receivers, graph.senders), 1)
+  scale = np.diag(adjacency.sum(axis=1) ** -0.5)
+  mixed = scale @ adjacency @ scale @ h
+  return np.einsum('nd,dkf->nkf', mixed, p['kernel']) + p['bias']
+
+
+def dense_mlp(graph: jraph.GraphsTuple, p: dict[str, np.ndarray]) -> np.ndarray:
+  """W h + b in float64: [N, K, F]."""
+  h = np.asarray(graph.nodes, np.float64)
+  return np.einsum('nd,dkf->nkf', h, p['kernel']) + p['bias']
+
+
 def small_dataset(multilabel: bool = False) -> Dataset:
   """Sixty nodes in three classes that their features and edges betray."""
   rng = np.random.default_rng(0)
@@ -109,4 +134,30 @@ def small_dataset(multilabel: bool = False) -> Dataset:
     num_classes=3,
     multilabel=multilabel,
     card={'name': 'small', 'nodes': n_node, 'digest': '0'},
+  )
+
+
+def many_graphs() -> Dataset:
+  """Seven training graphs of different sizes, two to validate, two to test."""
+
+  def example(seed):
+    rng = np.random.default_rng(seed)
+    n_node = 5 + 3 * seed
+    pairs = rng.integers(0, n_node, (2 * n_node, 2))
+    nodes = rng.normal(size=(n_node, 5)).astype(np.float32)
+    graph = graphs.from_edges(nodes, pairs[:, 0], pairs[:, 1])
+    graph = graphs.symmetrize(graph)
+    graph = graphs.sort_by_receiver(graphs.add_self_loops(graph))
+    labels = (nodes[:, :3] > 0).astype(np.int32)
+    return Example(graph, labels, np.ones(n_node, bool))
+
+  examples = [example(seed) for seed in range(11)]
+  return Dataset(
+    name='many',
+    train=examples[:7],
+    val=examples[7:9],
+    test=examples[9:],
+    num_classes=3,
+    multilabel=True,
+    card={'name': 'many', 'digest': '0'},
   )

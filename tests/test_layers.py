@@ -1,6 +1,9 @@
 from fixtures import all_graphs
+from fixtures import dense_const_gat
 from fixtures import dense_gat
 from fixtures import dense_gatv2
+from fixtures import dense_gcn
+from fixtures import dense_mlp
 from fixtures import elu
 from fixtures import make_graph
 from flax import nnx
@@ -14,13 +17,24 @@ import scipy.sparse
 from gat_jax import graphs
 from gat_jax import ops
 from gat_jax.dropout import Dropout
+from gat_jax.layers import ConstGATLayer
 from gat_jax.layers import GATLayer
 from gat_jax.layers import GATv2Layer
+from gat_jax.layers import GCNLayer
+from gat_jax.layers import MLPLayer
 
 GRAPHS = all_graphs()
-LAYERS = {GATLayer: dense_gat, GATv2Layer: dense_gatv2}
+LAYERS = {
+  GATLayer: dense_gat,
+  GATv2Layer: dense_gatv2,
+  ConstGATLayer: dense_const_gat,
+  GCNLayer: dense_gcn,
+  MLPLayer: dense_mlp,
+}
+ATTENTION = [GATLayer, GATv2Layer, ConstGATLayer]
 
 each_layer = pytest.mark.parametrize('layer_type', LAYERS)
+each_attention = pytest.mark.parametrize('layer_type', ATTENTION)
 each_graph = pytest.mark.parametrize('name', GRAPHS)
 
 
@@ -150,7 +164,7 @@ def test_gradient_equals_finite_differences_of_dense_formulas(layer_type):
     )
 
 
-@each_layer
+@each_attention
 @each_graph
 def test_attention_sums_to_one(layer_type, name):
   graph = GRAPHS[name]
@@ -331,3 +345,41 @@ def test_score_bias_can_be_left_out():
   layer = GATLayer(5, 3, 4, score_bias=False, rngs=nnx.Rngs(0))
   assert 'sender_bias' not in params_of(layer)
   assert 'receiver_bias' not in params_of(layer)
+
+
+@each_layer
+def test_bfloat16_stays_close_and_parameters_stay_float32(layer_type):
+  graph = GRAPHS['random']
+  exact, narrow = (
+    make_layer(layer_type, residual=True, compute_dtype=dtype)
+    for dtype in ('float32', 'bfloat16')
+  )
+  expected, outputs = exact(graph).nodes, narrow(graph).nodes
+  assert outputs.dtype == np.float32
+  error = np.abs(outputs - expected).max()
+  assert 0 < error < 0.05 * np.abs(expected).max()
+
+  def loss(state, layer):
+    return (nnx.merge(nnx.graphdef(layer), state)(graph).nodes ** 2).sum()
+
+  gradients = [
+    jax.grad(loss)(nnx.state(layer, nnx.Param), layer)
+    for layer in (exact, narrow)
+  ]
+  for a, b in zip(*map(jax.tree.leaves, gradients), strict=True):
+    assert b.dtype == np.float32
+    assert np.linalg.norm(a - b) <= 0.2 * np.linalg.norm(a) + 1e-2
+
+
+def test_bfloat16_sums_do_not_lose_a_hub():
+  """A sum of 4096 ones ends at 256 if it is kept in bfloat16."""
+  n = 4096
+  sums = ops.aggregate(
+    jnp.ones((n, 1)),
+    jnp.ones((n, 1, 1)),
+    np.arange(n, dtype=np.int32),
+    np.zeros(n, np.int32),
+    1,
+    dtype=jnp.bfloat16,
+  )
+  assert sums.item() == n

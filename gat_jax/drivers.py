@@ -1,0 +1,197 @@
+"""Drives many runs from look to look, on all devices.
+
+Where the training set is one batch, whole runs are compiled; where it is dealt
+out in batches anew in every epoch, a step is.
+
+Shapes: R runs.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from flax import nnx
+import jax
+from jax.sharding import Mesh
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec
+import numpy as np
+
+from gat_jax import batching
+from gat_jax import training
+from gat_jax.datasets.structures import Dataset
+
+
+class Driver(Protocol):
+  """Runs that go on from look to look."""
+
+  def compile(self) -> None:
+    """Compiles everything that `advance` needs."""
+
+  def advance(self, epoch: int) -> None:
+    """Takes every run to that epoch, to its last one or to its rule's stop."""
+
+  def fetch(self, name: str) -> np.ndarray:
+    """Returns a field of `RunState` that is a scalar, of all runs: [R]."""
+
+  def best_params(self, run: int) -> nnx.State:
+    """Returns the kept parameters of one run, on the host."""
+
+
+def choose(config: Any, dataset: Dataset, seeds: Sequence[int]) -> Driver:
+  """The driver that suits `config.batch_size` and the training set."""
+  if config.batch_size and config.batch_size < len(dataset.train):
+    return BatchDriver(config, dataset, seeds)
+  return ResidentDriver(config, dataset, seeds)
+
+
+class ResidentDriver:
+  """One program trains all runs; between two looks the devices run alone."""
+
+  def __init__(self, config: Any, dataset: Dataset, seeds: Sequence[int]):
+    """Puts the data on all devices and the first states on their own."""
+    self._program = training.Program.from_config(config, dataset)
+    self._num_runs = len(seeds)
+    devices = jax.local_devices()[: len(seeds)]
+    self._mesh = Mesh(np.array(devices), ('runs',))
+    self._loop = config.seed_loop
+    if self._loop == 'auto':
+      self._loop = 'map' if jax.default_backend() == 'cpu' else 'vmap'
+    everywhere = NamedSharding(self._mesh, PartitionSpec())
+    apart = NamedSharding(self._mesh, PartitionSpec('runs'))
+    self._data = jax.device_put((dataset.train, dataset.val), everywhere)
+    init = jax.jit(self._program.init)
+    # One seed at a time: its numbers must not depend on its company. Where the
+    # devices do not come out even, the last seed stands in and runs no epoch.
+    fillers = -len(seeds) % len(devices)
+    states = [jax.device_get(init(seed)) for seed in seeds]
+    hyper = training.Hyperparameters.from_config(config)
+    hypers = [hyper] * len(states)
+    hypers += [hyper._replace(max_epochs=np.int32(0))] * fillers
+    states += states[-1:] * fillers
+    self._states = jax.device_put(_stack(states), apart)
+    self._hypers = jax.device_put(_stack(hypers), apart)
+
+  def compile(self) -> None:
+    """Compiles all epochs of all runs into one program."""
+
+    def look(shared, run):
+      (epoch, (train, val)), (state, hyper) = shared, run
+      return self._program.run_until(epoch, state, hyper, train, val)
+
+    look = training.over_runs(look, self._mesh, self._loop)
+    args = (np.int32(0), self._data), (self._states, self._hypers)
+    self._look = jax.jit(look).lower(*args).compile()
+
+  def advance(self, epoch: int) -> None:
+    """See `Driver`."""
+    self._states = self._look(
+      (np.int32(epoch), self._data), (self._states, self._hypers)
+    )
+
+  def fetch(self, name: str) -> np.ndarray:
+    """See `Driver`."""
+    return np.asarray(getattr(self._states, name))[: self._num_runs]
+
+  def best_params(self, run: int) -> nnx.State:
+    """See `Driver`."""
+    return jax.tree.map(lambda x: np.asarray(x)[run], self._states.best_params)
+
+
+class BatchDriver:
+  """Each run has a device and is sent its batches, a step at a time.
+
+  Devices work at the same time, since a step is sent off before the one of the
+  next run; a run's batches depend on its seed and the epoch alone.
+  """
+
+  def __init__(self, config: Any, dataset: Dataset, seeds: Sequence[int]):
+    """Plans the batches and spreads the first states over the devices."""
+    program = training.Program.from_config(config, dataset)
+    self._seeds = [int(seed) for seed in seeds]
+    self._max_epochs = config.max_epochs
+    self._batches = batching.Batches.plan(
+      dataset.train, config.batch_size, config.batch_shapes
+    )
+    self._hyper = training.Hyperparameters.from_config(config)
+    devices = jax.local_devices()[: len(seeds)]
+    self._devices = [devices[i % len(devices)] for i in range(len(seeds))]
+    init = jax.jit(program.init)
+    self._states = [
+      jax.device_put(init(seed), device)
+      for seed, device in zip(self._seeds, self._devices, strict=True)
+    ]
+    val = [
+      batching.join(dataset.val[first:][: config.batch_size])
+      for first in range(0, len(dataset.val), config.batch_size)
+    ]
+    self._val = {d: jax.device_put(val, d) for d in devices}
+    self.num_traces = 0
+
+    def step(state, hyper, batch, index):
+      self.num_traces += 1
+      return program.step(state, hyper, [batch], index)
+
+    def end_epoch(state, hyper, train_loss, val):
+      counts = program.count(state.params, val)
+      state = state._replace(train_loss=train_loss)
+      return program.end_epoch(state, hyper, counts)
+
+    self._step = jax.jit(step, donate_argnums=0)
+    self._end_epoch = jax.jit(end_epoch, donate_argnums=0)
+
+  def compile(self) -> None:
+    """Compiles a step for every shape of a batch, and the epoch's end."""
+    first = dict(zip(self._devices[::-1], self._states[::-1], strict=True))
+    for device, state in first.items():
+      trial = jax.tree.map(lambda x: x.copy(), state)
+      for shape in self._batches.shapes:
+        batch = jax.device_put(self._batches.smallest(shape), device)
+        trial = self._step(trial, self._hyper, batch, np.int32(0))
+      loss, val = np.float32(0), self._val[device]
+      jax.block_until_ready(self._end_epoch(trial, self._hyper, loss, val))
+
+  def advance(self, epoch: int) -> None:
+    """See `Driver`."""
+    last = min(epoch, self._max_epochs)
+    while True:
+      running = [
+        run
+        for run, state in enumerate(self._states)
+        if not state.stopped and state.epoch < last
+      ]
+      if not running:
+        return
+      self._one_epoch(running)
+
+  def _one_epoch(self, running: list[int]) -> None:
+    dealt = {
+      run: self._batches.epoch(self._seeds[run], int(self._states[run].epoch))
+      for run in running
+    }
+    losses: dict[int, list[jax.Array]] = {run: [] for run in running}
+    for index in range(len(dealt[running[0]])):
+      for run in running:
+        batch = jax.device_put(dealt[run][index], self._devices[run])
+        self._states[run] = self._step(
+          self._states[run], self._hyper, batch, np.int32(index)
+        )
+        losses[run].append(self._states[run].train_loss.copy())
+    for run in running:
+      self._states[run] = self._end_epoch(
+        self._states[run],
+        self._hyper,
+        np.mean(jax.device_get(losses[run]), dtype=np.float32),
+        self._val[self._devices[run]],
+      )
+
+  def fetch(self, name: str) -> np.ndarray:
+    """See `Driver`."""
+    return np.array([np.asarray(getattr(s, name)) for s in self._states])
+
+  def best_params(self, run: int) -> nnx.State:
+    """See `Driver`."""
+    return jax.device_get(self._states[run].best_params)
+
+
+def _stack(trees: list[Any]) -> Any:
+  return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)

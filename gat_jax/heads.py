@@ -1,0 +1,228 @@
+"""What layers share: heads, bias, skip connection, dropout, aggregation.
+
+Shapes: N nodes, E edges, K heads, D input features, F output features a head.
+"""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from flax import nnx
+import jax
+from jax import numpy as jnp
+import jraph
+
+from gat_jax import graphs
+from gat_jax import ops
+from gat_jax.dropout import Dropout
+from gat_jax.dropout import drop_features
+
+# What each of the three dropout masks of a layer folds into its key.
+_INPUT, _WEIGHTS, _VALUES = range(3)
+
+
+class HeadsLayer(nnx.Module):
+  """What all layers share: K heads, each a layer of its own.
+
+      h'_i = act(mix_i + b + skip(h_i))
+
+  where a subclass's `mix` is its equation. While training, the inputs h are
+  dropped before anything else, for each head its own (Velickovic et al., ICLR
+  2018, the authors' code). The skip connection reads the dropped inputs; it is
+  the identity where they are as wide as one head's output, else a learned
+  linear map with bias for each head. The heads are joined (equation 5) or
+  averaged (equation 6).
+  """
+
+  OPTIONS: ClassVar[tuple[str, ...]] = (
+    'shared_input_dropout',
+    'fused_fan',
+    'edge_block',
+    'compute_dtype',
+  )
+
+  def __init__(
+    self,
+    in_features: int,
+    out_features: int,
+    num_heads: int,
+    *,
+    average_heads: bool = False,
+    activation: Callable[[jax.Array], jax.Array] = jax.nn.elu,
+    residual: bool = False,
+    shared_input_dropout: bool = False,
+    fused_fan: bool = False,
+    edge_block: int = 0,
+    compute_dtype: str = 'float32',
+    rngs: nnx.Rngs,
+  ):
+    """Creates the parameters that all layers have.
+
+    Args:
+      in_features: D.
+      out_features: F, for each head.
+      num_heads: K.
+      average_heads: average the heads instead of joining them.
+      activation: act.
+      residual: add the skip connection.
+      shared_input_dropout: drop the same inputs for all heads. The paper: no.
+      fused_fan: initialise all heads as one matrix with fan (D, K F). The
+        paper: no, each head has fan (D, F).
+      edge_block: edges that are aggregated at a time; 0 chooses.
+      compute_dtype: of the factors of products; sums are always float32.
+      rngs: the source of the initial parameters.
+    """
+    self.num_heads = num_heads
+    self.average_heads = average_heads
+    self.activation = activation
+    self.residual = residual
+    self.shared_input_dropout = shared_input_dropout
+    self.fused_fan = fused_fan
+    self.edge_block = edge_block
+    self.compute_dtype = compute_dtype
+    self.kernel_shape = (in_features, num_heads, out_features)
+    self.bias = nnx.Param(jnp.zeros((num_heads, out_features)))
+    if residual and in_features != out_features:
+      self.skip_kernel = self._new_kernel(rngs)
+      self.skip_bias = nnx.Param(jnp.zeros((num_heads, out_features)))
+
+  def mix(
+    self,
+    graph: jraph.GraphsTuple,
+    inputs: graphs.Features,
+    dropout: Dropout | None,
+  ) -> jax.Array:
+    """Returns what each head makes of the (dropped) inputs: [N, K, F]."""
+    raise NotImplementedError
+
+  def __call__(
+    self, graph: jraph.GraphsTuple, dropout: Dropout | None = None
+  ) -> jraph.GraphsTuple:
+    """Applies the layer.
+
+    Args:
+      graph: nodes are [N, D], dense or sparse; edges sorted by receiver.
+      dropout: key and rate while training, None otherwise.
+
+    Returns:
+      The graph with nodes [N, K F], or [N, F] if the heads are averaged.
+    """
+    inputs = graph.nodes
+    if dropout is not None:
+      inputs = drop_features(
+        dropout.fold_in(_INPUT),
+        inputs,
+        self.num_heads,
+        self.shared_input_dropout,
+      )
+    outputs = self.mix(graph, inputs, dropout) + self.bias[...]  # [N, K, F]
+    if self.residual:
+      outputs += self._skip(inputs)
+    outputs = self.activation(outputs)
+    if self.average_heads:
+      return graph._replace(nodes=outputs.mean(axis=1))
+    return graph._replace(nodes=outputs.reshape(outputs.shape[0], -1))
+
+  def project(self, inputs: graphs.Features, kernel: nnx.Param) -> jax.Array:
+    """Returns W h for every head: [N, K, F]."""
+    return ops.project(
+      inputs, kernel[...], self.edge_block, self._narrow_dtype()
+    )
+
+  def aggregate(
+    self, graph: jraph.GraphsTuple, weights: jax.Array, values: jax.Array
+  ) -> jax.Array:
+    """Sum of weights [E, K] times values [N, K, F] over incoming edges."""
+    return ops.aggregate(
+      weights,
+      values,
+      graph.senders,
+      graph.receivers,
+      values.shape[0],
+      self.edge_block,
+      self._narrow_dtype(),
+    )
+
+  def _narrow_dtype(self) -> jnp.dtype | None:
+    """None where the parameters' own precision is wanted."""
+    if self.compute_dtype == 'float32':
+      return None
+    return jnp.dtype(self.compute_dtype)
+
+  def _skip(self, inputs: graphs.Features) -> jax.Array:
+    if not hasattr(self, 'skip_kernel'):
+      return ops.densify(inputs, self.num_heads)
+    return self.project(inputs, self.skip_kernel) + self.skip_bias[...]
+
+  def _new_kernel(self, rngs: nnx.Rngs) -> nnx.Param:
+    """Glorot-uniform [D, K, F]."""
+    in_features, num_heads, out_features = self.kernel_shape
+    fan_out = num_heads * out_features if self.fused_fan else out_features
+    return _glorot(rngs, self.kernel_shape, in_features + fan_out)
+
+  def _new_vector(self, rngs: nnx.Rngs) -> nnx.Param:
+    """Glorot-uniform [K, F] with fan (F, 1) for each head."""
+    _, num_heads, out_features = self.kernel_shape
+    return _glorot(rngs, (num_heads, out_features), out_features + 1)
+
+
+class AttentionLayer(HeadsLayer):
+  """What all attention layers share: everything but scores and values.
+
+      alpha_ij = softmax over the incoming edges of i of e_ij
+      mix_i    = sum_j alpha_ij v_j
+
+  (Velickovic et al., equations 3 and 4.) While training, alpha is dropped
+  after the softmax without renormalising, and v after the scores were computed.
+
+  A subclass holds the equation: `values_and_scores(graph, inputs)`.
+  """
+
+  OPTIONS = (*HeadsLayer.OPTIONS, 'value_dropout')
+
+  def __init__(
+    self,
+    in_features: int,
+    out_features: int,
+    num_heads: int,
+    *,
+    value_dropout: bool = True,
+    rngs: nnx.Rngs,
+    **shared,
+  ):
+    """See `HeadsLayer`; `value_dropout=False` does not drop v."""
+    super().__init__(in_features, out_features, num_heads, rngs=rngs, **shared)
+    self.value_dropout = value_dropout
+
+  def values_and_scores(
+    self, graph: jraph.GraphsTuple, inputs: graphs.Features
+  ) -> tuple[jax.Array, jax.Array]:
+    """Returns v, [N, K, F], and e before the softmax, [E, K]."""
+    raise NotImplementedError
+
+  def attention(self, graph: jraph.GraphsTuple) -> jax.Array:
+    """Returns alpha without dropout, [E, K], in the order of the edges."""
+    _, scores = self.values_and_scores(graph, graph.nodes)
+    return ops.segment_softmax(scores, graph.receivers, graph.nodes.shape[0])
+
+  def mix(
+    self,
+    graph: jraph.GraphsTuple,
+    inputs: graphs.Features,
+    dropout: Dropout | None,
+  ) -> jax.Array:
+    """Returns sum_j alpha_ij v_j, [N, K, F]."""
+    values, scores = self.values_and_scores(graph, inputs)
+    weights = ops.segment_softmax(scores, graph.receivers, values.shape[0])
+    if dropout is not None:
+      weights *= dropout.fold_in(_WEIGHTS).scales(weights.shape)
+      if self.value_dropout:
+        values *= dropout.fold_in(_VALUES).scales(values.shape)
+    return self.aggregate(graph, weights, values)
+
+
+def _glorot(rngs: nnx.Rngs, shape: tuple[int, ...], fans: int) -> nnx.Param:
+  """Uniform in +-sqrt(6 / (fan in + fan out)) (Glorot and Bengio, 2010)."""
+  limit = (6 / fans) ** 0.5
+  return nnx.Param(
+    jax.random.uniform(rngs.params(), shape, minval=-limit, maxval=limit)
+  )
