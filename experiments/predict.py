@@ -47,7 +47,10 @@ def main() -> None:
   if not _WORKDIR.value:
     cli.fail('--workdir is missing; name the folder of a finished run')
   seed, graphs = predictions.predict(
-    _WORKDIR.value, _SEED.value, _DATA_DIR.value
+    _WORKDIR.value,
+    _SEED.value,
+    _DATA_DIR.value,
+    attention=_ATTENTION.value,
   )
   output = pathlib.Path(_OUTPUT.value or _WORKDIR.value)
   console = Console()

@@ -23,10 +23,9 @@ _LOG_SECONDS = 30  # between two lines where there is no terminal
 class TerminalObserver(Observer):
   """A progress bar in a terminal, a line now and then elsewhere."""
 
-  def __init__(self, console: Console, max_epochs: int):
+  def __init__(self, console: Console):
     """Opens nothing yet; use as a context manager."""
     self._console = console
-    self._max_epochs = max_epochs
     self._metric = 'score'
     self._last_log = time.monotonic()
     self._bar = Progress(

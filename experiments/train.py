@@ -37,7 +37,7 @@ def main() -> None:
   config = cli.config_of(_CONFIG)
   workdir = _WORKDIR.value or default_workdir(config.dataset.name)
   console = Console()
-  with progress.TerminalObserver(console, config.max_epochs) as observer:
+  with progress.TerminalObserver(console) as observer:
     result = runs.train_and_evaluate(config, workdir, observer)
   console.print(progress.result_table(result))
   console.print(f'everything is in {workdir}', soft_wrap=True)

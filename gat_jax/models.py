@@ -111,7 +111,7 @@ def build(
   """The model that `config.model` describes.
 
   Raises:
-    ValueError: if there is no model of that name or a size is not positive.
+    ValueError: if there is no model of that name.
   """
   if config.name not in LAYERS:
     raise ValueError(

@@ -29,7 +29,7 @@ class GraphPrediction:
     splits: [N] of 'train', 'val', 'test' or ''.
     labels: [N], or [N, C] if there are several labels a node; -1 for none.
     probabilities: [N, C].
-    attention: one entry a layer.
+    attention: one entry a layer; empty if it was not asked for.
   """
 
   splits: np.ndarray
@@ -49,6 +49,8 @@ def predict(
   workdir: str | os.PathLike,
   seed: int | None = None,
   data_dir: str | None = None,
+  *,
+  attention: bool = False,
 ) -> tuple[int, list[GraphPrediction]]:
   """Applies the kept parameters of one seed to every graph of its data set.
 
@@ -56,6 +58,7 @@ def predict(
     workdir: the folder of a finished run.
     seed: which one; None takes the one with the best validation score.
     data_dir: where the data are now, if not where training found them.
+    attention: return alpha as well; only models that have attention can.
 
   Returns:
     The seed, and a prediction for each graph.
@@ -78,7 +81,8 @@ def predict(
     )
   model = _restore(workdir, config, dataset, seeds.index(seed), len(seeds))
   return seed, [
-    _predict_graph(model, examples) for examples in _by_graph(dataset)
+    _predict_graph(model, examples, attention)
+    for examples in _by_graph(dataset)
   ]
 
 
@@ -119,7 +123,7 @@ def _by_graph(dataset: datasets.Dataset):
 
 
 def _predict_graph(
-  model: models.Model, examples: dict[str, datasets.Example]
+  model: models.Model, examples: dict[str, datasets.Example], attention: bool
 ) -> GraphPrediction:
   any_example = next(iter(examples.values()))
   graph, labels = any_example.graph, any_example.labels
@@ -132,5 +136,5 @@ def _predict_graph(
     splits=splits,
     labels=labels,
     probabilities=np.asarray(normalize(logits)),
-    attention=jax.device_get(model.attention(graph)),
+    attention=jax.device_get(model.attention(graph)) if attention else [],
   )

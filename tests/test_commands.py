@@ -158,6 +158,18 @@ def test_predictions_reproduce_the_test_score(finished, environment, tmp_path):
       np.testing.assert_allclose(sums, 1, rtol=1e-4)
 
 
+def test_model_without_attention_predicts_and_says_it_has_none(
+  environment, tmp_path
+):
+  flags = (*SMOKE, '--config.model.name=mlp', f'--workdir={tmp_path}/mlp')
+  assert run(environment, 'train', *flags).returncode == 0
+  flags = (f'--workdir={tmp_path}/mlp',)
+  assert run(environment, 'predict', *flags).returncode == 0
+  process = run(environment, 'predict', *flags, '--attention')
+  assert process.returncode == 2
+  assert 'has no attention' in process.stderr
+
+
 def test_prediction_takes_the_best_validation_seed(finished, environment):
   workdir, _ = finished
   process = run(environment, 'predict', f'--workdir={workdir}')
