@@ -28,6 +28,7 @@ class TerminalObserver(Observer):
     self._console = console
     self._metric = 'score'
     self._last_log = time.monotonic()
+    self.show_downloads = console.is_terminal
     self._bar = Progress(
       SpinnerColumn(),
       TextColumn('{task.description}'),
@@ -38,10 +39,9 @@ class TerminalObserver(Observer):
       transient=True,
       disable=not console.is_terminal,
     )
-    self._task = self._bar.add_task('loading', total=None, status='')
+    self._task = self._bar.add_task('compiling', total=None, status='')
 
   def __enter__(self) -> 'TerminalObserver':
-    self._bar.start()
     return self
 
   def __exit__(self, *unused_error) -> None:
@@ -51,7 +51,7 @@ class TerminalObserver(Observer):
     """Prints the card."""
     self._metric = dataset.metric.replace('_', '-')
     self._console.print(card_table(dataset.card))
-    self._bar.update(self._task, description='compiling')
+    self._bar.start()  # not before: a download has a bar of its own
 
   def on_compiled(self, seconds: float, num_parameters: int) -> None:
     """Prints the size of the model."""

@@ -44,7 +44,13 @@ class Look:
 
 
 class Observer:
-  """Is told how a run goes; every method may be overridden."""
+  """Is told how a run goes; every method may be overridden.
+
+  Attributes:
+    show_downloads: show a progress bar while data are downloaded.
+  """
+
+  show_downloads = False
 
   def on_dataset(self, dataset: datasets.Dataset) -> None:
     """The data are loaded and checked."""
@@ -76,7 +82,7 @@ def train_and_evaluate(
   """
   settings.check(config)
   observer = observer or Observer()
-  dataset = load_dataset(config)
+  dataset = load_dataset(config, observer.show_downloads)
   observer.on_dataset(dataset)
   seeds = np.arange(config.seed, config.seed + config.num_seeds)
   if workdir is None:
@@ -85,10 +91,12 @@ def train_and_evaluate(
     return _Training(config, dataset, seeds, observer, writer).run()
 
 
-def load_dataset(config: Any) -> datasets.Dataset:
+def load_dataset(config: Any, progress: bool = False) -> datasets.Dataset:
   """The data set that `config.dataset` and `config.data_dir` name."""
   options = config.dataset.to_dict()
-  return datasets.load(options.pop('name'), config.data_dir, **options)
+  return datasets.load(
+    options.pop('name'), config.data_dir, progress=progress, **options
+  )
 
 
 class _Training:
