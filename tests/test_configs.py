@@ -7,6 +7,7 @@ from configs import base
 from configs import citeseer
 from configs import cora
 from configs import custom
+from configs import ppi
 from configs import pubmed
 from configs import smoke
 from gat_jax import models
@@ -17,6 +18,13 @@ from gat_jax import settings
 CONFIGS = {
   cora: (1433, 7, 8 * (1433 * 8 + 3 * 8 + 2) + (64 * 7 + 3 * 7 + 2)),
   citeseer: (3703, 6, 8 * (3703 * 8 + 3 * 8 + 2) + (64 * 6 + 3 * 6 + 2)),
+  ppi: (
+    50,
+    121,
+    4 * (50 * 256 + 3 * 256 + 2)
+    + 4 * (1024 * 256 + 3 * 256 + 2 + 1024 * 256 + 256)
+    + 6 * (1024 * 121 + 3 * 121 + 2),
+  ),
   pubmed: (500, 3, 8 * (500 * 8 + 3 * 8 + 2) + 8 * (64 * 3 + 3 * 3 + 2)),
   smoke: (32, 4, 8 * (32 * 8 + 3 * 8 + 2) + (64 * 4 + 3 * 4 + 2)),
   custom: (10, 2, 8 * (10 * 8 + 3 * 8 + 2) + (64 * 2 + 3 * 2 + 2)),

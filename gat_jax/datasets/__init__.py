@@ -8,6 +8,7 @@ from typing import Any
 
 from gat_jax.datasets import npz
 from gat_jax.datasets import planetoid
+from gat_jax.datasets import ppi
 from gat_jax.datasets import synthetic
 from gat_jax.datasets.structures import Dataset as Dataset
 from gat_jax.datasets.structures import Example as Example
@@ -16,6 +17,7 @@ from gat_jax.errors import DataError
 _LOADERS: dict[str, Callable[..., Dataset]] = {
   **dict.fromkeys(planetoid.NAMES, planetoid.load),
   'csbm': synthetic.load,
+  'ppi': ppi.load,
 }
 _FOR_ALL = ('name', 'path', 'data_dir', 'progress')
 
@@ -30,7 +32,8 @@ def load(
   """Loads a data set.
 
   Args:
-    name: `cora`, `citeseer`, `pubmed`, `csbm`, or the path of a user's .npz.
+    name: `cora`, `citeseer`, `pubmed`, `csbm`, `ppi`, or the path of a user's
+      .npz.
     data_dir: the only folder to look for files in, if given.
     progress: show a progress bar while downloading.
     **options: the other fields of `config.dataset`; the loaders explain them.

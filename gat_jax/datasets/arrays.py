@@ -1,6 +1,6 @@
 """Reads the arrays of an .npz file that may hold anything."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import difflib
 import io
 import pathlib
@@ -61,27 +61,51 @@ class Arrays:
     return array
 
   def _load(self, key: str) -> np.ndarray:
-    try:
-      info = self._archive.getinfo(f'{key}.npy')
-      with self._archive.open(info) as file:
-        shape, _, dtype = _read_header(file)
-        if dtype.hasobject:
-          self.fail(
-            key,
-            'holds pickled Python objects, which are not read',
-            'save an array of numbers',
-          )
-        size = int(np.prod([int(n) for n in shape], dtype=object))
-        if min(shape, default=0) < 0 or size * dtype.itemsize > info.file_size:
-          self.fail(key, 'is truncated', 'write the file again')
-      with self._archive.open(info) as file:
-        return np.lib.format.read_array(file, allow_pickle=False)
-    except DataError:
-      raise
-    except Exception as error:
-      # Damaged bytes pass through zipfile, its decompressors and Python's
-      # tokenizer, each of which raises errors of its own.
-      self.fail(key, f'is damaged ({error})', 'write the file again')
+    return read_npy(
+      self._archive,
+      f'{key}.npy',
+      lambda problem, mend: self.fail(key, problem, mend),
+      'write the file again',
+    )
+
+
+def read_npy(
+  archive: zipfile.ZipFile,
+  member: str,
+  fail: Callable[[str, str], NoReturn],
+  again: str,
+) -> np.ndarray:
+  """Reads an .npy member whose header is not believed.
+
+  Args:
+    archive: with the member.
+    member: its name; its declared size bounds what is made or unpacked.
+    fail: raises a DataError from what is wrong and how to mend it.
+    again: how to mend damage.
+
+  Returns:
+    The array, which holds no Python objects.
+  """
+  try:
+    info = archive.getinfo(member)
+    with archive.open(info) as file:
+      shape, _, dtype = _read_header(file)
+      if dtype.hasobject:
+        fail(
+          'holds pickled Python objects, which are not read',
+          'save an array of numbers',
+        )
+      size = int(np.prod([int(n) for n in shape], dtype=object))
+      if min(shape, default=0) < 0 or size * dtype.itemsize > info.file_size:
+        fail('is truncated', again)
+    with archive.open(info) as file:
+      return np.lib.format.read_array(file, allow_pickle=False)
+  except DataError:
+    raise
+  except Exception as error:
+    # Damaged bytes pass through zipfile, its decompressors and Python's
+    # tokenizer, each of which raises errors of its own.
+    fail(f'is damaged ({error})', again)
 
 
 def _read_header(file) -> tuple[tuple[int, ...], bool, np.dtype]:

@@ -92,23 +92,13 @@ def from_one_graph(
   """
   multilabel = labels.ndim == 2
   num_classes = labels.shape[1] if multilabel else int(labels.max()) + 1
-  degrees = np.bincount(
-    graph.receivers, minlength=graph.nodes.shape[0]
-  )  # with the self-loop
   isolated = _isolated(graph)
-  features = graph.nodes
-  is_sparse = isinstance(features, graphs.SparseFeatures)
-  values = features.values if is_sparse else features
   card = {
     'name': name,
-    'nodes': int(features.shape[0]),
+    'nodes': int(graph.nodes.shape[0]),
     **facts,
-    'edges_with_loops': len(graph.senders),
-    'max_degree': int(degrees.max()) - 1,
-    'isolated_nodes': int(isolated.sum()),
+    **_measures([graph]),
     'isolated_test_nodes': int((isolated & masks['test']).sum()),
-    'features': int(features.shape[1]),
-    'nonzeros': int(np.count_nonzero(values)),
     'labels' if multilabel else 'classes': num_classes,
     **{split: int(mask.sum()) for split, mask in masks.items()},
     'sha256': sums,
@@ -123,6 +113,68 @@ def from_one_graph(
     multilabel=multilabel,
     card=card,
   )
+
+
+def from_graphs(
+  name: str,
+  title: str,
+  splits: dict[str, list[Example]],
+  facts: dict[str, Any],
+  sums: dict[str, str],
+) -> Dataset:
+  """Makes an inductive data set of several labels a node: graphs of their own.
+
+  Args:
+    name: of the data set.
+    title: what to call it where its figures are quoted.
+    splits: examples of 'train', 'val' and 'test', all of whose nodes count.
+    facts: what only the loader knows for the card.
+    sums: SHA-256 of what the data were read from, by name.
+
+  Returns:
+    The data set with its card.
+  """
+  everything = [example.graph for split in splits.values() for example in split]
+  num_classes = splits['train'][0].labels.shape[1]
+  card: dict[str, Any] = {
+    'name': title,
+    'nodes': sum(len(graph.nodes) for graph in everything),
+    **facts,
+    **_measures(everything),
+    'labels': num_classes,
+  }
+  for split, examples in splits.items():
+    num_nodes = sum(len(example.labels) for example in examples)
+    num_labels = sum(int(example.labels.sum()) for example in examples)
+    card |= {
+      split: num_nodes,
+      f'{split}_graphs': len(examples),
+      f'{split}_edges_with_loops': sum(len(e.graph.senders) for e in examples),
+      f'{split}_labels_per_node': round(num_labels / num_nodes, 2),
+    }
+  return Dataset(
+    name=name,
+    **splits,
+    num_classes=num_classes,
+    multilabel=True,
+    card=card | {'sha256': sums, 'digest': digest(sums, facts)},
+  )
+
+
+def _measures(several: list[jraph.GraphsTuple]) -> dict[str, int]:
+  """What a card says of graphs, taken together."""
+  features = [graph.nodes for graph in several]
+  values = [
+    f.values if isinstance(f, graphs.SparseFeatures) else f for f in features
+  ]
+  degrees = [np.bincount(g.receivers) for g in several]  # with the self-loops
+  return {
+    'edges_with_loops': sum(len(graph.senders) for graph in several),
+    'max_degree': max(int(d.max()) for d in degrees) - 1,
+    'isolated_nodes': sum(int(_isolated(graph).sum()) for graph in several),
+    'features': int(features[0].shape[1]),
+    'nonzeros': sum(int(np.count_nonzero(v)) for v in values),
+  }
 
 
 def _isolated(graph: jraph.GraphsTuple) -> np.ndarray:

@@ -1,0 +1,31 @@
+"""GAT on PPI, as in the paper's table 3: micro-F1 0.973 +- 0.002 over 10 runs.
+
+    python -m experiments.train --config=configs/ppi.py
+
+The paper leaves open, and the authors never released, the training script. What
+was chosen: weights as in the citation networks' code (Glorot-uniform for each
+head), the skip connection of that code (for each head a linear map with bias
+from the layer's input, in the middle layer only), batches of two graphs drawn
+anew in every epoch, and one validation after each epoch (of ten steps).
+"""
+
+from ml_collections import config_dict
+
+from configs import base
+
+
+def get_config() -> config_dict.ConfigDict:
+  """Three layers: 4 x 256, 4 x 256 with a skip connection, 6 x 121 averaged."""
+  config = base.get_config()
+  config.dataset.name = 'ppi'
+  config.dataset.num_graphs = 0  # training graphs; 0 takes all 20
+  config.batch_size = 2
+  config.weight_decay = 0.0
+  config.log_every = 1
+  config.model.num_layers = 3
+  config.model.num_heads = 4
+  config.model.hidden_dim = 256
+  config.model.num_output_heads = 6
+  config.model.dropout_rate = 0.0
+  config.model.residual = True
+  return config

@@ -1,0 +1,195 @@
+"""Zip archives of graphs that may hold anything.
+
+Members are read in memory; nothing is ever unpacked to a disk.
+
+Shapes: N nodes, E directed edges, D features, L labels.
+"""
+
+from collections.abc import Sequence
+import dataclasses
+import io
+import json
+import pathlib
+from typing import Any, NoReturn
+import zipfile
+
+import numpy as np
+
+from gat_jax.datasets.arrays import read_npy
+from gat_jax.errors import DataError
+
+MAX_BYTES = 2**30  # of all members of an archive, unpacked
+SPLITS = ('train', 'val', 'test')
+AGAIN = 'download the archive again'
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+
+class Archive:
+  """The members of an archive; every error names file and member."""
+
+  def __init__(self, path: str, data: bytes, folder: str = ''):
+    """Opens an archive and looks at its list of members.
+
+    Args:
+      path: for errors.
+      data: the bytes of the file.
+      folder: in which members may lie, or at the top.
+
+    Raises:
+      DataError: if it is damaged, a member leaves the folder or is there twice,
+        or all of them together are too large.
+    """
+    self._path = path
+    try:
+      self._zip = zipfile.ZipFile(io.BytesIO(data))
+    except Exception as error:  # as arrays.read_npy, which says why
+      raise DataError(
+        f'{path} is no zip archive, or a truncated one ({error}); {AGAIN}'
+      ) from error
+    self._members: dict[str, zipfile.ZipInfo] = {}
+    for info in self._zip.infolist():
+      if _leaves_folder(info.filename):
+        self.fail(info.filename, 'has a path that leaves the folder')
+      name = info.filename.removeprefix(f'{folder}/')
+      if name in self._members:
+        self.fail(info.filename, 'is there twice')
+      self._members[name] = info
+    if sum(info.file_size for info in self._zip.infolist()) > MAX_BYTES:
+      raise DataError(
+        f'{path} unpacks to more than {MAX_BYTES / 2**30:.0f} GiB, which no'
+        f' archive of this kind does; {AGAIN}'
+      )
+
+  @property
+  def names(self) -> list[str]:
+    """All members, without the folder."""
+    return list(self._members)
+
+  def fail(self, member: str, problem: str, mend: str = AGAIN) -> NoReturn:
+    """Raises the one error."""
+    raise DataError(f'{self._path}: member {member!r} {problem}; {mend}')
+
+  def array(
+    self, member: str, ndim: int | tuple[int, ...], kinds: str, wanted: str
+  ) -> np.ndarray:
+    """The array of an .npy member, of one of the kinds of dtype."""
+    info = self._info(member)
+    array = read_npy(
+      self._zip,
+      info.filename,
+      lambda problem, mend: self.fail(member, problem, mend),
+      AGAIN,
+    )
+    ndims = (ndim,) if isinstance(ndim, int) else ndim
+    if array.ndim not in ndims or array.dtype.kind not in kinds:
+      self.fail(
+        member,
+        f'has shape {list(array.shape)} and dtype {array.dtype} instead of'
+        f' {wanted}',
+      )
+    return array
+
+  def json(self, member: str) -> Any:
+    """What a .json member holds."""
+    info = self._info(member)
+    try:
+      with self._zip.open(info) as file:
+        text = file.read(info.file_size)  # and no more, whatever is in there
+      if len(text) != info.file_size:
+        self.fail(member, 'is truncated')
+    except DataError:
+      raise
+    except Exception as error:  # as arrays.read_npy, which says why
+      self.fail(member, f'is damaged ({error})')
+    try:
+      return json.loads(text)
+    except (ValueError, RecursionError) as error:
+      self.fail(member, f'is no JSON ({error})')
+
+  def _info(self, member: str) -> zipfile.ZipInfo:
+    info = self._members.get(member)
+    if info is None:
+      self.fail(member, 'is missing')
+    if info.compress_type not in _METHODS:
+      # Of the others, a few bytes can become any number in one go.
+      self.fail(member, f'is compressed by method {info.compress_type}')
+    return info
+
+
+def _leaves_folder(name: str) -> bool:
+  path = pathlib.PureWindowsPath(name)  # takes / and \, and knows C:
+  return bool(path.anchor) or '..' in path.parts
+
+
+@dataclasses.dataclass(frozen=True)
+class Nodes:
+  """The nodes of a split.
+
+  Attributes:
+    features: [N, D] float32.
+    labels: [N, L] int32 of 0 and 1.
+    graph_ids: [N], which graph each belongs to.
+    edges: [E, 2] int32, within graphs.
+  """
+
+  features: np.ndarray
+  labels: np.ndarray
+  graph_ids: np.ndarray
+  edges: np.ndarray
+
+
+def read_links(
+  archive: Archive, member: str
+) -> tuple[Sequence[dict], np.ndarray]:
+  """Reads node-link JSON, as networkx writes it: nodes and edges [E, 2]."""
+  document = archive.json(member)
+  try:
+    nodes, links = document['nodes'], document['links']
+    ids = [node['id'] for node in nodes]
+    ends = [[link[end] for link in links] for end in ('source', 'target')]
+  except (KeyError, TypeError) as error:
+    archive.fail(
+      member,
+      f'is no graph of nodes and links ({type(error).__name__}: {error})',
+    )
+  if not ids:
+    archive.fail(member, 'has no nodes')
+  # Ends are ids to some versions of networkx, places in the list to others.
+  if set(map(type, ids)) != {int} or ids != [*range(len(ids))]:
+    archive.fail(member, f'does not number its {len(ids)} nodes from 0')
+  for column in ends:
+    if not set(map(type, column)) <= {int}:
+      archive.fail(member, 'has a link whose end is no whole number')
+    for end in (min(column, default=0), max(column, default=0)):
+      if not 0 <= end < len(ids):
+        archive.fail(
+          member, f'links node {end}, but the nodes are 0..{len(ids) - 1}'
+        )
+  return nodes, np.array(ends, np.int32).T.copy()
+
+
+def read_features(archive: Archive, member: str) -> np.ndarray:
+  """[N, D] float32, finite."""
+  array = archive.array(member, 2, 'f', 'real numbers [nodes, features]')
+  if min(array.shape) < 1:
+    archive.fail(member, f'has shape {list(array.shape)}')
+  with np.errstate(over='ignore'):  # becomes infinity, which is refused
+    features = array.astype(np.float32)
+  if not np.isfinite(features).all():
+    archive.fail(member, 'holds NaN, infinity or numbers too large for float32')
+  return features
+
+
+def check_labels(
+  archive: Archive, member: str, labels: np.ndarray
+) -> np.ndarray:
+  """[N, L] int32 of 0 and 1."""
+  if labels.ndim != 2 or labels.dtype.kind not in 'biu' or not labels.size:
+    archive.fail(
+      member, f'has shape {list(labels.shape)} and dtype {labels.dtype}'
+    )
+  if labels.min() < 0 or labels.max() > 1:
+    archive.fail(
+      member, f'has labels from {labels.min()} to {labels.max()}, not 0 and 1'
+    )
+  return labels.astype(np.int32)
