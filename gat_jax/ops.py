@@ -111,7 +111,7 @@ def segment_softmax(
   return jnp.where(masked, 0.0, weights)
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2))
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
 def _finite_segment_softmax(logits, segment_ids, num_segments):
   return jraph.segment_softmax(
     logits, segment_ids, num_segments, indices_are_sorted=True
@@ -119,9 +119,10 @@ def _finite_segment_softmax(logits, segment_ids, num_segments):
 
 
 @_finite_segment_softmax.defjvp
-def _finite_segment_softmax_jvp(segment_ids, num_segments, primals, tangents):
+def _finite_segment_softmax_jvp(num_segments, primals, tangents):
   # jraph's own derivative would also go through the maximum, for nothing.
-  weights = _finite_segment_softmax(primals[0], segment_ids, num_segments)
+  logits, segment_ids = primals
+  weights = _finite_segment_softmax(logits, segment_ids, num_segments)
   change = weights * tangents[0]
   mean_change = jax.ops.segment_sum(
     change, segment_ids, num_segments, indices_are_sorted=True
@@ -144,6 +145,8 @@ def aggregate(
   all of them, [E, K, F], never exists, neither here nor in the gradient.
   Non-zeros of a matrix are edges from its columns to its rows, so the product
   of sparse features and a kernel is the same sum.
+
+  It has a gradient, but no forward-mode derivative (`jax.jvp`).
 
   Args:
     weights: alpha, [E, K].

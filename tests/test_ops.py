@@ -77,6 +77,35 @@ def test_softmax_has_forward_mode_and_second_derivatives():
     )
 
 
+@pytest.mark.parametrize('wrap', [jax.jit, jax.checkpoint])
+def test_graph_may_be_an_argument_of_what_is_differentiated(wrap):
+  graph = GRAPHS['random']
+  n_node = len(graph.nodes)
+
+  def loss(logits, senders, receivers):
+    weights = ops.segment_softmax(logits, receivers, n_node)
+    values = jnp.ones((n_node, 3, 2))
+    sums = ops.aggregate(weights**2, values, senders, receivers, n_node)
+    return sums.sum()
+
+  args = edge_values(graph), graph.senders, graph.receivers
+  expected = jax.grad(loss)(*args)
+  np.testing.assert_allclose(
+    jax.grad(wrap(loss))(*args), expected, rtol=1e-5, atol=1e-6
+  )
+
+  def over_graphs(logits, senders, receivers):
+    def add(total, edges):
+      return total + loss(logits, *edges), None
+
+    edges = jnp.stack([senders]), jnp.stack([receivers])
+    return jax.lax.scan(add, 0.0, edges)[0]
+
+  np.testing.assert_allclose(
+    jax.grad(over_graphs)(*args), expected, rtol=1e-5, atol=1e-6
+  )
+
+
 def plain_aggregate(weights, values, senders, receivers, num_receivers):
   return jax.ops.segment_sum(
     weights[:, :, None] * values[senders], receivers, num_receivers
