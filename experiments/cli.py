@@ -1,9 +1,11 @@
 """What all commands share: flags, JAX's settings, errors, exit codes."""
 
 from collections.abc import Callable
+import contextlib
 import difflib
 import os
 import pathlib
+import re
 import sys
 from typing import NoReturn
 
@@ -34,9 +36,10 @@ def run(main: Callable[[], None]) -> None:
   """
   module = sys.modules[main.__module__]
   if _HELP & set(sys.argv[1:]):
-    print(module.__doc__.strip())
-    print('\nflags:')
-    print(flags.FLAGS.module_help(module))
+    with contextlib.suppress(BrokenPipeError):  # of `--help | head`
+      print(module.__doc__.strip())
+      print('\nflags:')
+      print(flags.FLAGS.module_help(module), flush=True)
     sys.exit(0)
   logging.set_verbosity(logging.WARNING)
   _parse_flags()
@@ -53,16 +56,28 @@ def run(main: Callable[[], None]) -> None:
 def _parse_flags() -> None:
   try:
     rest = flags.FLAGS(sys.argv)
-  except (KeyError, AttributeError) as error:  # of a field that is not there
-    reason = '; '.join(str(error.args[0]).splitlines())
-    fail(f'the config has no field {reason} (--help shows examples)')
   except Exception as error:  # whatever a config file or its overrides raise
-    fail(f'{str(error) or type(error).__name__} (--help shows examples)')
+    fail(f'{_explain(error)} (--help shows examples)')
   if len(rest) > 1:
     fail(
       f'unexpected argument {rest[1]!r}; every setting starts with --'
       ' (--help shows examples)'
     )
+
+
+def _explain(error: Exception) -> str:
+  """What went wrong with a flag, a config file or one of its fields."""
+  text = str(error)
+  meant = re.search(r'Did you mean "(\w+)" instead of "(\w+)"', text)
+  if meant:
+    return f'the config has no field {meant[2]}; did you mean {meant[1]}?'
+  if isinstance(error, flags.Error | ValueError | OSError):
+    return text
+  if 'get_config' in text:
+    return 'the file of --config defines no get_config()'
+  if isinstance(error, KeyError | AttributeError):
+    return f'the config has no field {text}'
+  return f'the file of --config fails with {type(error).__name__}: {text}'
 
 
 def config_of(holder: flags.FlagHolder) -> config_dict.ConfigDict:

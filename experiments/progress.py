@@ -1,5 +1,6 @@
 """Shows a run in the terminal: the data set's card, progress, the results."""
 
+import math
 import time
 from typing import Any
 
@@ -27,7 +28,7 @@ class TerminalObserver(Observer):
     """Opens nothing yet; use as a context manager."""
     self._console = console
     self._metric = 'score'
-    self._last_log = time.monotonic()
+    self._last_log = -math.inf
     self.show_downloads = console.is_terminal
     self._bar = Progress(
       SpinnerColumn(),
@@ -120,7 +121,8 @@ def result_table(result: Result) -> Table:
   epochs = sum(seed.epochs for seed in result.seeds)
   per_epoch = 1e3 * result.train_seconds / max(1, epochs)
   table.caption = (
-    f'{result.train_seconds:.1f} s, {per_epoch:.1f} ms an epoch and seed'
+    f'{result.train_seconds:.1f} s, {per_epoch:.1f} ms an epoch and seed;'
+    f' compiled in {result.compile_seconds:.1f} s'
   )
   return table
 

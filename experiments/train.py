@@ -23,6 +23,7 @@ from rich.console import Console
 from experiments import cli
 from experiments import progress
 from gat_jax import runs
+from gat_jax import settings
 
 _CONFIG = config_flags.DEFINE_config_file(
   'config', None, 'a file of configs/, as in --config=configs/cora.py'
@@ -35,11 +36,19 @@ _WORKDIR = flags.DEFINE_string(
 def main() -> None:
   """Trains what the flags say."""
   config = cli.config_of(_CONFIG)
+  settings.check(config)
   workdir = _WORKDIR.value or default_workdir(config.dataset.name)
   console = Console()
   with progress.TerminalObserver(console) as observer:
     result = runs.train_and_evaluate(config, workdir, observer)
   console.print(progress.result_table(result))
+  for seed in result.seeds:
+    if not seed.best_epoch:
+      console.print(
+        f'seed {seed.seed} never had a finite validation loss; its scores are'
+        ' those of the initial parameters',
+        style='bold red',
+      )
   console.print(f'everything is in {workdir}', soft_wrap=True)
 
 

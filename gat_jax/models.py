@@ -111,11 +111,11 @@ def build(
   """The model that `config.model` describes.
 
   Raises:
-    ValueError: if there is no model of that name.
+    ConfigError: if there is no model of that name.
   """
   if config.name not in LAYERS:
-    raise ValueError(
-      f'model.name: there is no {config.name!r}; choose one of'
+    raise ConfigError(
+      f'config.model.name: there is no {config.name!r}; choose one of'
       f' {", ".join(LAYERS)}'
     )
   return Model(config, num_features, num_classes, rngs)

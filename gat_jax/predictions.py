@@ -16,6 +16,7 @@ from gat_jax import checkpoints
 from gat_jax import datasets
 from gat_jax import models
 from gat_jax import runs
+from gat_jax import settings
 from gat_jax import training
 from gat_jax import workdirs
 from gat_jax.errors import WorkdirError
@@ -56,7 +57,8 @@ def predict(
 
   Args:
     workdir: the folder of a finished run.
-    seed: which one; None takes the one with the best validation score.
+    seed: which one; None takes the one with the best validation score, of
+      an interrupted run the first.
     data_dir: where the data are now, if not where training found them.
     attention: return alpha as well; only models that have attention can.
 
@@ -66,15 +68,15 @@ def predict(
   Raises:
     InputError: if the folder, the seed or the data do not fit.
   """
-  results = workdirs.read_json(workdir, workdirs.RESULTS)
-  config = config_dict.ConfigDict(workdirs.read_json(workdir, workdirs.CONFIG))
+  config = config_dict.ConfigDict(_read_config(workdir))
+  settings.check(config)
   if data_dir is not None:
     config.data_dir = data_dir
   dataset = runs.load_dataset(config)
   _check_same_data(workdir, dataset)
-  seeds = [entry['seed'] for entry in results['seeds']]
+  seeds = list(range(config.seed, config.seed + config.num_seeds))
   if seed is None:
-    seed = max(results['seeds'], key=lambda entry: entry['val'])['seed']
+    seed = _best_seed(workdir, seeds)
   if seed not in seeds:
     raise WorkdirError(
       f'{workdir} has no seed {seed}; it has {seeds[0]} to {seeds[-1]}'
@@ -86,8 +88,30 @@ def predict(
   ]
 
 
+def _read_config(workdir: str | os.PathLike) -> dict[str, Any]:
+  config = workdirs.read_json(workdir, workdirs.CONFIG)
+  if not isinstance(config, dict):
+    raise WorkdirError(f'{workdir}/{workdirs.CONFIG} holds no config')
+  return config
+
+
+def _best_seed(workdir: str | os.PathLike, seeds: list[int]) -> int:
+  """The best on the validation nodes; the first of an interrupted run."""
+  if not os.path.exists(os.path.join(workdir, workdirs.RESULTS)):
+    return seeds[0]
+  try:
+    entries = workdirs.read_json(workdir, workdirs.RESULTS)['seeds']
+    best = max(entries, key=lambda entry: entry['val'])['seed']
+  except (KeyError, TypeError, ValueError) as error:
+    raise WorkdirError(
+      f'{workdir}/{workdirs.RESULTS} holds no results; name a seed with --seed'
+    ) from error
+  return best
+
+
 def _check_same_data(workdir, dataset: datasets.Dataset) -> None:
-  digest = workdirs.read_json(workdir, workdirs.DATASET).get('digest')
+  card = workdirs.read_json(workdir, workdirs.DATASET)
+  digest = card.get('digest') if isinstance(card, dict) else None
   if digest != dataset.card['digest']:
     raise WorkdirError(
       f'{workdir} was trained on other data than the {dataset.name} found'

@@ -13,15 +13,16 @@ class SeedResult:
     seed: the seed.
     test: test accuracy or micro-F1, a fraction.
     val: validation accuracy or micro-F1, a fraction.
-    val_loss: validation cross-entropy.
-    best_epoch: the epoch of the parameters, counted from 1.
+    val_loss: validation cross-entropy; None if it is not finite.
+    best_epoch: the epoch of the parameters, counted from 1; 0 if no epoch had
+      a finite loss, so that they are the initial ones.
     epochs: epochs run until the rule stopped it.
   """
 
   seed: int
   test: float
   val: float
-  val_loss: float
+  val_loss: float | None
   best_epoch: int
   epochs: int
 
@@ -35,7 +36,7 @@ class Result:
     metric: `accuracy` or `micro_f1`.
     seeds: one entry a seed.
     compile_seconds: tracing and compiling.
-    train_seconds: wall time of all seeds together, without compiling.
+    train_seconds: wall time of all epochs of all seeds together.
   """
 
   dataset: str

@@ -4,6 +4,7 @@ Shapes: R runs (seeds) trained by one program.
 """
 
 import dataclasses
+import math
 import os
 import time
 from typing import Any
@@ -81,6 +82,8 @@ def train_and_evaluate(
     InputError: if the config, the data or the folder cannot be used.
   """
   settings.check(config)
+  if workdir is not None:
+    workdirs.check_new(workdir)
   observer = observer or Observer()
   dataset = load_dataset(config, observer.show_downloads)
   observer.on_dataset(dataset)
@@ -122,6 +125,7 @@ class _Training:
     self._observer.on_compiled(compiled - start, models.num_parameters(params))
     try:
       self._train()
+      trained = time.perf_counter()
       seeds = self._evaluate()
     finally:  # also on Ctrl-C: the best so far is worth keeping
       self._save_parameters()
@@ -130,7 +134,7 @@ class _Training:
       metric=self._dataset.metric,
       seeds=seeds,
       compile_seconds=compiled - start,
-      train_seconds=time.perf_counter() - compiled,
+      train_seconds=trained - compiled,
     )
     if self._writer:
       self._writer.write_results(result.to_json())
@@ -140,7 +144,7 @@ class _Training:
     fetch = self._driver.fetch
     epoch = 0
     while True:
-      epoch += self._config.log_every
+      epoch = min(epoch + self._config.log_every, self._config.max_epochs)
       before = fetch('epoch')
       self._driver.advance(epoch)
       look = Look(
@@ -182,7 +186,7 @@ class _Training:
           seed=int(seed),
           test=_fraction(test),
           val=_fraction(val),
-          val_loss=float(val.mean_loss),
+          val_loss=_finite(float(val.mean_loss)),
           best_epoch=int(best_epochs[run]),
           epochs=int(epochs[run]),
         )
@@ -197,6 +201,10 @@ class _Training:
       ]
       stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *params)
       checkpoints.save_best(self._writer.path, stacked)
+
+
+def _finite(value: float) -> float | None:
+  return value if math.isfinite(value) else None
 
 
 def _fraction(counts) -> float:

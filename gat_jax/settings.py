@@ -4,6 +4,8 @@ from collections.abc import Callable
 import difflib
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from gat_jax import models
 from gat_jax import stopping
 from gat_jax.errors import ConfigError
@@ -16,8 +18,10 @@ class _Rule(NamedTuple):
 
 def _whole(low: int) -> _Rule:
   return _Rule(
-    lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= low,
-    f'a whole number of at least {low}',
+    lambda v: (
+      isinstance(v, int) and not isinstance(v, bool) and low <= v < 2**31
+    ),
+    f'a whole number from {low} to 2**31 - 1',
   )
 
 
@@ -41,6 +45,9 @@ RULES: dict[str, _Rule] = {
     lambda v: isinstance(v, str) and v != '',
     'the name of a data set or the path of an .npz file',
   ),
+  'data_dir': _Rule(
+    lambda v: v is None or isinstance(v, str), 'a folder, or None'
+  ),
   'seed': _Rule(
     lambda v: isinstance(v, int) and 0 <= v < 2**31,
     'a whole number from 0 to 2**31 - 1',
@@ -59,7 +66,9 @@ RULES: dict[str, _Rule] = {
   'model.num_heads': _whole(1),
   'model.hidden_dim': _whole(1),
   'model.num_output_heads': _whole(1),
-  'model.dropout_rate': _number('from 0 to below 1', lambda v: 0 <= v < 1),
+  'model.dropout_rate': _number(
+    'from 0 to below 1', lambda v: 0 <= np.float32(v) < 1
+  ),
   'model.residual': _BOOL,
   'model.shared_input_dropout': _BOOL,
   'model.value_dropout': _BOOL,

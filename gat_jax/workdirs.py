@@ -33,11 +33,7 @@ class RunWriter:
       WorkdirError: if the folder holds a run already or cannot be written.
     """
     self.path = pathlib.Path(workdir)
-    if (self.path / CONFIG).exists():
-      raise WorkdirError(
-        f'--workdir={workdir} already holds a run; choose another folder or'
-        ' delete that one'
-      )
+    check_new(workdir)
     from tensorboardX import SummaryWriter  # slow to import
 
     try:
@@ -78,9 +74,18 @@ class RunWriter:
     write_json(self.path / RESULTS, results)
 
 
+def check_new(workdir: str | os.PathLike) -> None:
+  """Raises WorkdirError if a folder holds a run already."""
+  if os.path.exists(os.path.join(workdir, CONFIG)):
+    raise WorkdirError(
+      f'--workdir={workdir} already holds a run; choose another folder or'
+      ' delete that one'
+    )
+
+
 def write_json(path: pathlib.Path, content: Any) -> None:
   """Replaces a file in one step: it is there whole or not at all."""
-  text = json.dumps(content, indent=2) + '\n'
+  text = json.dumps(content, indent=2, allow_nan=False) + '\n'
   handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
   try:
     with open(handle, 'w', encoding='utf-8') as file:

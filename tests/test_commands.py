@@ -259,7 +259,7 @@ def test_bad_predict_is_one_error(finished, environment, tmp_path):
   workdir, _ = finished
   for flags, words in (
     ((), '--workdir is missing'),
-    ((f'--workdir={tmp_path}',), 'results.json is missing'),
+    ((f'--workdir={tmp_path}',), 'config.json is missing'),
     ((f'--workdir={workdir}', '--seed=7'), 'has no seed 7; it has 0 to 2'),
   ):
     process = run(environment, 'predict', *flags)

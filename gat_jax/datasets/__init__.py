@@ -47,7 +47,7 @@ def load(
   """
   if name.lower().endswith('.npz'):
     _check_options(npz.load, options, name)
-    return npz.load(pathlib.Path(name), **options)
+    return npz.load(pathlib.Path(name), data_dir, **options)
   loader = _LOADERS.get(name)
   if loader is None:
     raise DataError(

@@ -41,6 +41,7 @@ _MAX_NODES = 2**31 - 2
 
 def load(
   path: pathlib.Path,
+  data_dir: str | None = None,
   *,
   normalize_features: bool = False,
   directed: bool = False,
@@ -49,6 +50,7 @@ def load(
 
   Args:
     path: of the file.
+    data_dir: the folder where it is looked for by its name instead, if given.
     normalize_features: scale the rows of features to sum 1; empty ones stay.
     directed: keep the edges as they are instead of adding the reverse ones.
 
@@ -57,6 +59,8 @@ def load(
   """
   # Shells leave the ~ of --flag=~/graph.npz.
   path = pathlib.Path(os.path.expanduser(path))
+  if data_dir:
+    path = pathlib.Path(os.path.expanduser(data_dir)) / path.name
   data = _read(path)
   arrays = Arrays(path, data, _KEYS)
   features = _features(arrays)
@@ -89,7 +93,8 @@ def _read(path: pathlib.Path) -> bytes:
     return path.read_bytes()
   except FileNotFoundError as error:
     raise DataError(
-      f'config.dataset.name={path}: there is no such file; check the path'
+      f'config.dataset.name={path}: there is no such file; check the path, or'
+      ' name its folder with --config.data_dir (predict: --data_dir)'
     ) from error
   except OSError as error:
     raise DataError(f'{path} cannot be read: {error}') from error
@@ -212,6 +217,13 @@ def _labels(arrays: Arrays, n_node: int) -> np.ndarray:
     )
   if labels.max() < 1:
     arrays.fail('labels', 'has fewer than two classes', 'add the others')
+  absent = np.setdiff1d(np.arange(labels.max()), labels)
+  if len(absent):
+    arrays.fail(
+      'labels',
+      f'reaches to {labels.max()} but no node has class {absent[0]}',
+      'number the classes without a gap',
+    )
   return labels.astype(np.int32)
 
 
@@ -284,4 +296,6 @@ def _edges(arrays: Arrays, n_node: int) -> np.ndarray:
       f'has {edges[row].tolist()} in row {row}',
       f'the nodes are 0..{n_node - 1}',
     )
+  if (edges[:, 0] == edges[:, 1]).all():
+    arrays.fail('edges', 'has self-loops alone', 'a graph needs another edge')
   return edges.astype(np.int32)

@@ -106,6 +106,7 @@ def load(
     'homophily': homophily,
     'signal': signal,
     'draw_seed': seed,
+    'edges_raw': len(senders),
     'edges_unique': len(senders),
   }
   drawn = hashlib.sha256(features.tobytes() + upper.tobytes()).hexdigest()
