@@ -3,13 +3,18 @@ r"""Times an epoch of gat_jax against another program, in turn, and says so.
 Try:
   python -m benchmarks.compare --dataset=cora \
       --peer='.venv-peers/bin/python peers.py pyg cora'
+  python -m benchmarks.compare --dataset=ppi --epochs=2 \
+      --peer='.venv-peers/bin/python peers.py dgl ppi'
   python -m benchmarks.compare --dataset=cora --seeds=10 --turns=5 \
       --peer='...' --output=benchmarks/RESULTS.md
 
-The other program prints a JSON line that has epoch_ms: one training step on the
-whole graph and one evaluation. Ours is seconds.train of results.json over the
-epochs that were run. The two take turns, so that a slow minute of the machine
-hits both; what counts is the ratio of each pair.
+The other program prints a JSON line that has epoch_ms, and peak_rss_mb of its
+process. On a graph that is trained whole an epoch is one training step and one
+evaluation, ours seconds.train of results.json over the epochs that were run. On
+graphs in batches it is the training steps alone (`benchmarks.steps`). Our peak
+is that of `experiments.train`, from loading to testing. The two take turns, so
+that a slow minute of the machine hits both; what counts is the ratio of each
+pair.
 """
 
 import argparse
@@ -23,6 +28,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import NamedTuple
 
 import jax
 
@@ -41,68 +47,104 @@ def main() -> None:
   parser.add_argument('--turns', type=int, default=3)
   parser.add_argument('--output', help='a Markdown file to add a row to')
   args = parser.parse_args()
-  ours(args.dataset, args.seeds, args.epochs)  # fills the compilation cache
+  # The first run fills the compilation cache.
+  name, _ = ours(args.dataset, args.seeds, args.epochs)
   pairs = []
   for turn in range(args.turns):
-    pair = ours(args.dataset, args.seeds, args.epochs), theirs(args.peer)
+    _, our = ours(args.dataset, args.seeds, args.epochs)
+    pair = our, theirs(args.peer)
     pairs.append(pair)
     print(
-      f'turn {turn + 1}: ours {pair[0]:.2f} ms an epoch and seed,'
-      f' theirs {pair[1]:.2f} ms, ratio {pair[1] / pair[0]:.1f}',
+      f'turn {turn + 1}: ours {pair[0].epoch_ms:.2f} ms an epoch and seed,'
+      f' theirs {pair[1].epoch_ms:.2f} ms, ratio {_ratio(*pair):.1f}; peak'
+      f' {pair[0].peak_mb:.0f} and {pair[1].peak_mb:.0f} MB',
       flush=True,
     )
-  row = summary(args, pairs)
+  row = summary(name, args, pairs)
   print(row)
   if args.output:
     add_row(pathlib.Path(args.output), row)
 
 
-def ours(dataset: str, seeds: int, epochs: int) -> float:
-  """Milliseconds an epoch and seed, from `results.json`."""
+class Cost(NamedTuple):
+  """Milliseconds an epoch and seed, megabytes of resident memory."""
+
+  epoch_ms: float
+  peak_mb: float
+
+
+def ours(dataset: str, seeds: int, epochs: int) -> tuple[str, Cost]:
+  """What the data set is called, and what a run of ours costs."""
   with tempfile.TemporaryDirectory() as workdir:
-    subprocess.run(
-      [
-        sys.executable,
-        '-m',
-        'experiments.train',
-        f'--config=configs/{dataset}.py',
-        f'--workdir={workdir}/run',
-        f'--config.num_seeds={seeds}',
-        f'--config.max_epochs={epochs}',
-        '--config.stop_rule=none',
-      ],
-      cwd=ROOT,
-      check=True,
-      stdout=subprocess.DEVNULL,
-    )
-    results = json.loads(pathlib.Path(workdir, 'run/results.json').read_text())
+    command = [
+      sys.executable,
+      '-m',
+      'experiments.train',
+      f'--config=configs/{dataset}.py',
+      f'--workdir={workdir}/run',
+      f'--config.num_seeds={seeds}',
+      f'--config.max_epochs={epochs}',
+      '--config.stop_rule=none',
+    ]
+    _, peak_mb = finish(command)
+    folder = pathlib.Path(workdir, 'run')
+    results = json.loads((folder / 'results.json').read_text())
+    config = json.loads((folder / 'config.json').read_text())
+    name = json.loads((folder / 'dataset.json').read_text())['name']
+  if config['batch_size']:
+    command = [sys.executable, '-m', 'benchmarks.steps']
+    output, _ = finish([*command, f'--dataset={dataset}', f'--epochs={epochs}'])
+    return name, Cost(json.loads(output)['epoch_ms'], peak_mb)
   run = sum(seed['epochs'] for seed in results['seeds'])
-  return 1e3 * results['seconds']['train'] / run
+  return name, Cost(1e3 * results['seconds']['train'] / run, peak_mb)
 
 
-def theirs(command: str) -> float:
-  """Milliseconds an epoch, from the other program's last line."""
-  finished = subprocess.run(
-    shlex.split(command),
-    check=True,
+def theirs(command: str) -> Cost:
+  """From the other program's last line."""
+  output, _ = finish(shlex.split(command))
+  measured = json.loads(output.splitlines()[-1])
+  return Cost(measured['epoch_ms'], measured['peak_rss_mb'])
+
+
+def finish(command: list[str]) -> tuple[str, float]:
+  """Runs a command: what it printed, and its peak resident memory in MB."""
+  with subprocess.Popen(
+    command,
+    cwd=ROOT,
     stdout=subprocess.PIPE,
     stderr=subprocess.DEVNULL,
     text=True,
-  )
-  return json.loads(finished.stdout.splitlines()[-1])['epoch_ms']
+  ) as process:
+    output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+  if process.returncode:
+    sys.exit(f'error: exit code {process.returncode}: {shlex.join(command)}')
+  unit = 1 if sys.platform == 'darwin' else 1024  # bytes a unit of ru_maxrss
+  return output, usage.ru_maxrss * unit / 2**20
 
 
-def summary(args: argparse.Namespace, pairs: list[tuple[float, float]]) -> str:
+def summary(
+  name: str, args: argparse.Namespace, pairs: list[tuple[Cost, Cost]]
+) -> str:
   """One row of the table."""
-  our, their = (statistics.median(times) for times in zip(*pairs, strict=True))
-  ratios = sorted(b / a for a, b in pairs)
+  our, their = (
+    Cost(*(statistics.median(values) for values in zip(*costs, strict=True)))
+    for costs in zip(*pairs, strict=True)
+  )
+  ratios = sorted(_ratio(*pair) for pair in pairs)
   peer = ' '.join(os.path.basename(word) for word in shlex.split(args.peer)[1:])
   return (
-    f'| {args.dataset} | {args.seeds} | {peer} | {our:.2f} | {their:.2f} |'
-    f' **{statistics.median(ratios):.1f}** ({ratios[0]:.1f} to'
-    f' {ratios[-1]:.1f}) | {len(pairs)} | {time.strftime("%Y-%m-%d")},'
+    f'| {name} | {args.seeds} | {peer} | {our.epoch_ms:.2f} |'
+    f' {their.epoch_ms:.2f} | **{statistics.median(ratios):.1f}**'
+    f' ({ratios[0]:.1f} to {ratios[-1]:.1f}) | {our.peak_mb:.0f} |'
+    f' {their.peak_mb:.0f} | {len(pairs)} | {time.strftime("%Y-%m-%d")},'
     f' {os.cpu_count()} cores, {platform.machine()}, jax {jax.__version__} |'
   )
+
+
+def _ratio(our: Cost, their: Cost) -> float:
+  return their.epoch_ms / our.epoch_ms
 
 
 def add_row(path: pathlib.Path, row: str) -> None:
@@ -112,8 +154,8 @@ def add_row(path: pathlib.Path, row: str) -> None:
       '# Speed\n\nWritten by `python -m benchmarks.compare --output=...`;'
       ' medians, and the ratio pair by pair.\n\n'
       '| data set | seeds at once | against | ours, ms an epoch and seed |'
-      ' theirs, ms an epoch | ratio | pairs | when and where |\n'
-      '|---|---|---|---|---|---|---|---|\n'
+      ' theirs, ms an epoch | ratio | our peak, MB | their peak, MB | pairs |'
+      ' when and where |\n|---|---|---|---|---|---|---|---|---|---|\n'
     )
   with path.open('a') as file:
     file.write(row + '\n')

@@ -20,6 +20,7 @@ def get_config() -> config_dict.ConfigDict:
   config.dataset.name = 'ppi'
   config.dataset.num_graphs = 0  # training graphs; 0 takes all 20
   config.batch_size = 2
+  config.batch_shapes = 10
   config.weight_decay = 0.0
   config.log_every = 1
   config.model.num_layers = 3

@@ -164,6 +164,24 @@ class BatchDriver:
       self._one_epoch(running)
 
   def _one_epoch(self, running: list[int]) -> None:
+    losses = self.train_steps(running)
+    for run in running:
+      self._states[run] = self._end_epoch(
+        self._states[run],
+        self._hyper,
+        np.mean(losses[run], dtype=np.float32),
+        self._val[self._devices[run]],
+      )
+
+  def train_steps(self, running: Sequence[int]) -> dict[int, np.ndarray]:
+    """Takes the steps of one epoch, without what ends it.
+
+    Args:
+      running: indices of the seeds that train.
+
+    Returns:
+      For each of them the losses of its steps.
+    """
     dealt = {
       run: self._batches.epoch(self._seeds[run], int(self._states[run].epoch))
       for run in running
@@ -176,13 +194,7 @@ class BatchDriver:
           self._states[run], self._hyper, batch, np.int32(index)
         )
         losses[run].append(self._states[run].train_loss.copy())
-    for run in running:
-      self._states[run] = self._end_epoch(
-        self._states[run],
-        self._hyper,
-        np.mean(jax.device_get(losses[run]), dtype=np.float32),
-        self._val[self._devices[run]],
-      )
+    return {run: np.stack(jax.device_get(losses[run])) for run in running}
 
   def fetch(self, name: str) -> np.ndarray:
     """See `Driver`."""

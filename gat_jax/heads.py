@@ -174,10 +174,14 @@ class AttentionLayer(HeadsLayer):
   (Velickovic et al., equations 3 and 4.) While training, alpha is dropped
   after the softmax without renormalising, and v after the scores were computed.
 
-  A subclass holds the equation: `values_and_scores(graph, inputs)`.
+  A subclass holds the equation, `values_and_scores(graph, inputs)`, and W as
+  `kernel`, where v_j = W h_j. Where v is not dropped and wider than h, the sum
+  is made as W sum_j alpha_ij h_j, which aggregates fewer entries.
   """
 
   OPTIONS = (*HeadsLayer.OPTIONS, 'value_dropout')
+
+  kernel: nnx.Param
 
   def __init__(
     self,
@@ -217,7 +221,17 @@ class AttentionLayer(HeadsLayer):
       weights *= dropout.fold_in(_WEIGHTS).scales(weights.shape)
       if self.value_dropout:
         values *= dropout.fold_in(_VALUES).scales(values.shape)
+        return self.aggregate(graph, weights, values)
+    if self._is_widening(inputs):
+      inputs = ops.densify(inputs, self.num_heads)  # [N, K, D]
+      return self.project(self.aggregate(graph, weights, inputs), self.kernel)
     return self.aggregate(graph, weights, values)
+
+  def _is_widening(self, inputs: graphs.Features) -> bool:
+    """Whether sum_j alpha_ij h_j has fewer entries than the same sum of v_j."""
+    in_features, _, out_features = self.kernel_shape
+    is_dense = not isinstance(inputs, graphs.SparseFeatures)
+    return is_dense and in_features < out_features
 
 
 def _glorot(rngs: nnx.Rngs, shape: tuple[int, ...], fans: int) -> nnx.Param:

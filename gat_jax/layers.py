@@ -56,19 +56,34 @@ class GATLayer(AttentionLayer):
   ) -> tuple[jax.Array, jax.Array]:
     """Returns z, [N, K, F], and e, [E, K]."""
     z = self.project(inputs, self.kernel)  # [N, K, F]
-    receiver_scores = ops.dot_per_head(z, self.receiver_vector[...])  # [N, K]
-    sender_scores = ops.dot_per_head(z, self.sender_vector[...])  # [N, K]
+    vectors = (self.receiver_vector[...], self.sender_vector[...])
+    by_role = self._dot(inputs, z, jnp.stack(vectors, -1))  # [N, K, 2]
     if self.score_bias:
-      receiver_scores += self.receiver_bias[...]
-      sender_scores += self.sender_bias[...]
-    scores = receiver_scores[graph.receivers] + sender_scores[graph.senders]
+      biases = (self.receiver_bias[...], self.sender_bias[...])
+      by_role += jnp.stack(biases, -1)
+    scores = by_role[graph.receivers, :, 0] + by_role[graph.senders, :, 1]
     return z, jax.nn.leaky_relu(scores, NEGATIVE_SLOPE)
+
+  def _dot(
+    self, inputs: graphs.Features, z: jax.Array, vectors: jax.Array
+  ) -> jax.Array:
+    """Returns a . z_j for vectors a of [K, F, V]: [N, K, V].
+
+    As (W^T a) . h_j where that is cheap, since it leaves z and its gradient,
+    [N, K, F] each, alone.
+    """
+    if isinstance(inputs, graphs.SparseFeatures):
+      return ops.dot_per_head(z, vectors)
+    folded = jnp.einsum('dkf,kfv->dkv', self.kernel[...], vectors)
+    return ops.project(inputs, folded)
 
 
 class GATv2Layer(AttentionLayer):
   """Dynamic graph attention (Brody, Alon, Yahav, ICLR 2022, equation 7).
 
-  e_ij = a . LeakyReLU(W_s h_j + W_r h_i),  v_j = W_s h_j
+      e_ij = a . LeakyReLU(W_s h_j + W_r h_i),  v_j = W_s h_j
+
+  W_s is `kernel`.
   """
 
   def __init__(
@@ -82,7 +97,7 @@ class GATv2Layer(AttentionLayer):
   ):
     """See `AttentionLayer`."""
     super().__init__(in_features, out_features, num_heads, rngs=rngs, **shared)
-    self.sender_kernel = self._new_kernel(rngs)
+    self.kernel = self._new_kernel(rngs)
     self.receiver_kernel = self._new_kernel(rngs)
     self.vector = self._new_vector(rngs)
 
@@ -90,11 +105,11 @@ class GATv2Layer(AttentionLayer):
     self, graph: jraph.GraphsTuple, inputs: graphs.Features
   ) -> tuple[jax.Array, jax.Array]:
     """Returns W_s h, [N, K, F], and e, [E, K]."""
-    values = self.project(inputs, self.sender_kernel)  # [N, K, F]
+    values = self.project(inputs, self.kernel)  # [N, K, F]
     queries = self.project(inputs, self.receiver_kernel)  # [N, K, F]
     pairs = queries[graph.receivers] + values[graph.senders]  # [E, K, F]
     pairs = jax.nn.leaky_relu(pairs, NEGATIVE_SLOPE)
-    return values, ops.dot_per_head(pairs, self.vector[...])
+    return values, ops.dot_per_head(pairs, self.vector[..., None])[:, :, 0]
 
 
 class ConstGATLayer(AttentionLayer):

@@ -75,8 +75,8 @@ def dense_gatv2(
   """Brody et al., equation 7, one head at a time in float64: [N, K, F]."""
   h = np.asarray(graph.nodes, np.float64)
   heads = []
-  for k in range(p['sender_kernel'].shape[1]):
-    sent = h @ p['sender_kernel'][:, k]
+  for k in range(p['kernel'].shape[1]):
+    sent = h @ p['kernel'][:, k]
     asked = h @ p['receiver_kernel'][:, k]
     pairs = asked[:, None, :] + sent[None, :, :]
     scores = np.where(pairs > 0, pairs, 0.2 * pairs) @ p['vector'][k]

@@ -82,31 +82,41 @@ def test_padding_is_masked_and_talks_to_itself_alone():
 
 def test_shapes_are_the_cheapest_there_are():
   """Against all ways to choose three shapes, for small sizes."""
-  sizes = [batching.Shape(e, 5) for e in (3, 4, 9, 20, 21, 50)]
-  shapes = batching._choose_shapes(sizes, 2, 3)
-  batches = sorted(batching._possible_batches(sizes, 2))
-  edges = [b.n_edge for b in batches]
+  sizes = [
+    batching.Shape(*size)
+    for size in ((3, 9), (4, 2), (9, 3), (20, 11), (21, 5), (50, 12))
+  ]
+  batches = batching._possible_batches(sizes, 2)
+  n_edge, n_node = (np.array(axis) for axis in zip(*batches, strict=True))
 
   def cost(limits):
-    return sum(min(limit for limit in limits if limit >= e) for e in edges)
+    """Nodes and edges that are computed for all batches, real ones being 1."""
+    total = 0.0
+    for edges in n_edge:
+      limit = min(limit for limit in limits if limit >= edges)
+      nodes = 1 + n_node[n_edge <= limit].max()
+      total += limit / n_edge.mean() + nodes / n_node.mean()
+    return total
 
   best = min(
-    cost((*pair, edges[-1])) for pair in itertools.combinations(edges, 2)
+    cost((*pair, max(n_edge)))
+    for pair in itertools.combinations(sorted(set(n_edge)), 2)
   )
-  assert cost([shape.n_edge for shape in shapes]) == best
+  shapes = batching._choose_shapes(sizes, 2, 3)
+  assert cost([shape.n_edge for shape in shapes]) == pytest.approx(best)
 
 
-@pytest.mark.parametrize('num_shapes', [3, 6])
+@pytest.mark.parametrize('num_shapes', [4, 6, 10])
 def test_padding_of_ppi_costs_less_than_a_quarter(num_shapes):
   shapes = batching._choose_shapes(PPI, 2, num_shapes)
   assert len(shapes) == num_shapes
-  padded = real = 0
+  padded, real = np.zeros(2), np.zeros(2)
   for pair in itertools.combinations(PPI, 2):
     n_edge, n_node = (sum(axis) for axis in zip(*pair, strict=True))
     fits = [s for s in shapes if s.n_edge >= n_edge and s.n_node > n_node]
-    padded += fits[0].n_edge
-    real += n_edge
-  assert padded / real < 1.25
+    padded += fits[0]
+    real += n_edge, n_node
+  assert (padded / real < 1.25).all()
 
 
 def test_too_many_batches_to_list_are_sampled():

@@ -115,12 +115,13 @@ def plain_aggregate(weights, values, senders, receivers, num_receivers):
 @each_graph
 @each_dtype
 @pytest.mark.parametrize('block', [0, 1, 7, 1000])
-def test_aggregate_equals_segment_sum(name, dtype, block):
+@pytest.mark.parametrize('num_features', [4, 67])  # the latter is filled up
+def test_aggregate_equals_segment_sum(name, dtype, block, num_features):
   graph = GRAPHS[name]
   with jax.enable_x64(True):
     weights = edge_values(graph, dtype=dtype)
     rng = np.random.default_rng(2)
-    values = rng.normal(size=(len(graph.nodes), 3, 4)).astype(dtype)
+    values = rng.normal(size=(len(graph.nodes), 3, num_features)).astype(dtype)
     edges = graph.senders, graph.receivers, len(graph.nodes)
     sums, gradient = jax.vjp(
       lambda w, v: ops.aggregate(w, v, *edges, block), weights, values
@@ -188,10 +189,10 @@ def test_aggregate_never_holds_all_messages():
 def test_dot_per_head_equals_einsum():
   rng = np.random.default_rng(4)
   x = rng.normal(size=(11, 3, 5)).astype(np.float32)
-  vector = rng.normal(size=(3, 5)).astype(np.float32)
+  vectors = rng.normal(size=(3, 5, 2)).astype(np.float32)
   np.testing.assert_allclose(
-    ops.dot_per_head(x, vector),
-    np.einsum('mkf,kf->mk', x, vector),
+    ops.dot_per_head(x, vectors),
+    np.einsum('mkf,kfv->mkv', x, vectors),
     rtol=1e-5,
     atol=1e-6,
   )
