@@ -188,11 +188,23 @@ BAD_TRAIN = {
   ),
   'unknown field': (
     ('--config=configs/cora.py', '--config.modle.num_heads=4'),
-    'modle',
+    'the config has no field modle; did you mean model?',
   ),
   'unknown deep field': (
     ('--config=configs/cora.py', '--config.model.num_head=4'),
-    'num_head',
+    'the config has no field num_head; did you mean num_heads?',
+  ),
+  'no config in the file': (
+    ('--config=experiments/cli.py',),
+    'the file of --config defines no get_config()',
+  ),
+  'a number too wide': (
+    ('--config=configs/cora.py', f'--config.max_epochs={2**31}'),
+    'a whole number from 1 to 2**31 - 1',
+  ),
+  'a rate that rounds to 1': (
+    ('--config=configs/cora.py', '--config.model.dropout_rate=0.99999999999'),
+    'must be from 0 to below 1',
   ),
   'wrong type': (
     ('--config=configs/cora.py', '--config.model.num_heads=many'),
@@ -261,11 +273,19 @@ def test_bad_predict_is_one_error(finished, environment, tmp_path):
     ((), '--workdir is missing'),
     ((f'--workdir={tmp_path}',), 'config.json is missing'),
     ((f'--workdir={workdir}', '--seed=7'), 'has no seed 7; it has 0 to 2'),
+    ((f'--workdir={damaged(tmp_path / "a", "[]")}',), 'holds no config'),
+    ((f'--workdir={damaged(tmp_path / "b", "{}")}',), 'config.'),
   ):
     process = run(environment, 'predict', *flags)
     assert process.returncode == 2
     assert words in process.stderr
     assert 'Traceback' not in process.stderr
+
+
+def damaged(folder, config):
+  folder.mkdir()
+  (folder / 'config.json').write_text(config)
+  return folder
 
 
 @pytest.mark.parametrize('command', ['train', 'predict'])
@@ -274,6 +294,37 @@ def test_help_shows_examples(environment, command):
   assert process.returncode == 0
   assert f'python -m experiments.{command}' in process.stdout
   assert '--workdir' in process.stdout
+
+
+def test_help_into_a_closed_pipe_is_silent(environment):
+  process = subprocess.Popen(
+    [sys.executable, '-m', 'experiments.train', '--help'],
+    cwd=ROOT,
+    env=environment,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+  process.stdout.close()  # before it has said anything, as `| true` does
+  errors = process.stderr.read()
+  process.stderr.close()
+  process.wait(timeout=60)
+  assert errors == ''
+
+
+def test_losses_without_end_are_said_and_results_stay_json(
+  environment, tmp_path
+):
+  flags = ('--config.learning_rate=1e29', '--config.max_epochs=3')
+  process = run(environment, 'train', *SMOKE, *flags, f'--workdir={tmp_path}/r')
+  assert process.returncode == 0, process.stderr
+  assert 'never had a finite validation loss' in ' '.join(
+    process.stdout.split()
+  )
+  results = json.loads(
+    (tmp_path / 'r/results.json').read_text(), parse_constant=pytest.fail
+  )
+  assert results['seeds'][0]['best_epoch'] == 0
 
 
 def test_default_workdir_has_data_set_and_time(environment, tmp_path):
@@ -315,3 +366,6 @@ def test_interrupt_says_so_and_keeps_the_best_so_far(environment, tmp_path):
   assert 'Traceback' not in errors
   assert (workdir / 'best').is_dir()
   assert not (workdir / 'results.json').exists()
+  process = run(environment, 'predict', f'--workdir={workdir}')
+  assert process.returncode == 0, process.stderr
+  assert len((workdir / 'predictions.csv').read_text().splitlines()) == 601

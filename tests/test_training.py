@@ -211,6 +211,7 @@ def test_hyperparameters_are_arguments_of_one_program():
 @pytest.mark.parametrize('loop', ['map', 'vmap'])
 def test_training_lowers_for_cuda_and_tpu(name, loop):
   config = make_config(**{'model.name': name, 'model.residual': True})
+  config.model.edge_block = 2**26 // 64  # as an accelerator would choose it
   program = training.Program.from_config(config, DATASET)
   mesh = Mesh(np.array(jax.devices()[:1]), ('runs',))
   function = training.over_runs(

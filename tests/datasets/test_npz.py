@@ -127,6 +127,18 @@ MALFORMED = {
     'edge',
     'did you mean edges',
   ),
+  'class without a node': (
+    good,
+    change(labels=np.array([0, 2, 0, 2, 0, -1])),
+    'labels',
+    'number the classes without a gap',
+  ),
+  'self-loops alone': (
+    good,
+    change(edges=np.array([[1, 1], [4, 4]])),
+    'edges',
+    'has self-loops alone',
+  ),
   'float edges': (good, change(edges=np.ones((2, 2))), 'edges', 'float64'),
   'edges transposed': (
     good,
@@ -362,6 +374,12 @@ def test_missing_file_and_no_npz(tmp_path):
   (tmp_path / 'folder.npz').mkdir()
   with pytest.raises(DataError, match='cannot be read'):
     datasets.load(str(tmp_path / 'folder.npz'))
+
+
+def test_data_dir_is_where_a_moved_file_is_found(tmp_path):
+  np.savez(tmp_path / 'graph.npz', **good())
+  moved = datasets.load('elsewhere/graph.npz', str(tmp_path))
+  assert moved.card == datasets.load(str(tmp_path / 'graph.npz')).card
 
 
 def packed(content):

@@ -8,6 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
+import realdata
 import scipy.sparse
 
 from gat_jax import datasets
@@ -17,10 +18,14 @@ from gat_jax.datasets import pickles
 from gat_jax.datasets import planetoid
 from gat_jax.errors import DataError
 
-FOLDER = pathlib.Path('../shared/data/planetoid')
-needs_files = pytest.mark.skipif(
-  not (FOLDER / 'ind.cora.x').exists(), reason=f'{FOLDER} has no files'
-)
+
+@pytest.fixture(scope='module')
+def folder():
+  names = [f'ind.{name}.{part}' for name in CARDS for part in ('x', 'graph')]
+  return realdata.folder('planetoid', *names)
+
+
+needs_files = pytest.mark.usefixtures('folder')
 
 # From the description of the files; edges_unique without self-loops.
 CARDS = {
@@ -58,7 +63,8 @@ CARDS = {
 
 def read(name, part):
   """The published file, by Python's own unpickler: for comparison only."""
-  path = FOLDER / f'ind.{name}.{part}'
+  file = f'ind.{name}.{part}'
+  path = realdata.folder('planetoid', file) / file
   if part == 'test.index':
     return np.loadtxt(path, dtype=int)
   with warnings.catch_warnings(action='ignore'):  # of names that moved

@@ -1,0 +1,22 @@
+"""The published files where the loaders find them, for tests of real data."""
+
+import os
+import pathlib
+
+import pytest
+
+from gat_jax.datasets import files
+
+
+def folder(collection: str, *names: str) -> pathlib.Path:
+  """Where the files lie; without them a test is skipped, but not in CI."""
+  places = ('data', '../shared/data', files.cache_folder())
+  chosen = os.environ.get(files.VARIABLE)
+  for place in map(pathlib.Path, [chosen] if chosen else places):
+    for candidate in (place, place / collection):
+      if all((candidate / name).is_file() for name in names):
+        return candidate.resolve()
+  missing = f'no folder has {", ".join(names)}; see "Data" in README.md'
+  if os.environ.get('CI'):
+    pytest.fail(missing)
+  pytest.skip(missing)
