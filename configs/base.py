@@ -28,6 +28,7 @@ def get_config() -> config_dict.ConfigDict:
   # What a new best is: 'both' (the authors': score or loss), 'accuracy',
   # 'loss', 'none' (trains to max_epochs and keeps the last parameters).
   config.stop_rule = 'both'
+  config.compare_rules = False  # tell what each other rule would have kept
   config.log_every = 20  # epochs between two looks at a run
 
   config.batch_size = 0  # graphs a step; 0 takes all at once

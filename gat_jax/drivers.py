@@ -9,7 +9,6 @@ Shapes: R runs.
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from flax import nnx
 import jax
 from jax.sharding import Mesh
 from jax.sharding import NamedSharding
@@ -31,10 +30,10 @@ class Driver(Protocol):
     """Takes every run to that epoch, to its last one or to its rule's stop."""
 
   def fetch(self, name: str) -> np.ndarray:
-    """Returns a field of `RunState` that is a scalar, of all runs: [R]."""
+    """Returns a scalar of `RunState`, of all runs: [R]."""
 
-  def best_params(self, run: int) -> nnx.State:
-    """Returns the kept parameters of one run, on the host."""
+  def state(self, run: int) -> training.RunState:
+    """Returns one run's state, on the host."""
 
 
 def choose(config: Any, dataset: Dataset, seeds: Sequence[int]) -> Driver:
@@ -92,9 +91,9 @@ class ResidentDriver:
     """See `Driver`."""
     return np.asarray(getattr(self._states, name))[: self._num_runs]
 
-  def best_params(self, run: int) -> nnx.State:
+  def state(self, run: int) -> training.RunState:
     """See `Driver`."""
-    return jax.tree.map(lambda x: np.asarray(x)[run], self._states.best_params)
+    return jax.tree.map(lambda x: np.asarray(x)[run], self._states)
 
 
 class BatchDriver:
@@ -200,9 +199,9 @@ class BatchDriver:
     """See `Driver`."""
     return np.array([np.asarray(getattr(s, name)) for s in self._states])
 
-  def best_params(self, run: int) -> nnx.State:
+  def state(self, run: int) -> training.RunState:
     """See `Driver`."""
-    return jax.device_get(self._states[run].best_params)
+    return jax.device_get(self._states[run])
 
 
 def _stack(trees: list[Any]) -> Any:

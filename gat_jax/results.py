@@ -6,6 +6,23 @@ from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
+class RuleResult:
+  """One seed, at the parameters that another stopping rule would have kept.
+
+  Attributes:
+    test: test accuracy or micro-F1, a fraction.
+    val: validation accuracy or micro-F1, a fraction.
+    best_epoch: the epoch of the parameters, counted from 1.
+    epochs: epochs until that rule would have ended the run, if it would.
+  """
+
+  test: float
+  val: float
+  best_epoch: int
+  epochs: int
+
+
+@dataclasses.dataclass(frozen=True)
 class SeedResult:
   """One seed, at the parameters that its stopping rule kept.
 
@@ -17,6 +34,8 @@ class SeedResult:
     best_epoch: the epoch of the parameters, counted from 1; 0 if no epoch had
       a finite loss, so that they are the initial ones.
     epochs: epochs run until the rule stopped it.
+    rules: what each other rule, by name, would have reported, if they were
+      compared.
   """
 
   seed: int
@@ -25,6 +44,14 @@ class SeedResult:
   val_loss: float | None
   best_epoch: int
   epochs: int
+  rules: dict[str, RuleResult] = dataclasses.field(default_factory=dict)
+
+  def to_json(self) -> dict[str, Any]:
+    """An entry of `results.json`."""
+    entry = dataclasses.asdict(self)
+    if not self.rules:
+      del entry['rules']
+    return entry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +82,7 @@ class Result:
     return {
       'dataset': self.dataset,
       'metric': self.metric,
-      'seeds': [dataclasses.asdict(seed) for seed in self.seeds],
+      'seeds': [seed.to_json() for seed in self.seeds],
       'test': self.test,
       'seconds': {
         'compile': round(self.compile_seconds, 3),

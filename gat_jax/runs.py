@@ -118,7 +118,7 @@ class _Training:
     self._count = jax.jit(program.count)
     self._driver = drivers.choose(self._config, self._dataset, self._seeds)
     self._driver.compile()
-    params = self._driver.best_params(0)
+    params = self._driver.state(0).params
     for split in (self._dataset.val, self._dataset.test):
       jax.block_until_ready(self._count(params, split))
     compiled = time.perf_counter()
@@ -174,29 +174,43 @@ class _Training:
     self._writer.flush()
 
   def _evaluate(self):
-    epochs = self._driver.fetch('epoch')
-    best_epochs = self._driver.fetch('best_epoch')
-    seeds = []
-    for run, seed in enumerate(self._seeds):
-      params = self._driver.best_params(run)
-      val = jax.device_get(self._count(params, self._dataset.val))
-      test = jax.device_get(self._count(params, self._dataset.test))
-      seeds.append(
-        results.SeedResult(
-          seed=int(seed),
-          test=_fraction(test),
-          val=_fraction(val),
-          val_loss=_finite(float(val.mean_loss)),
-          best_epoch=int(best_epochs[run]),
-          epochs=int(epochs[run]),
-        )
-      )
-    return tuple(seeds)
+    return tuple(self._evaluate_run(run) for run in range(len(self._seeds)))
+
+  def _evaluate_run(self, run):
+    state = self._driver.state(run)
+    test, val = self._test(state.kept.best_params)
+    return results.SeedResult(
+      seed=int(self._seeds[run]),
+      test=_fraction(test),
+      val=_fraction(val),
+      val_loss=_finite(float(val.mean_loss)),
+      best_epoch=int(state.kept.best_epoch),
+      epochs=int(state.epoch),
+      rules={
+        rule: self._evaluate_rule(kept) for rule, kept in state.others.items()
+      },
+    )
+
+  def _evaluate_rule(self, kept):
+    test, val = self._test(kept.best_params)
+    return results.RuleResult(
+      test=_fraction(test),
+      val=_fraction(val),
+      best_epoch=int(kept.best_epoch),
+      epochs=int(kept.epochs),
+    )
+
+  def _test(self, params):
+    """Counts of the test and validation split."""
+    return [
+      jax.device_get(self._count(params, split))
+      for split in (self._dataset.test, self._dataset.val)
+    ]
 
   def _save_parameters(self):
     if self._writer:
       params = [
-        nnx.to_pure_dict(self._driver.best_params(run))
+        nnx.to_pure_dict(self._driver.state(run).kept.best_params)
         for run in range(len(self._seeds))
       ]
       stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *params)

@@ -57,6 +57,7 @@ RULES: dict[str, _Rule] = {
   'max_epochs': _whole(1),
   'patience': _whole(1),
   'stop_rule': _choice(*stopping.RULES),
+  'compare_rules': _BOOL,
   'log_every': _whole(1),
   'optimizer': _choice('adam', 'adamw'),
   'learning_rate': _number('above 0 and finite', lambda v: 0 < v < 1e30),

@@ -2,8 +2,10 @@
 
 from typing import Literal, NamedTuple
 
+from flax import nnx
 import jax
 from jax import numpy as jnp
+import numpy as np
 
 StopRule = Literal['both', 'accuracy', 'loss', 'none']
 RULES: tuple[StopRule, ...] = ('both', 'accuracy', 'loss', 'none')
@@ -68,3 +70,69 @@ def update(
     waited=jnp.where(goes_on, 0, progress.waited + 1),
   )
   return progress, keep
+
+
+class Kept(NamedTuple):
+  """What one rule makes of a run; scalars but for the parameters.
+
+  Attributes:
+    progress: what it remembers.
+    stopped: whether it ends the run.
+    epochs: epochs until it did, or so far.
+    best_params: the parameters that it keeps.
+    best_epoch: the epoch they come from, counted from 1; 0 for none.
+  """
+
+  progress: Progress
+  stopped: jax.Array
+  epochs: jax.Array
+  best_params: nnx.State
+  best_epoch: jax.Array
+
+
+def keep_first(params: nnx.State) -> Kept:
+  """Before the first epoch: the initial parameters."""
+  return Kept(
+    progress=start(),
+    stopped=jnp.array(False),
+    epochs=jnp.array(0, jnp.int32),
+    best_params=params,
+    best_epoch=jnp.array(0, jnp.int32),
+  )
+
+
+def take_in(
+  rule: StopRule,
+  kept: Kept,
+  params: nnx.State,
+  score: jax.Array,
+  loss: jax.Array,
+  patience: jax.Array | np.number,
+) -> Kept:
+  """What a rule makes of one more epoch; nothing once it has stopped.
+
+  Args:
+    rule: one of `RULES`.
+    kept: what it made of the epochs before.
+    params: the parameters after this epoch.
+    score: their validation accuracy or micro-F1.
+    loss: their validation loss.
+    patience: epochs without a new best that end a run.
+
+  Returns:
+    What it makes of all of them.
+  """
+  progress, keep = update(rule, kept.progress, score, loss)
+  epochs = kept.epochs + 1
+  after = Kept(
+    progress=progress,
+    stopped=progress.waited >= patience,
+    epochs=epochs,
+    best_params=_where(keep, params, kept.best_params),
+    best_epoch=jnp.where(keep, epochs, kept.best_epoch),
+  )
+  return _where(kept.stopped, kept, after)
+
+
+def _where(condition, yes, no):
+  return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)

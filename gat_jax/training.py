@@ -58,12 +58,10 @@ class RunState(NamedTuple):
   Attributes:
     seed: the source of all its randomness.
     epoch: epochs done.
-    stopped: whether its stopping rule has ended it.
     params: parameters after the last epoch.
     opt_state: of the optimiser.
-    progress: of the stopping rule.
-    best_params: parameters kept by the stopping rule.
-    best_epoch: the epoch they come from, counted from 1; 0 for none.
+    kept: what its stopping rule makes of it.
+    others: what other rules, by name, would have made of it.
     train_loss: cross-entropy of the last step, with dropout, without L2.
     val_loss: validation loss after the last epoch.
     val_score: validation accuracy or micro-F1 after the last epoch.
@@ -71,15 +69,18 @@ class RunState(NamedTuple):
 
   seed: jax.Array
   epoch: jax.Array
-  stopped: jax.Array
   params: nnx.State
   opt_state: optax.OptState
-  progress: stopping.Progress
-  best_params: nnx.State
-  best_epoch: jax.Array
+  kept: stopping.Kept
+  others: dict[str, stopping.Kept]
   train_loss: jax.Array
   val_loss: jax.Array
   val_score: jax.Array
+
+  @property
+  def stopped(self) -> jax.Array:
+    """Whether the run's stopping rule has ended it."""
+    return self.kept.stopped
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +92,7 @@ class Program:
     init_params: key -> initial parameters.
     optimizer: `adam` (L2 in the gradient, as the paper) or `adamw`.
     stop_rule: see `stopping.update`.
+    other_rules: those whose choices are told as well.
     use_dropout: whether masks are drawn at all.
   """
 
@@ -98,6 +100,7 @@ class Program:
   init_params: Callable[[jax.Array], nnx.State]
   optimizer: Literal['adam', 'adamw']
   stop_rule: stopping.StopRule
+  other_rules: tuple[stopping.StopRule, ...]
   use_dropout: bool
 
   @classmethod
@@ -112,12 +115,14 @@ class Program:
         nnx.Rngs(params=key),
       )
 
+    others = [rule for rule in stopping.RULES if rule != config.stop_rule]
     abstract = nnx.eval_shape(build, jax.random.key(0))
     return cls(
       graphdef=nnx.graphdef(abstract),
       init_params=lambda key: nnx.state(build(key), nnx.Param),
       optimizer=config.optimizer,
       stop_rule=config.stop_rule,
+      other_rules=tuple(others) if config.compare_rules else (),
       use_dropout=config.model.dropout_rate > 0,
     )
 
@@ -129,12 +134,10 @@ class Program:
     return RunState(
       seed=jnp.asarray(seed, jnp.int32),
       epoch=jnp.array(0, jnp.int32),
-      stopped=jnp.array(False),
       params=params,
       opt_state=self._optimizer(0.0, 0.0).init(params),
-      progress=stopping.start(),
-      best_params=params,
-      best_epoch=jnp.array(0, jnp.int32),
+      kept=stopping.keep_first(params),
+      others={rule: stopping.keep_first(params) for rule in self.other_rules},
       train_loss=unknown,
       val_loss=unknown,
       val_score=unknown,
@@ -184,20 +187,14 @@ class Program:
     self, state: RunState, hyper: Hyperparameters, val: metrics.Counts
   ) -> RunState:
     """Takes in the validation of the new parameters: keep them, stop, go on."""
-    progress, keep = stopping.update(
-      self.stop_rule, state.progress, val.score, val.mean_loss
-    )
-    epoch = state.epoch + 1
+    news = (state.params, val.score, val.mean_loss, hyper.patience)
     return state._replace(
-      epoch=epoch,
-      stopped=progress.waited >= hyper.patience,
-      progress=progress,
-      best_params=jax.tree.map(
-        lambda new, old: jnp.where(keep, new, old),
-        state.params,
-        state.best_params,
-      ),
-      best_epoch=jnp.where(keep, epoch, state.best_epoch),
+      epoch=state.epoch + 1,
+      kept=stopping.take_in(self.stop_rule, state.kept, *news),
+      others={
+        rule: stopping.take_in(rule, state.others[rule], *news)
+        for rule in self.other_rules
+      },
       val_loss=val.mean_loss,
       val_score=val.score,
     )

@@ -50,7 +50,7 @@ def test_seed_alone_equals_seed_among_others_bit_for_bit():
   together = train([3, 7, 9])
   for index, seed in enumerate((3, 7)):  # on different devices
     alone = train([seed], look=1)
-    assert_same_bits(alone.best_params(0), together.best_params(index))
+    assert_same_bits(alone.state(0), together.state(index))
     for name in ('train_loss', 'val_loss', 'val_score', 'epoch'):
       assert alone.fetch(name)[0] == together.fetch(name)[index]
   assert len(set(together.fetch('val_loss').tolist())) == 3
@@ -98,7 +98,7 @@ def test_steps_are_those_of_the_program():
   np.testing.assert_allclose(val_loss, state.val_loss, rtol=1e-3)
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-2, atol=1e-3),
-    driver.best_params(0),
+    driver.state(0).kept.best_params,
     jax.device_get(state.params),
   )
 

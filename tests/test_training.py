@@ -90,7 +90,7 @@ def test_vmap_trains_the_same_model_as_map():
     one_by_one.params,
     at_once.params,
   )
-  assert_same_bits(one_by_one.best_epoch, at_once.best_epoch)
+  assert_same_bits(one_by_one.kept.best_epoch, at_once.kept.best_epoch)
 
 
 def test_seeds_differ():
@@ -103,8 +103,8 @@ def test_each_seed_stops_by_itself():
   assert states.stopped.all()
   assert len(set(states.epoch.tolist())) > 1
   assert (states.epoch < 500).all()
-  assert (states.progress.waited == 5).all()
-  assert (states.best_epoch <= states.epoch - 5).all()
+  assert (states.kept.progress.waited == 5).all()
+  assert (states.kept.best_epoch <= states.epoch - 5).all()
 
 
 def test_stopped_run_is_left_alone():
@@ -120,14 +120,14 @@ def test_kept_parameters_have_the_validation_score_they_were_kept_for():
   fields = {'stop_rule': 'accuracy', 'max_epochs': 60}
   program = training.Program.from_config(make_config(**fields), DATASET)
   state = row(run_epochs([0], **fields), 0)
-  counts = program.count(state.best_params, DATASET.val)
-  np.testing.assert_allclose(counts.score, state.progress.best_score)
+  counts = program.count(state.kept.best_params, DATASET.val)
+  np.testing.assert_allclose(counts.score, state.kept.progress.best_score)
 
 
 def test_rule_none_keeps_the_last_parameters():
   state = run_epochs([0], stop_rule='none', patience=1)
-  assert_same_bits(state.params, state.best_params)
-  assert state.best_epoch == state.epoch == 30
+  assert_same_bits(state.params, state.kept.best_params)
+  assert state.kept.best_epoch == state.epoch == 30
 
 
 @pytest.mark.parametrize('optimizer', ['adam', 'adamw'])
@@ -245,3 +245,24 @@ def test_multilabel_training_improves_micro_f1():
   after = program.count(state.params, dataset.test)
   assert after.mean_loss < before.mean_loss
   assert after.score > 0.7
+
+
+def test_compared_rules_keep_what_they_would_have_kept_alone():
+  config = make_config(compare_rules=True, **SHORT)
+  program = training.Program.from_config(config, DATASET)
+  hyper = training.Hyperparameters.from_config(config)
+  run = jax.jit(
+    lambda state: program.run_until(
+      500, state, hyper, DATASET.train, DATASET.val
+    )
+  )
+  state = jax.device_get(run(jax.jit(program.init)(3)))
+  assert set(state.others) == {'accuracy', 'loss', 'none'}
+  for rule in ('accuracy', 'loss'):
+    alone = run_epochs([3], look=500, stop_rule=rule, **SHORT)
+    assert_same_bits(
+      state.others[rule], jax.tree.map(lambda x: x[0], alone.kept)
+    )
+    assert state.others[rule].epochs <= state.epoch
+  assert_same_bits(state.others['none'].best_params, state.params)
+  assert state.others['none'].best_epoch == state.epoch
