@@ -10,11 +10,12 @@ Ten seeds (0 to 9) gave 83.7 +- 0.6 % in 39 s on two CPU cores, the next thirty
 from ml_collections import config_dict
 
 from configs import base
+from configs import recipes
 
 
-def get_config() -> config_dict.ConfigDict:
+def get_config(recipe: str = 'authors') -> config_dict.ConfigDict:
   """Two layers: 8 heads x 8 features with ELU, then one head for 7 classes."""
   config = base.get_config()
   config.dataset.name = 'cora'
   config.dataset.normalize_features = True  # rows of features sum to 1
-  return config
+  return recipes.apply(config, recipe)

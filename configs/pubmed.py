@@ -8,9 +8,10 @@ Not measured by us yet: expect what the paper reports.
 from ml_collections import config_dict
 
 from configs import base
+from configs import recipes
 
 
-def get_config() -> config_dict.ConfigDict:
+def get_config(recipe: str = 'authors') -> config_dict.ConfigDict:
   """Two layers: 8 heads x 8 features with ELU, then 8 averaged output heads."""
   config = base.get_config()
   config.dataset.name = 'pubmed'
@@ -18,4 +19,4 @@ def get_config() -> config_dict.ConfigDict:
   config.learning_rate = 1e-2
   config.weight_decay = 1e-3
   config.model.num_output_heads = 8
-  return config
+  return recipes.apply(config, recipe)

@@ -84,8 +84,12 @@ def check_new(workdir: str | os.PathLike) -> None:
 
 
 def write_json(path: pathlib.Path, content: Any) -> None:
+  """Replaces a file of JSON, see `write_text`."""
+  write_text(path, json.dumps(content, indent=2, allow_nan=False) + '\n')
+
+
+def write_text(path: pathlib.Path, text: str) -> None:
   """Replaces a file in one step: it is there whole or not at all."""
-  text = json.dumps(content, indent=2, allow_nan=False) + '\n'
   handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
   try:
     with open(handle, 'w', encoding='utf-8') as file:

@@ -9,6 +9,7 @@ from configs import cora
 from configs import custom
 from configs import ppi
 from configs import pubmed
+from configs import recipes
 from configs import smoke
 from gat_jax import models
 from gat_jax import settings
@@ -44,5 +45,30 @@ def test_every_config_is_valid_and_builds_the_model_it_says(module):
 
 def test_no_config_is_forgotten():
   folder = pathlib.Path(base.__file__).parent
-  names = {path.stem for path in folder.glob('*.py')} - {'base'}
+  names = {path.stem for path in folder.glob('*.py')} - {'base', 'recipes'}
   assert names == {module.__name__.split('.')[-1] for module in CONFIGS}
+
+
+def flat(config, prefix=''):
+  """Nested fields by their dotted names."""
+  fields = {}
+  for name, value in config.items():
+    if isinstance(value, dict):
+      fields |= flat(value, f'{prefix}{name}.')
+    else:
+      fields[prefix + name] = value
+  return fields
+
+
+@pytest.mark.parametrize('recipe', recipes.RECIPES)
+def test_recipe_changes_what_it_says_and_nothing_else(recipe):
+  plain = flat(cora.get_config().to_dict())
+  changed = flat(cora.get_config(recipe).to_dict())
+  differing = {key for key in plain if plain[key] != changed[key]}
+  assert differing == set(recipes.RECIPES[recipe])
+  settings.check(cora.get_config(recipe))
+
+
+def test_unknown_recipe_names_the_known_ones():
+  with pytest.raises(ValueError, match='choose one of authors, shared_mask'):
+    cora.get_config('author')

@@ -1,0 +1,212 @@
+"""Holds measured scores against a published figure, and rows against rows.
+
+Everything is in the unit of the scores that are given (here: points, per cent).
+"""
+
+from collections.abc import Sequence
+import dataclasses
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+ALPHA = 0.05
+_MOST_SEEDS = 100_000
+_RESAMPLES = 9999
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+  """A figure of a paper.
+
+  Attributes:
+    mean: the figure.
+    std: sample deviation; None where none was given, and the figure is then
+      taken as exact.
+    n: runs that it is the mean of.
+  """
+
+  mean: float
+  std: float | None = None
+  n: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+  """What is known of measured scores.
+
+  Attributes:
+    mean: of the scores.
+    std: sample deviation; None for one score.
+    n: how many there are.
+    interval: bootstrap 95 % interval of the mean; None for one score.
+  """
+
+  mean: float
+  std: float | None
+  n: int
+  interval: tuple[float, float] | None
+
+  @classmethod
+  def of(cls, scores: Sequence[float]) -> 'Sample':
+    """Of scores, at least one; the bootstrap always draws the same."""
+    values = np.asarray(scores, float)
+    if len(values) == 1:
+      return cls(float(values[0]), None, 1, None)
+    low, high = stats.bootstrap(
+      (values,),
+      np.mean,
+      n_resamples=_RESAMPLES,
+      method='percentile',
+      random_state=np.random.default_rng(0),
+    ).confidence_interval
+    return cls(
+      mean=float(values.mean()),
+      std=float(values.std(ddof=1)),
+      n=len(values),
+      interval=(float(low), float(high)),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+  """A sample against a published figure.
+
+  Attributes:
+    difference: the sample's mean minus the published one.
+    welch_p: of no difference, two-sided (Welch's t-test; Student's for one
+      sample where the paper gives no deviation).
+    tost_p: of a difference of at least the margin (two one-sided tests).
+    word: `reproduced` (the difference is below the margin), `better` or `worse`
+      (there is one), `undecided`.
+    seeds_needed: how many would decide it if mean and deviation stayed as they
+      are; None where it is decided or no number would.
+  """
+
+  difference: float
+  welch_p: float | None
+  tost_p: float | None
+  word: str
+  seeds_needed: int | None
+
+  def to_json(self) -> dict[str, Any]:
+    """All of it."""
+    return dataclasses.asdict(self)
+
+
+def judge(sample: Sample, published: Published, margin: float) -> Verdict:
+  """Tests a sample against a published figure.
+
+  Args:
+    sample: measured.
+    published: what the paper says.
+    margin: differences below it count as none.
+
+  Returns:
+    The verdict, at a level of 5 %.
+  """
+  difference = sample.mean - published.mean
+  if sample.n < 2:
+    return Verdict(difference, None, None, 'undecided', 2)
+  welch_p, tost_p = _tests(sample, sample.n, published, margin)
+  word = _word(difference, welch_p, tost_p)
+  needed = None
+  if word == 'undecided':
+    needed = _seeds_needed(sample, published, margin)
+  return Verdict(difference, welch_p, tost_p, word, needed)
+
+
+def _tests(
+  sample: Sample, n: int, published: Published, margin: float
+) -> tuple[float, float]:
+  """Welch's p and that of the equivalence test, were the sample of size n."""
+
+  def p_value(shift: float, alternative: str) -> float:
+    first = sample.mean + shift, sample.std, n
+    if published.std is None:
+      return _one_sample_p(*first, published.mean, alternative)
+    second = published.mean, published.std, published.n
+    return stats.ttest_ind_from_stats(
+      *first, *second, equal_var=False, alternative=alternative
+    ).pvalue
+
+  tost = max(p_value(margin, 'greater'), p_value(-margin, 'less'))
+  return float(p_value(0.0, 'two-sided')), float(tost)
+
+
+def _one_sample_p(mean, std, n, expected, alternative):
+  difference = mean - expected
+  if std == 0:
+    certain = {
+      'two-sided': difference != 0,
+      'greater': difference > 0,
+      'less': difference < 0,
+    }[alternative]
+    return 0.0 if certain else 1.0
+  t = stats.t(n - 1)
+  score = difference / (std / n**0.5)
+  return {
+    'two-sided': 2 * t.sf(abs(score)),
+    'greater': t.sf(score),
+    'less': t.cdf(score),
+  }[alternative]
+
+
+def _word(difference: float, welch_p: float, tost_p: float) -> str:
+  if tost_p < ALPHA:
+    return 'reproduced'
+  if welch_p < ALPHA:
+    return 'better' if difference > 0 else 'worse'
+  return 'undecided'
+
+
+def _seeds_needed(
+  sample: Sample, published: Published, margin: float
+) -> int | None:
+  """The fewest seeds with which the same mean and deviation would decide."""
+
+  def decides(n: int) -> bool:
+    return min(_tests(sample, n, published, margin)) < ALPHA
+
+  if not decides(_MOST_SEEDS):
+    return None
+  low, high = sample.n, _MOST_SEEDS  # undecided, decided
+  while high - low > 1:
+    middle = (low + high) // 2
+    if decides(middle):
+      high = middle
+    else:
+      low = middle
+  return high
+
+
+def compare_unpaired(
+  scores: Sequence[float], others: Sequence[float]
+) -> dict[str, float | None]:
+  """Difference of two means and Welch's two-sided p."""
+  difference = float(np.mean(scores) - np.mean(others))
+  if min(len(scores), len(others)) < 2:
+    return {'difference': difference, 'p': None}
+  p = stats.ttest_ind(scores, others, equal_var=False).pvalue
+  return {'difference': difference, 'p': float(p)}
+
+
+def compare_paired(
+  scores: dict[int, float], others: dict[int, float]
+) -> dict[str, Any]:
+  """Differences seed by seed, over the seeds that both have.
+
+  Args:
+    scores: by seed.
+    others: by seed, what is subtracted.
+
+  Returns:
+    Mean, sample deviation, n, the interval of the mean, p of Student's t-test.
+  """
+  seeds = sorted(scores.keys() & others.keys())
+  differences = [scores[seed] - others[seed] for seed in seeds]
+  sample = Sample.of(differences)
+  p = None
+  if sample.n > 1:
+    p = float(_one_sample_p(sample.mean, sample.std, sample.n, 0, 'two-sided'))
+  return dataclasses.asdict(sample) | {'p': p}

@@ -1,0 +1,198 @@
+"""The command in processes of its own: tables, kills, bad input."""
+
+import csv
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from experiments import formats
+from experiments import reproduce
+from experiments import tables
+from gat_jax import settings
+
+ROOT = pathlib.Path(__file__).parents[1]
+SHORT = ('--table=smoke', '--seeds=3')
+
+
+@pytest.fixture(scope='module')
+def environment(tmp_path_factory):
+  """A home of its own; compiled programs are shared by this module's tests."""
+  cache = tmp_path_factory.mktemp('cache')
+  return os.environ | {'XDG_CACHE_HOME': str(cache), 'COLUMNS': '120'}
+
+
+def start(environment, *flags):
+  return subprocess.Popen(
+    [sys.executable, '-m', 'experiments.reproduce', *map(str, flags)],
+    cwd=ROOT,
+    env=environment,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+
+
+def finish(process):
+  output, errors = process.communicate(timeout=300)
+  return process.returncode, output, errors
+
+
+@pytest.fixture(scope='module')
+def finished(environment, tmp_path_factory):
+  workdir = tmp_path_factory.mktemp('reproduce')
+  code, output, errors = finish(
+    start(environment, *SHORT, f'--workdir={workdir}')
+  )
+  assert code == 0, errors
+  return workdir, output
+
+
+def seeds_of(workdir, row):
+  """Finished seeds without what no two runs share."""
+  lines = (workdir / f'seeds/smoke-{row}.jsonl').read_text().splitlines()
+  entries = [json.loads(line) for line in lines[1:]]
+  for entry in entries:
+    del entry['seconds'], entry['finished']
+  return entries
+
+
+def test_formats_agree(finished):
+  workdir, output = finished
+  report = json.loads((workdir / 'reproduction.json').read_text())
+  rows = {row['name']: row for row in report['tables']['smoke']['rows']}
+  assert set(rows) == {'GCN-64', 'GAT'}
+  with open(workdir / 'reproduction.csv', newline='') as file:
+    lines = {line['row']: line for line in csv.DictReader(file)}
+  for name, row in rows.items():
+    scores = [100 * e['test'] for e in seeds_of(workdir, name.lower())]
+    assert row['mean'] == pytest.approx(sum(scores) / 3)
+    assert float(lines[name]['mean']) == pytest.approx(row['mean'])
+    shown = formats.mean_and_deviation(row['mean'], row['std'])
+    assert shown in (workdir / 'reproduction.md').read_text()
+    assert shown in output
+    assert (
+      shown.replace('±', r'$\pm$') in (workdir / 'reproduction.tex').read_text()
+    )
+    assert row['rules']['both'] == row['mean']
+    assert set(row['rules']) == {'both', 'accuracy', 'loss', 'none'}
+
+
+def test_killed_run_goes_on_and_ends_the_same(finished, environment, tmp_path):
+  undisturbed, _ = finished
+  flags = (*SHORT, '--rows=GAT', '--at_once=1', f'--workdir={tmp_path}')
+  process = start(environment, *flags)
+  ledger = tmp_path / 'seeds/smoke-gat.jsonl'
+  deadline = time.monotonic() + 120
+  while time.monotonic() < deadline and process.poll() is None:
+    if ledger.exists() and len(ledger.read_text().splitlines()) >= 2:
+      break
+    time.sleep(0.05)
+  process.send_signal(signal.SIGKILL)
+  assert finish(process)[0] == -signal.SIGKILL
+  with open(ledger, 'a') as file:
+    file.write('{"seed": 2, "te')  # what a kill within a line leaves
+  before = ledger.read_text().splitlines()[:-1]
+  code, _, errors = finish(start(environment, *flags))
+  assert code == 0, errors
+  assert ledger.read_text().splitlines()[: len(before)] == before
+  assert seeds_of(tmp_path, 'gat') == seeds_of(undisturbed, 'gat')
+
+
+def test_interrupt_says_how_to_go_on(environment, tmp_path):
+  flags = ('--table=smoke', '--seeds=1000', '--at_once=1')
+  process = start(environment, *flags, f'--workdir={tmp_path}')
+  ledger = tmp_path / 'seeds/smoke-gcn-64.jsonl'
+  deadline = time.monotonic() + 120
+  while not ledger.exists() and time.monotonic() < deadline:
+    time.sleep(0.05)
+  process.send_signal(signal.SIGINT)
+  code, output, errors = finish(process)
+  assert code == 130
+  assert 'the same command goes on' in output
+  assert 'Traceback' not in errors
+
+
+def test_more_seeds_are_added_to_finished_ones(finished, environment):
+  workdir, _ = finished
+  before = seeds_of(workdir, 'gcn-64')
+  code, output, errors = finish(
+    start(
+      environment,
+      '--table=smoke',
+      '--rows=GCN-64',
+      '--seeds=4',
+      f'--workdir={workdir}',
+      f'--output={workdir}/RESULTS.md',
+    )
+  )
+  assert code == 0, errors
+  after = seeds_of(workdir, 'gcn-64')
+  assert after[:3] == before
+  assert [entry['seed'] for entry in after] == [0, 1, 2, 3]
+  assert '4 of 4 seeds' in output
+  assert (workdir / 'RESULTS.md').read_text() == (
+    workdir / 'reproduction.md'
+  ).read_text()
+
+
+BAD = {
+  'no table': ((), '--table=None: choose one of'),
+  'misspelt table': (('--table=coar',), 'did you mean cora?'),
+  'misspelt row': (('--table=cora', '--rows=GTA'), 'there is no such row'),
+  'no seeds': (('--table=cora', '--seeds=0'), 'seeds'),
+  'negative margin': (('--table=cora', '--margin=-1'), 'margin'),
+}
+
+
+@pytest.mark.parametrize('case', BAD)
+def test_bad_input_is_one_error_and_code_2(environment, tmp_path, case):
+  flags, words = BAD[case]
+  code, _, errors = finish(
+    start(environment, *flags, f'--workdir={tmp_path}/run')
+  )
+  assert code == 2
+  assert words in errors
+  assert 'Traceback' not in errors
+  assert not (tmp_path / 'run').exists()
+
+
+def test_workdir_is_needed_and_must_be_writable(environment, tmp_path):
+  code, _, errors = finish(start(environment, '--table=smoke'))
+  assert (code, '--workdir is missing' in errors) == (2, True)
+  (tmp_path / 'file').write_text('')
+  code, _, errors = finish(
+    start(environment, '--table=smoke', f'--workdir={tmp_path}/file/x')
+  )
+  assert (code, 'cannot be written' in errors) == (2, True)
+
+
+def test_stretches_are_contiguous_and_short():
+  assert reproduce.stretches([0, 1, 2, 5, 6, 7, 8], 3) == [
+    [0, 1, 2],
+    [5, 6, 7],
+    [8],
+  ]
+  assert reproduce.stretches([], 3) == []
+
+
+@pytest.mark.parametrize('name', tables.TABLES)
+def test_every_row_is_a_valid_config_of_its_own(name):
+  rows = tables.TABLES[name].rows
+  assert len({row.key for row in rows}) == len(rows)
+  assert tables.TABLES[name].baseline in {row.name for row in rows}
+  for row in rows:
+    settings.check(row.config())
+
+
+def test_rows_that_share_a_file_train_the_same():
+  rows = [row for table in tables.TABLES.values() for row in table.rows]
+  for first in rows:
+    for second in rows:
+      if first.key == second.key:
+        assert first.config().to_dict() == second.config().to_dict()
