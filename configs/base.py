@@ -30,6 +30,7 @@ def get_config() -> config_dict.ConfigDict:
   config.stop_rule = 'both'
   config.compare_rules = False  # tell what each other rule would have kept
   config.log_every = 20  # epochs between two looks at a run
+  config.checkpoint_minutes = 5.0  # what a killed run loses at most, and a look
 
   config.batch_size = 0  # graphs a step; 0 takes all at once
   config.batch_shapes = 6  # sizes that batches are padded to, each compiled

@@ -6,6 +6,7 @@ import difflib
 import os
 import pathlib
 import re
+import signal
 import sys
 from typing import NoReturn
 
@@ -21,6 +22,7 @@ from gat_jax.errors import InputError
 
 BAD_INPUT = 2
 INTERRUPTED = 130
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _HELP = {'-h', '-help', '--help', '--helpshort', '--helpfull'}
 
@@ -96,6 +98,40 @@ def config_of(holder: flags.FlagHolder) -> config_dict.ConfigDict:
       f'--{holder.name}={path}: there is no such file'
       + (f'; did you mean {close[0]}?' if close else '; see configs/')
     )
+
+
+class StopRequest:
+  """Turns the first SIGINT or SIGTERM into a wish, for a run to see.
+
+  The second ends the process at once, as both do outside this context.
+  """
+
+  def __init__(self):
+    """Nobody wants anything yet."""
+    self._number = 0
+
+  def __bool__(self) -> bool:
+    return bool(self._number)
+
+  def __enter__(self) -> 'StopRequest':
+    self._before = {s: signal.signal(s, self._take) for s in _SIGNALS}
+    return self
+
+  def __exit__(self, *unused_error) -> None:
+    for number, handler in self._before.items():
+      signal.signal(number, handler)
+
+  def _take(self, number: int, unused_frame) -> None:
+    if self._number:
+      signal.signal(signal.SIGINT, signal.SIG_IGN)  # a third would cut saving
+      sys.exit(128 + number)
+    self._number = number
+    print('\nsaving after this look; once more ends at once', file=sys.stderr)
+
+  @property
+  def exit_code(self) -> int:
+    """130 after SIGINT, 143 after SIGTERM."""
+    return 128 + self._number
 
 
 def fail(message: str) -> NoReturn:

@@ -24,9 +24,15 @@ _LOG_SECONDS = 30  # between two lines where there is no terminal
 class TerminalObserver(Observer):
   """A progress bar in a terminal, a line now and then elsewhere."""
 
-  def __init__(self, console: Console):
-    """Opens nothing yet; use as a context manager."""
+  def __init__(self, console: Console, stop: object = False):
+    """Opens nothing yet; use as a context manager.
+
+    Args:
+      console: where it is shown.
+      stop: true as soon as the run is to be interrupted.
+    """
     self._console = console
+    self._stop = stop
     self._metric = 'score'
     self._last_log = -math.inf
     self.show_downloads = console.is_terminal
@@ -60,6 +66,14 @@ class TerminalObserver(Observer):
       f'{num_parameters:,} parameters, compiled in {seconds:.1f} s'
     )
     self._bar.update(self._task, description='training')
+
+  def on_resumed(self, epoch: int) -> None:
+    """Says so."""
+    self._console.print(f'goes on after epoch {epoch:,}')
+
+  def wants_stop(self) -> bool:
+    """Whether a signal asked for it."""
+    return bool(self._stop)
 
   def on_look(self, look: Look) -> None:
     """Moves the bar, or logs a line now and then."""

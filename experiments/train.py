@@ -10,10 +10,12 @@ Try:
 
 Every field of the config is a flag: configs/base.py explains them all. The
 workdir gets config.json, dataset.json, metrics.jsonl, results.json, TensorBoard
-events and the best parameters; experiments.predict reads it.
+events and the best parameters; experiments.predict reads it. Interrupted or
+killed, the same command with the same workdir goes on.
 """
 
 import pathlib
+import sys
 import time
 
 from absl import flags
@@ -39,8 +41,18 @@ def main() -> None:
   settings.check(config)
   workdir = _WORKDIR.value or default_workdir(config.dataset.name)
   console = Console()
-  with progress.TerminalObserver(console) as observer:
-    result = runs.train_and_evaluate(config, workdir, observer)
+  with (
+    cli.StopRequest() as stop,
+    progress.TerminalObserver(console, stop) as observer,
+  ):
+    try:
+      result = runs.train_and_evaluate(config, workdir, observer)
+    except runs.Interrupted as interrupted:
+      console.print(
+        f'{interrupted}; the same command with --workdir={workdir} goes on',
+        soft_wrap=True,
+      )
+      sys.exit(stop.exit_code)
   console.print(progress.result_table(result))
   for seed in result.seeds:
     if not seed.best_epoch:

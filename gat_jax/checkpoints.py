@@ -1,5 +1,7 @@
-"""Saves and restores parameters with Orbax."""
+"""Saves and restores parameters and whole runs with Orbax."""
 
+import hashlib
+import logging
 import os
 import pathlib
 from typing import Any
@@ -11,6 +13,96 @@ import orbax.checkpoint as ocp
 from gat_jax.errors import WorkdirError
 
 BEST = 'best'
+CHECKPOINTS = 'checkpoints'
+_KEPT = 2
+
+
+class Checkpoints:
+  """The last states of a run, in `workdir/checkpoints`, each whole or absent.
+
+  Writing goes on in the background. Every checkpoint has the SHA-256 of its
+  arrays; one that has other bytes is as good as none.
+  """
+
+  def __init__(self, workdir: str | os.PathLike):
+    """Opens the folder; nothing is written before the first `save`."""
+    self._path = pathlib.Path(workdir).absolute() / CHECKPOINTS
+    self._manager = ocp.CheckpointManager(
+      self._path, options=ocp.CheckpointManagerOptions(max_to_keep=_KEPT)
+    )
+
+  def __enter__(self) -> 'Checkpoints':
+    return self
+
+  def __exit__(self, *unused_error) -> None:
+    self._manager.close()  # waits for what is being written
+
+  def save(self, epoch: int, tree: Any, facts: dict[str, Any]) -> None:
+    """Writes the state after an epoch, once.
+
+    Args:
+      epoch: how far the run is.
+      tree: any pytree of arrays; a copy is made before this returns.
+      facts: JSON that is given back with it.
+    """
+    if epoch in self._manager.all_steps():
+      return
+    arrays = _by_path(tree)
+    self._manager.save(
+      epoch,
+      args=ocp.args.Composite(
+        arrays=ocp.args.StandardSave(arrays),
+        facts=ocp.args.JsonSave({**facts, 'sha256': _digest(arrays)}),
+      ),
+    )
+
+  def latest(self, like: Any) -> tuple[int, Any, dict[str, Any]] | None:
+    """The newest checkpoint that is sound.
+
+    Args:
+      like: a pytree with the structure, shapes and dtypes that are expected.
+
+    Returns:
+      Its epoch, tree and facts; None if there is none.
+    """
+    target = {k: np.zeros_like(v) for k, v in _by_path(like).items()}
+    for epoch in sorted(self._manager.all_steps(), reverse=True):
+      try:
+        found = self._manager.restore(
+          epoch,
+          args=ocp.args.Composite(
+            arrays=ocp.args.StandardRestore(target),
+            facts=ocp.args.JsonRestore(),
+          ),
+        )
+        if _digest(found.arrays) != found.facts['sha256']:
+          raise ValueError('its SHA-256 is not the one it was written with')
+      except (OSError, KeyError, TypeError, ValueError) as error:
+        logging.warning(
+          '%s is damaged (%s); the one before it is used',
+          self._path / str(epoch),
+          str(error)[:200],
+        )
+        continue
+      leaves = [found.arrays[path] for path in target]
+      tree = jax.tree.unflatten(jax.tree.structure(like), leaves)
+      return epoch, tree, found.facts
+    return None
+
+
+def _by_path(tree: Any) -> dict[str, np.ndarray]:
+  """Leaves by their place in the tree, in the tree's order."""
+  leaves = jax.tree_util.tree_leaves_with_path(tree)
+  return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
+
+
+def _digest(arrays: dict[str, np.ndarray]) -> str:
+  digest = hashlib.sha256()
+  for path in sorted(arrays):
+    array = np.ascontiguousarray(arrays[path])
+    digest.update(f'{path} {array.dtype} {array.shape}'.encode())
+    digest.update(array.tobytes())
+  return digest.hexdigest()
 
 
 def save_best(workdir: str | os.PathLike, params: Any) -> None:

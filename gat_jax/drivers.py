@@ -35,6 +35,9 @@ class Driver(Protocol):
   def state(self, run: int) -> training.RunState:
     """Returns one run's state, on the host."""
 
+  def restore(self, states: Sequence[training.RunState]) -> None:
+    """Takes every run to a state that `state` returned, after `compile`."""
+
 
 def choose(config: Any, dataset: Dataset, seeds: Sequence[int]) -> Driver:
   """The driver that suits `config.batch_size` and the training set."""
@@ -46,6 +49,8 @@ def choose(config: Any, dataset: Dataset, seeds: Sequence[int]) -> Driver:
 class ResidentDriver:
   """One program trains all runs; between two looks the devices run alone."""
 
+  _states: training.RunState  # stacked: [R, ...]
+
   def __init__(self, config: Any, dataset: Dataset, seeds: Sequence[int]):
     """Puts the data on all devices and the first states on their own."""
     self._program = training.Program.from_config(config, dataset)
@@ -56,19 +61,17 @@ class ResidentDriver:
     if self._loop == 'auto':
       self._loop = 'map' if jax.default_backend() == 'cpu' else 'vmap'
     everywhere = NamedSharding(self._mesh, PartitionSpec())
-    apart = NamedSharding(self._mesh, PartitionSpec('runs'))
+    self._apart = NamedSharding(self._mesh, PartitionSpec('runs'))
     self._data = jax.device_put((dataset.train, dataset.val), everywhere)
     init = jax.jit(self._program.init)
     # One seed at a time: its numbers must not depend on its company. Where the
     # devices do not come out even, the last seed stands in and runs no epoch.
     fillers = -len(seeds) % len(devices)
-    states = [jax.device_get(init(seed)) for seed in seeds]
     hyper = training.Hyperparameters.from_config(config)
-    hypers = [hyper] * len(states)
+    hypers = [hyper] * len(seeds)
     hypers += [hyper._replace(max_epochs=np.int32(0))] * fillers
-    states += states[-1:] * fillers
-    self._states = jax.device_put(_stack(states), apart)
-    self._hypers = jax.device_put(_stack(hypers), apart)
+    self._hypers = jax.device_put(_stack(hypers), self._apart)
+    self.restore([jax.device_get(init(seed)) for seed in seeds])
 
   def compile(self) -> None:
     """Compiles all epochs of all runs into one program."""
@@ -94,6 +97,12 @@ class ResidentDriver:
   def state(self, run: int) -> training.RunState:
     """See `Driver`."""
     return jax.tree.map(lambda x: np.asarray(x)[run], self._states)
+
+  def restore(self, states: Sequence[training.RunState]) -> None:
+    """See `Driver`."""
+    fillers = -len(states) % self._mesh.size
+    stacked = _stack([*states, *[states[-1]] * fillers])
+    self._states = jax.device_put(stacked, self._apart)
 
 
 class BatchDriver:
@@ -202,6 +211,13 @@ class BatchDriver:
   def state(self, run: int) -> training.RunState:
     """See `Driver`."""
     return jax.device_get(self._states[run])
+
+  def restore(self, states: Sequence[training.RunState]) -> None:
+    """See `Driver`."""
+    self._states = [
+      jax.device_put(state, device)
+      for state, device in zip(states, self._devices, strict=True)
+    ]
 
 
 def _stack(trees: list[Any]) -> Any:

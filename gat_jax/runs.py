@@ -44,6 +44,19 @@ class Look:
   val_score: np.ndarray
 
 
+class Interrupted(Exception):  # noqa: N818, it is no error
+  """A run was stopped on request after a checkpoint.
+
+  Attributes:
+    epoch: how far it is.
+  """
+
+  def __init__(self, epoch: int):
+    """See the class."""
+    super().__init__(f'interrupted after epoch {epoch}')
+    self.epoch = epoch
+
+
 class Observer:
   """Is told how a run goes; every method may be overridden.
 
@@ -52,6 +65,13 @@ class Observer:
   """
 
   show_downloads = False
+
+  def wants_stop(self) -> bool:
+    """Is asked after every look whether the run is to be interrupted."""
+    return False
+
+  def on_resumed(self, epoch: int) -> None:
+    """An interrupted run goes on after that epoch."""
 
   def on_dataset(self, dataset: datasets.Dataset) -> None:
     """The data are loaded and checked."""
@@ -72,7 +92,8 @@ def train_and_evaluate(
 
   Args:
     config: as made by the files in `configs/`.
-    workdir: where everything is written; None writes nothing.
+    workdir: where everything is written; None writes nothing. A run that was
+      interrupted there goes on, to the same numbers as if it had not been.
     observer: is told how it goes.
 
   Returns:
@@ -80,18 +101,22 @@ def train_and_evaluate(
 
   Raises:
     InputError: if the config, the data or the folder cannot be used.
+    Interrupted: if the observer wants it; the run can be continued.
   """
   settings.check(config)
   if workdir is not None:
-    workdirs.check_new(workdir)
+    workdirs.check_unfinished(workdir)
   observer = observer or Observer()
   dataset = load_dataset(config, observer.show_downloads)
   observer.on_dataset(dataset)
   seeds = np.arange(config.seed, config.seed + config.num_seeds)
   if workdir is None:
-    return _Training(config, dataset, seeds, observer, None).run()
-  with workdirs.RunWriter(workdir, config, dataset.card) as writer:
-    return _Training(config, dataset, seeds, observer, writer).run()
+    return _Training(config, dataset, seeds, observer).run()
+  with (
+    workdirs.RunWriter(workdir, config, dataset.card) as writer,
+    checkpoints.Checkpoints(workdir) as saved,
+  ):
+    return _Training(config, dataset, seeds, observer, writer, saved).run()
 
 
 def load_dataset(config: Any, progress: bool = False) -> datasets.Dataset:
@@ -105,12 +130,13 @@ def load_dataset(config: Any, progress: bool = False) -> datasets.Dataset:
 class _Training:
   """One call of `train_and_evaluate` after its inputs were checked."""
 
-  def __init__(self, config, dataset, seeds, observer, writer):
+  def __init__(self, config, dataset, seeds, observer, writer=None, saved=None):
     self._config = config
     self._dataset = dataset
     self._seeds = seeds
     self._observer = observer
     self._writer = writer
+    self._saved = saved
 
   def run(self) -> results.Result:
     start = time.perf_counter()
@@ -123,8 +149,10 @@ class _Training:
       jax.block_until_ready(self._count(params, split))
     compiled = time.perf_counter()
     self._observer.on_compiled(compiled - start, models.num_parameters(params))
+    epoch, spent = self._restore()
+    self._began = compiled - spent  # as if the run had never been interrupted
     try:
-      self._train()
+      self._train(epoch)
       trained = time.perf_counter()
       seeds = self._evaluate()
     finally:  # also on Ctrl-C: the best so far is worth keeping
@@ -134,15 +162,32 @@ class _Training:
       metric=self._dataset.metric,
       seeds=seeds,
       compile_seconds=compiled - start,
-      train_seconds=trained - compiled,
+      train_seconds=trained - self._began,
     )
     if self._writer:
       self._writer.write_results(result.to_json())
     return result
 
-  def _train(self):
+  def _restore(self) -> tuple[int, float]:
+    """The epoch to go on from, and the seconds that were spent on it."""
+    if not self._saved:
+      return 0, 0.0
+    latest = self._saved.latest(self._states())
+    if not latest:
+      self._writer.begin(0, 0)
+      return 0, 0.0
+    epoch, states, facts = latest
+    self._driver.restore(states)
+    self._writer.begin(epoch, facts['metrics_bytes'])
+    self._observer.on_resumed(epoch)
+    return epoch, facts['seconds']
+
+  def _states(self):
+    return [self._driver.state(run) for run in range(len(self._seeds))]
+
+  def _train(self, epoch):
     fetch = self._driver.fetch
-    epoch = 0
+    last_saved = time.perf_counter()
     while True:
       epoch = min(epoch + self._config.log_every, self._config.max_epochs)
       before = fetch('epoch')
@@ -159,6 +204,21 @@ class _Training:
       self._observer.on_look(look)
       if not look.running.any():
         return
+      stop = self._observer.wants_stop()
+      waited = time.perf_counter() - last_saved
+      if stop or waited >= 60 * self._config.checkpoint_minutes:
+        self._save_states(epoch)
+        last_saved = time.perf_counter()
+      if stop:
+        raise Interrupted(epoch)
+
+  def _save_states(self, epoch):
+    if self._saved:
+      facts = {
+        'metrics_bytes': self._writer.metrics_bytes,
+        'seconds': time.perf_counter() - self._began,
+      }
+      self._saved.save(epoch, self._states(), facts)
 
   def _record(self, look, advanced):
     if not self._writer:

@@ -59,6 +59,9 @@ RULES: dict[str, _Rule] = {
   'stop_rule': _choice(*stopping.RULES),
   'compare_rules': _BOOL,
   'log_every': _whole(1),
+  'checkpoint_minutes': _number(
+    'at least 0 and finite', lambda v: 0 <= v < 1e30
+  ),
   'optimizer': _choice('adam', 'adamw'),
   'learning_rate': _number('above 0 and finite', lambda v: 0 < v < 1e30),
   'weight_decay': _number('at least 0 and finite', lambda v: 0 <= v < 1e30),

@@ -5,6 +5,7 @@ dataset.json    the data set's card
 metrics.jsonl   a line per seed and look: seed, epoch, losses, val_score
 results.json    written last, so that its presence means a finished run
 best/           the kept parameters of every seed (see checkpoints.py)
+checkpoints/    the last two states of the whole run
 events.out.*    the same metrics for TensorBoard
 """
 
@@ -21,41 +22,64 @@ CONFIG = 'config.json'
 DATASET = 'dataset.json'
 METRICS = 'metrics.jsonl'
 RESULTS = 'results.json'
+# Fields that an interrupted run may be continued without.
+_MAY_DIFFER = ('data_dir', 'checkpoint_minutes')
 
 
 class RunWriter:
   """Writes one run's files; a context manager that closes the open ones."""
 
   def __init__(self, workdir: str | os.PathLike, config: Any, card: dict):
-    """Creates the folder, `config.json` and `dataset.json`.
+    """Creates the folder, or opens that of a run that was interrupted.
 
     Raises:
-      WorkdirError: if the folder holds a run already or cannot be written.
+      WorkdirError: if the folder holds a finished or another run, or cannot be
+        written.
     """
     self.path = pathlib.Path(workdir)
-    check_new(workdir)
-    from tensorboardX import SummaryWriter  # slow to import
-
+    check_unfinished(workdir)
+    if (self.path / CONFIG).exists():
+      _check_same(self.path, config, card)
     try:
       self.path.mkdir(parents=True, exist_ok=True)
       write_json(self.path / CONFIG, config.to_dict())
       write_json(self.path / DATASET, card)
       self._metrics = open(  # noqa: SIM115, closed in __exit__
-        self.path / METRICS, 'w', encoding='utf-8'
+        self.path / METRICS, 'ab'
       )
-      self._events = SummaryWriter(str(self.path))
     except OSError as error:
       raise WorkdirError(
         f'--workdir={workdir} cannot be written ({error}); choose a folder of'
         ' your own with free space'
       ) from error
+    self._events: Any = None
+
+  def begin(self, epoch: int, metrics_bytes: int) -> None:
+    """Drops what was logged after the state that the run starts from.
+
+    Args:
+      epoch: of that state.
+      metrics_bytes: what `metrics_bytes` was then; 0 for a new run.
+    """
+    from tensorboardX import SummaryWriter  # slow to import
+
+    self._metrics.truncate(metrics_bytes)
+    purge = {'purge_step': epoch + 1} if epoch else {}
+    self._events = SummaryWriter(str(self.path), **purge)
+
+  @property
+  def metrics_bytes(self) -> int:
+    """The length of `metrics.jsonl`, all of it handed to the system."""
+    self._metrics.flush()
+    return self._metrics.tell()
 
   def __enter__(self) -> 'RunWriter':
     return self
 
   def __exit__(self, *unused_error) -> None:
     self._metrics.close()
-    self._events.close()
+    if self._events:
+      self._events.close()
 
   def write_metrics(self, seed: int, epoch: int, **values: float) -> None:
     """Adds one line to `metrics.jsonl`, and the values to TensorBoard."""
@@ -63,7 +87,7 @@ class RunWriter:
     for name, value in values.items():
       record[name] = value if math.isfinite(value) else None
       self._events.add_scalar(f'{name}/seed_{seed}', value, epoch)
-    self._metrics.write(json.dumps(record) + '\n')
+    self._metrics.write(json.dumps(record).encode() + b'\n')
 
   def flush(self) -> None:
     """Hands what was written to the operating system."""
@@ -74,13 +98,41 @@ class RunWriter:
     write_json(self.path / RESULTS, results)
 
 
-def check_new(workdir: str | os.PathLike) -> None:
-  """Raises WorkdirError if a folder holds a run already."""
-  if os.path.exists(os.path.join(workdir, CONFIG)):
+def check_unfinished(workdir: str | os.PathLike) -> None:
+  """Raises WorkdirError if a folder holds a finished run."""
+  if os.path.exists(os.path.join(workdir, RESULTS)):
     raise WorkdirError(
-      f'--workdir={workdir} already holds a run; choose another folder or'
-      ' delete that one'
+      f'--workdir={workdir} already holds a finished run; choose another folder'
+      ' or delete that one'
     )
+
+
+def _check_same(path: pathlib.Path, config: Any, card: dict) -> None:
+  """Raises WorkdirError, with the differences, if a folder's run is another."""
+  theirs, ours = _flat(read_json(path, CONFIG)), _flat(config.to_dict())
+  differing = [
+    f'config.{field} is {theirs.get(field)!r} there and {ours.get(field)!r} now'
+    for field in sorted(theirs.keys() | ours.keys())
+    if theirs.get(field) != ours.get(field) and field not in _MAY_DIFFER
+  ]
+  if read_json(path, DATASET).get('digest') != card['digest']:
+    differing.append('the data are others')
+  if differing:
+    raise WorkdirError(
+      f'--workdir={path} holds a run that cannot be continued with other'
+      f' settings: {"; ".join(differing)}. Give it those, or choose another'
+      ' folder'
+    )
+
+
+def _flat(config: Any, prefix: str = '') -> dict[str, Any]:
+  """Nested fields by their dotted names."""
+  if not isinstance(config, dict):
+    return {prefix: config}
+  fields: dict[str, Any] = {}
+  for name, value in config.items():
+    fields |= _flat(value, f'{prefix}.{name}' if prefix else name)
+  return fields
 
 
 def write_json(path: pathlib.Path, content: Any) -> None:

@@ -56,6 +56,7 @@ def test_workdir_holds_what_is_promised(finished):
   names = {path.name.split('.out.')[0] for path in workdir.iterdir()}
   assert names == {
     'best',
+    'checkpoints',
     'config.json',
     'dataset.json',
     'events',
@@ -255,7 +256,7 @@ def test_finished_run_is_not_overwritten(finished, environment):
   before = (workdir / 'results.json').read_bytes()
   process = run(environment, 'train', *SMOKE, f'--workdir={workdir}')
   assert process.returncode == 2
-  assert 'already holds a run' in process.stderr
+  assert 'already holds a finished run' in process.stderr
   assert (workdir / 'results.json').read_bytes() == before
 
 
@@ -336,36 +337,111 @@ def test_default_workdir_has_data_set_and_time(environment, tmp_path):
   assert (workdir / 'results.json').exists()
 
 
-def test_interrupt_says_so_and_keeps_the_best_so_far(environment, tmp_path):
-  workdir = tmp_path / 'run'
+LONG = ('--config.max_epochs=1000000', '--config.stop_rule=none')
+
+
+def has_metrics(workdir):
+  metrics = workdir / 'metrics.jsonl'
+  return metrics.exists() and metrics.stat().st_size
+
+
+def has_checkpoint(workdir):
+  return any(p.name.isdigit() for p in (workdir / 'checkpoints').glob('*'))
+
+
+def start_and_signal(
+  environment, workdir, signal_number, *flags, is_ready=has_metrics
+):
+  """A run that gets a signal once it is ready: exit code, output, errors."""
   process = subprocess.Popen(
     [
       sys.executable,
       '-m',
       'experiments.train',
       '--config=configs/smoke.py',
-      '--config.max_epochs=1000000',
-      '--config.stop_rule=none',
       f'--workdir={workdir}',
+      *flags,
     ],
     cwd=ROOT,
     env=environment,
+    stdout=subprocess.PIPE,
     stderr=subprocess.PIPE,
     text=True,
   )
-  metrics = workdir / 'metrics.jsonl'
   deadline = time.monotonic() + 120
-  while time.monotonic() < deadline:
-    if metrics.exists() and metrics.stat().st_size:
-      break
-    time.sleep(0.1)
-  process.send_signal(signal.SIGINT)
-  _, errors = process.communicate(timeout=60)
-  assert process.returncode == 130
-  assert 'interrupted' in errors
+  while time.monotonic() < deadline and not is_ready(workdir):
+    time.sleep(0.01)
+  process.send_signal(signal_number)
+  output, errors = process.communicate(timeout=60)
+  return process.returncode, output, errors
+
+
+@pytest.mark.parametrize(
+  ('signal_number', 'code'), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
+def test_signal_saves_the_run_and_says_how_to_go_on(
+  environment, tmp_path, signal_number, code
+):
+  workdir = tmp_path / 'run'
+  returned, output, errors = start_and_signal(
+    environment, workdir, signal_number, *LONG
+  )
+  assert returned == code
+  assert 'saving after this look' in errors
+  assert f'--workdir={workdir} goes on' in output
   assert 'Traceback' not in errors
-  assert (workdir / 'best').is_dir()
   assert not (workdir / 'results.json').exists()
   process = run(environment, 'predict', f'--workdir={workdir}')
   assert process.returncode == 0, process.stderr
   assert len((workdir / 'predictions.csv').read_text().splitlines()) == 601
+
+
+@pytest.mark.parametrize('signal_number', [signal.SIGTERM, signal.SIGKILL])
+def test_interrupted_run_ends_as_if_it_had_not_been(
+  environment, tmp_path, signal_number
+):
+  flags = (
+    '--config.max_epochs=600',
+    '--config.stop_rule=none',
+    '--config.num_seeds=3',
+    '--config.checkpoint_minutes=0',
+  )
+  whole, parts = tmp_path / 'whole', tmp_path / 'parts'
+  smoke = '--config=configs/smoke.py'
+  process = run(environment, 'train', smoke, *flags, f'--workdir={whole}')
+  assert process.returncode == 0, process.stderr
+  start_and_signal(
+    environment, parts, signal_number, *flags, is_ready=has_checkpoint
+  )
+  assert not (parts / 'results.json').exists()
+  process = run(environment, 'train', smoke, *flags, f'--workdir={parts}')
+  assert process.returncode == 0, process.stderr
+  assert 'goes on after epoch' in process.stdout
+  assert (parts / 'metrics.jsonl').read_text() == (
+    whole / 'metrics.jsonl'
+  ).read_text()
+  results = [
+    json.loads((path / 'results.json').read_text()) for path in (whole, parts)
+  ]
+  for result in results:
+    del result['seconds']
+  assert results[0] == results[1]
+
+
+def test_run_is_not_continued_with_other_settings(environment, tmp_path):
+  workdir = tmp_path / 'run'
+  start_and_signal(environment, workdir, signal.SIGINT, *LONG)
+  process = run(
+    environment,
+    'train',
+    '--config=configs/smoke.py',
+    f'--workdir={workdir}',
+    '--config.max_epochs=1000000',
+    '--config.learning_rate=0.5',
+  )
+  assert process.returncode == 2
+  for words in (
+    'config.learning_rate is 0.01 there and 0.5 now',
+    "config.stop_rule is 'none' there and 'both' now",
+  ):
+    assert words in process.stderr
