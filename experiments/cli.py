@@ -20,6 +20,7 @@ from rich.console import Console
 
 from gat_jax.errors import InputError
 
+BROKEN = 1  # a seed ended because a number was not finite
 BAD_INPUT = 2
 INTERRUPTED = 130
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)

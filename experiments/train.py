@@ -54,14 +54,16 @@ def main() -> None:
       )
       sys.exit(stop.exit_code)
   console.print(progress.result_table(result))
-  for seed in result.seeds:
-    if not seed.best_epoch:
-      console.print(
-        f'seed {seed.seed} never had a finite validation loss; its scores are'
-        ' those of the initial parameters',
-        style='bold red',
-      )
+  broken = [seed for seed in result.seeds if seed.broken]
+  for seed in broken:
+    console.print(
+      f'seed {seed.seed} ended in epoch {seed.epochs}: its {seed.broken} is not'
+      f' finite; its scores are those of epoch {seed.best_epoch}',
+      style='bold red',
+    )
   console.print(f'everything is in {workdir}', soft_wrap=True)
+  if broken:
+    sys.exit(cli.BROKEN)
 
 
 def default_workdir(dataset_name: str) -> str:

@@ -36,6 +36,7 @@ class SeedResult:
     epochs: epochs run until the rule stopped it.
     rules: what each other rule, by name, would have reported, if they were
       compared.
+    broken: what was not finite in the last epoch and ended it, if anything was.
   """
 
   seed: int
@@ -45,12 +46,14 @@ class SeedResult:
   best_epoch: int
   epochs: int
   rules: dict[str, RuleResult] = dataclasses.field(default_factory=dict)
+  broken: str | None = None
 
   def to_json(self) -> dict[str, Any]:
-    """An entry of `results.json`."""
+    """An entry of `results.json`; what is not there is left out."""
     entry = dataclasses.asdict(self)
-    if not self.rules:
-      del entry['rules']
+    for name in ('rules', 'broken'):
+      if not entry[name]:
+        del entry[name]
     return entry
 
 

@@ -249,6 +249,7 @@ class _Training:
       rules={
         rule: self._evaluate_rule(kept) for rule, kept in state.others.items()
       },
+      broken=training.BREAKABLE[state.broken] if state.broken >= 0 else None,
     )
 
   def _evaluate_rule(self, kept):

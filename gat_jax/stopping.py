@@ -1,6 +1,6 @@
 """When a run stops and which of its parameters it keeps."""
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from flax import nnx
 import jax
@@ -128,11 +128,12 @@ def take_in(
     progress=progress,
     stopped=progress.waited >= patience,
     epochs=epochs,
-    best_params=_where(keep, params, kept.best_params),
+    best_params=choose(keep, params, kept.best_params),
     best_epoch=jnp.where(keep, epochs, kept.best_epoch),
   )
-  return _where(kept.stopped, kept, after)
+  return choose(kept.stopped, kept, after)
 
 
-def _where(condition, yes, no):
+def choose(condition: jax.Array, yes: Any, no: Any) -> Any:
+  """One of two pytrees of the same structure."""
   return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)

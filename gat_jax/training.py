@@ -30,6 +30,9 @@ from gat_jax.dropout import Dropout
 # What a run folds into its key: parameters, and the dropout of each epoch.
 _PARAMETERS, _DROPOUT = range(2)
 
+# What ends a run at once if it is not finite, in the order it is looked for.
+BREAKABLE = ('training loss', 'gradient', 'validation loss')
+
 
 class Hyperparameters(NamedTuple):
   """What may differ between runs of one program; scalars, or [R] stacked."""
@@ -65,6 +68,7 @@ class RunState(NamedTuple):
     train_loss: cross-entropy of the last step, with dropout, without L2.
     val_loss: validation loss after the last epoch.
     val_score: validation accuracy or micro-F1 after the last epoch.
+    broken: which of `BREAKABLE` was not finite in the last epoch; -1 for none.
   """
 
   seed: jax.Array
@@ -76,11 +80,12 @@ class RunState(NamedTuple):
   train_loss: jax.Array
   val_loss: jax.Array
   val_score: jax.Array
+  broken: jax.Array
 
   @property
   def stopped(self) -> jax.Array:
-    """Whether the run's stopping rule has ended it."""
-    return self.kept.stopped
+    """Whether its stopping rule or a number that is not finite has ended it."""
+    return self.kept.stopped | (self.broken >= 0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,6 +146,7 @@ class Program:
       train_loss=unknown,
       val_loss=unknown,
       val_score=unknown,
+      broken=jnp.array(-1, jnp.int32),
     )
 
   def count(
@@ -186,17 +192,26 @@ class Program:
   def end_epoch(
     self, state: RunState, hyper: Hyperparameters, val: metrics.Counts
   ) -> RunState:
-    """Takes in the validation of the new parameters: keep them, stop, go on."""
-    news = (state.params, val.score, val.mean_loss, hyper.patience)
+    """Takes in the validation of the new parameters: keep them, stop, go on.
+
+    What is not finite ends the run with what was kept before.
+    """
+    broken = _first_not_finite(state.train_loss, state.params, val.mean_loss)
+
+    def take_in(rule, kept):
+      news = (state.params, val.score, val.mean_loss, hyper.patience)
+      after = stopping.take_in(rule, kept, *news)
+      return stopping.choose(broken >= 0, kept, after)
+
     return state._replace(
       epoch=state.epoch + 1,
-      kept=stopping.take_in(self.stop_rule, state.kept, *news),
+      kept=take_in(self.stop_rule, state.kept),
       others={
-        rule: stopping.take_in(rule, state.others[rule], *news)
-        for rule in self.other_rules
+        rule: take_in(rule, state.others[rule]) for rule in self.other_rules
       },
       val_loss=val.mean_loss,
       val_score=val.score,
+      broken=broken,
     )
 
   def run_until(
@@ -235,6 +250,20 @@ class Program:
     if self.optimizer == 'adamw':
       return optax.chain(adam, decay, descent)
     return optax.chain(decay, adam, descent)
+
+
+def _first_not_finite(train_loss, params, val_loss) -> jax.Array:
+  """Index into `BREAKABLE`, or -1; a gradient shows in what it updated."""
+  finite = jnp.stack(
+    [
+      jnp.isfinite(train_loss),
+      jnp.all(
+        jnp.stack([jnp.isfinite(x).all() for x in jax.tree.leaves(params)])
+      ),
+      jnp.isfinite(val_loss),
+    ]
+  )
+  return jnp.where(finite.all(), -1, jnp.argmin(finite)).astype(jnp.int32)
 
 
 def over_runs(

@@ -313,19 +313,20 @@ def test_help_into_a_closed_pipe_is_silent(environment):
   assert errors == ''
 
 
-def test_losses_without_end_are_said_and_results_stay_json(
-  environment, tmp_path
-):
-  flags = ('--config.learning_rate=1e29', '--config.max_epochs=3')
+def test_seed_that_breaks_is_said_and_results_stay_json(environment, tmp_path):
+  flags = ('--config.learning_rate=1e29', '--config.max_epochs=30')
   process = run(environment, 'train', *SMOKE, *flags, f'--workdir={tmp_path}/r')
-  assert process.returncode == 0, process.stderr
-  assert 'never had a finite validation loss' in ' '.join(
-    process.stdout.split()
-  )
+  assert process.returncode == 1, process.stderr
+  said = ' '.join(process.stdout.split())
   results = json.loads(
     (tmp_path / 'r/results.json').read_text(), parse_constant=pytest.fail
   )
-  assert results['seeds'][0]['best_epoch'] == 0
+  (seed,) = results['seeds']
+  assert seed['epochs'] < 30
+  assert (
+    f'seed 0 ended in epoch {seed["epochs"]}: its {seed["broken"]} is not'
+    f' finite; its scores are those of epoch {seed["best_epoch"]}' in said
+  )
 
 
 def test_default_workdir_has_data_set_and_time(environment, tmp_path):

@@ -266,3 +266,38 @@ def test_compared_rules_keep_what_they_would_have_kept_alone():
     assert state.others[rule].epochs <= state.epoch
   assert_same_bits(state.others['none'].best_params, state.params)
   assert state.others['none'].best_epoch == state.epoch
+
+
+@pytest.mark.parametrize('rule', ['both', 'none'])
+def test_what_is_not_finite_ends_a_run_with_what_was_kept(rule):
+  config = make_config(stop_rule=rule)
+  program = training.Program.from_config(config, DATASET)
+  hyper = training.Hyperparameters.from_config(config)
+  run = jax.jit(
+    lambda state, hyper: program.run_until(
+      30, state, hyper, DATASET.train, DATASET.val
+    )
+  )
+  before = jax.device_get(
+    run(jax.jit(program.init)(0), hyper._replace(max_epochs=np.int32(5)))
+  )
+  nan = np.float32(np.nan)
+  for name, breaking in (
+    ('training loss', before._replace(params=_fill(before.params, nan))),
+    ('gradient', before._replace(opt_state=_fill(before.opt_state, nan))),
+  ):
+    after = jax.device_get(run(breaking, hyper))
+    assert training.BREAKABLE[after.broken] == name
+    assert after.stopped
+    assert after.epoch == 6
+    assert_same_bits(after.kept, before.kept)
+  assert before.broken == -1
+
+
+def _fill(tree, value):
+  return jax.tree.map(
+    lambda x: (
+      np.full_like(x, value) if np.issubdtype(x.dtype, np.floating) else x
+    ),
+    tree,
+  )
