@@ -23,11 +23,6 @@ from gat_jax import stopping
 _SEEDS = 'seeds'
 
 
-def make_folders(workdir: str | os.PathLike) -> None:
-  """Creates what the ledgers stand in, or raises OSError."""
-  (pathlib.Path(workdir) / _SEEDS).mkdir(parents=True, exist_ok=True)
-
-
 def ledger_path(workdir: str | os.PathLike, row: tables.Row) -> pathlib.Path:
   """Where the finished seeds of a row stand."""
   return pathlib.Path(workdir) / _SEEDS / f'{row.key}.jsonl'

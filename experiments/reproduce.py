@@ -13,17 +13,23 @@ Try:
       --workdir=runs/try                                     # needs no file
 
 Tables: cora, citeseer, pubmed, ppi, ablations (on Cora), citeseer-ablations,
-smoke; all is the first four. Finished seeds stand in the workdir: stopped or
-killed, the same command goes on, and a later one adds tables, rows and seeds.
-Every call writes reproduction.json, .csv, .md and .tex of all that is there.
+smoke; all is the first four. Finished seeds stand in the workdir, those that
+train have checkpoints: stopped or killed, the same command goes on, and a later
+one adds tables, rows and seeds. Every call writes reproduction.json, .csv, .md
+and .tex of all that is there.
 """
 
 import difflib
+import pathlib
+import shutil
+import sys
 import time
+from typing import Any
 
 from absl import flags
 import jax
 from rich.console import Console
+from rich.status import Status
 
 from experiments import cli
 from experiments import formats
@@ -31,8 +37,8 @@ from experiments import reports
 from experiments import tables
 from experiments.ledger import Ledger
 from gat_jax import runs
+from gat_jax import workdirs
 from gat_jax.errors import ConfigError
-from gat_jax.errors import WorkdirError
 
 _TABLE = flags.DEFINE_string('table', None, 'which table, or all')
 _WORKDIR = flags.DEFINE_string('workdir', None, 'where seeds and tables stand')
@@ -43,8 +49,7 @@ _ROWS = flags.DEFINE_list('rows', None, 'only these rows, by name')
 _AT_ONCE = flags.DEFINE_integer(
   'at_once',
   None,
-  'seeds that one program trains, and that a kill loses at most; by default'
-  ' five for each device, on PPI one',
+  'seeds that one program trains; by default five for each device, on PPI one',
   1,
 )
 _MARGIN = flags.DEFINE_float(
@@ -62,24 +67,18 @@ def main() -> None:
   console = Console()
   chosen = chosen_tables(_TABLE.value)
   rows = chosen_rows(chosen, _ROWS.value)
-  try:
-    reports.make_folders(_WORKDIR.value)
-  except OSError as error:
-    raise WorkdirError(
-      f'--workdir={_WORKDIR.value} cannot be written ({error}); choose a folder'
-      ' of your own with free space'
-    ) from error
-  try:
-    for row, num_seeds in rows.items():
-      train_row(row, _SEEDS.value or num_seeds, console)
-  except KeyboardInterrupt:
-    console.print(
-      f'finished seeds stand in {_WORKDIR.value}; the same command goes on',
-      soft_wrap=True,
-    )
-    raise
-  report = reports.collect(_WORKDIR.value, _MARGIN.value)
-  formats.write(report, _WORKDIR.value, _OUTPUT.value)
+  with workdirs.hold(_WORKDIR.value), cli.StopRequest() as stop:
+    try:
+      for row, num_seeds in rows.items():
+        train_row(row, _SEEDS.value or num_seeds, console, stop)
+    except runs.Interrupted:
+      console.print(
+        f'what is done stands in {_WORKDIR.value}; the same command goes on',
+        soft_wrap=True,
+      )
+      sys.exit(stop.exit_code)
+    report = reports.collect(_WORKDIR.value, _MARGIN.value)
+    formats.write(report, _WORKDIR.value, _OUTPUT.value)
   for name in chosen:
     console.print(formats.terminal(report['tables'][name]))
   console.print(f'everything is in {_WORKDIR.value}', soft_wrap=True)
@@ -123,8 +122,14 @@ def chosen_rows(
   return {row: n for row, n in everything.items() if row.name in wanted}
 
 
-def train_row(row: tables.Row, num_seeds: int, console: Console) -> None:
-  """Trains the seeds of a row that its ledger does not have."""
+def train_row(
+  row: tables.Row, num_seeds: int, console: Console, stop: cli.StopRequest
+) -> None:
+  """Trains the seeds of a row that its ledger does not have.
+
+  Raises:
+    Interrupted: as soon as `stop` is true and what was done is saved.
+  """
   config = row.config()
   digest = runs.load_dataset(config, console.is_terminal).card['digest']
   ledger = Ledger(
@@ -133,26 +138,53 @@ def train_row(row: tables.Row, num_seeds: int, console: Console) -> None:
   devices = jax.local_device_count()
   at_once = _AT_ONCE.value or devices * (1 if config.batch_size else 5)
   for seeds in stretches(ledger.missing(num_seeds), at_once):
-    start = time.perf_counter()
     config.seed, config.num_seeds = seeds[0], len(seeds)
-    with console.status(
-      f'{row.dataset} {row.name}: seeds {seeds[0]} to {seeds[-1]} of'
-      f' {num_seeds}'
-    ):
-      result = runs.train_and_evaluate(config)
-    seconds = (time.perf_counter() - start) / len(seeds)
-    ledger.add(
-      seed.to_json()
-      | {
-        'seconds': round(seconds, 3),
-        'finished': time.strftime('%Y-%m-%d'),
-        'versions': reports.versions(),
-      }
-      for seed in result.seeds
+    folder = pathlib.Path(
+      _WORKDIR.value, 'unfinished', f'{row.key}-{seeds[0]}-{seeds[-1]}'
     )
+    title = f'{row.dataset} {row.name}: seeds {seeds[0]} to {seeds[-1]}'
+    with console.status(title) as status:
+      ledger.add(_train(config, folder, _Observer(title, status, stop)))
+    shutil.rmtree(folder, ignore_errors=True)
     console.print(
       reports.progress_line(row, ledger, num_seeds), highlight=False
     )
+    if stop:
+      raise runs.Interrupted(0)
+
+
+class _Observer(runs.Observer):
+  """Shows the epoch; ends a run after the look during which a signal came."""
+
+  def __init__(self, title: str, status: Status, stop: cli.StopRequest):
+    self._title = title
+    self._status = status
+    self._stop = stop
+
+  def on_resumed(self, epoch: int) -> None:
+    self._status.console.print(f'{self._title}: goes on after epoch {epoch:,}')
+
+  def on_look(self, look: runs.Look) -> None:
+    self._status.update(f'{self._title}, epoch {look.epochs.max():,}')
+
+  def wants_stop(self) -> bool:
+    return bool(self._stop)
+
+
+def _train(
+  config: Any, folder: pathlib.Path, observer: runs.Observer
+) -> list[dict[str, Any]]:
+  """Entries for the ledger, of a run that may have been begun or finished."""
+  if not (folder / workdirs.RESULTS).exists():
+    runs.train_and_evaluate(config, folder, observer)
+  result = workdirs.read_json(folder, workdirs.RESULTS)
+  seconds = sum(result['seconds'].values()) / len(result['seeds'])
+  facts = {
+    'seconds': round(seconds, 3),
+    'finished': time.strftime('%Y-%m-%d'),
+    'versions': reports.versions(),
+  }
+  return [seed | facts for seed in result['seeds']]
 
 
 def stretches(seeds: list[int], most: int) -> list[list[int]]:

@@ -7,14 +7,21 @@ results.json    written last, so that its presence means a finished run
 best/           the kept parameters of every seed (see checkpoints.py)
 checkpoints/    the last two states of the whole run
 events.out.*    the same metrics for TensorBoard
+.lock           held by the process that writes
 """
 
+from collections.abc import Iterator
+import contextlib
 import json
 import math
 import os
 import pathlib
+import socket
 import tempfile
+import time
 from typing import Any
+
+import filelock
 
 from gat_jax.errors import WorkdirError
 
@@ -22,6 +29,8 @@ CONFIG = 'config.json'
 DATASET = 'dataset.json'
 METRICS = 'metrics.jsonl'
 RESULTS = 'results.json'
+_LOCK = '.lock'
+_HOLDER = '.holder.json'
 # Fields that an interrupted run may be continued without.
 _MAY_DIFFER = ('data_dir', 'checkpoint_minutes')
 
@@ -40,19 +49,14 @@ class RunWriter:
     check_unfinished(workdir)
     if (self.path / CONFIG).exists():
       _check_same(self.path, config, card)
-    try:
-      self.path.mkdir(parents=True, exist_ok=True)
-      write_json(self.path / CONFIG, config.to_dict())
-      write_json(self.path / DATASET, card)
-      self._metrics = open(  # noqa: SIM115, closed in __exit__
-        self.path / METRICS, 'ab'
-      )
-    except OSError as error:
-      raise WorkdirError(
-        f'--workdir={workdir} cannot be written ({error}); choose a folder of'
-        ' your own with free space'
-      ) from error
     self._events: Any = None
+    with contextlib.ExitStack() as stack:
+      stack.enter_context(hold(workdir))
+      with explained(workdir):
+        write_json(self.path / CONFIG, config.to_dict())
+        write_json(self.path / DATASET, card)
+        self._metrics = stack.enter_context(open(self.path / METRICS, 'ab'))
+      self._open = stack.pop_all()
 
   def begin(self, epoch: int, metrics_bytes: int) -> None:
     """Drops what was logged after the state that the run starts from.
@@ -77,9 +81,9 @@ class RunWriter:
     return self
 
   def __exit__(self, *unused_error) -> None:
-    self._metrics.close()
-    if self._events:
-      self._events.close()
+    with self._open:
+      if self._events:
+        self._events.close()
 
   def write_metrics(self, seed: int, epoch: int, **values: float) -> None:
     """Adds one line to `metrics.jsonl`, and the values to TensorBoard."""
@@ -96,6 +100,72 @@ class RunWriter:
   def write_results(self, results: dict[str, Any]) -> None:
     """Writes `results.json`."""
     write_json(self.path / RESULTS, results)
+
+
+@contextlib.contextmanager
+def hold(workdir: str | os.PathLike) -> Iterator[None]:
+  """Creates a folder, and keeps other processes from holding it meanwhile.
+
+  Raises:
+    WorkdirError: if another process holds it (says which), or if it cannot be
+      written.
+  """
+  path = pathlib.Path(workdir)
+  with explained(workdir):
+    path.mkdir(parents=True, exist_ok=True)
+    lock = _acquire(path)
+    try:
+      write_json(
+        path / _HOLDER,
+        {
+          'process': os.getpid(),
+          'host': socket.gethostname(),
+          'since': time.strftime('%Y-%m-%d %H:%M:%S'),
+        },
+      )
+    except BaseException:
+      lock.release()
+      raise
+  try:
+    yield
+  finally:
+    with contextlib.suppress(OSError):  # the lock says who holds it, not this
+      (path / _HOLDER).unlink()
+    lock.release()
+
+
+def _acquire(path: pathlib.Path) -> filelock.BaseFileLock:
+  lock = filelock.FileLock(path / _LOCK)
+  try:
+    lock.acquire(blocking=False)
+  except filelock.Timeout:
+    raise WorkdirError(
+      f'--workdir={path} is in use by {_holder(path)}; wait until it has ended,'
+      ' or choose another folder'
+    ) from None
+  return lock
+
+
+def _holder(path: pathlib.Path) -> str:
+  try:
+    holder = json.loads((path / _HOLDER).read_text(encoding='utf-8'))
+    return (
+      f'process {holder["process"]} on {holder["host"]} since {holder["since"]}'
+    )
+  except (OSError, ValueError, KeyError):  # it has only just begun
+    return 'another process'
+
+
+@contextlib.contextmanager
+def explained(workdir: str | os.PathLike) -> Iterator[None]:
+  """Turns an OSError of writing there into a WorkdirError."""
+  try:
+    yield
+  except OSError as error:
+    raise WorkdirError(
+      f'--workdir={workdir} cannot be written ({error}); choose a folder of'
+      ' your own with free space'
+    ) from error
 
 
 def check_unfinished(workdir: str | os.PathLike) -> None:

@@ -14,6 +14,7 @@ import pytest
 from experiments import formats
 from experiments import reproduce
 from experiments import tables
+from gat_jax import runs
 from gat_jax import settings
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -83,39 +84,93 @@ def test_formats_agree(finished):
     assert set(row['rules']) == {'both', 'accuracy', 'loss', 'none'}
 
 
-def test_killed_run_goes_on_and_ends_the_same(finished, environment, tmp_path):
+def wait_for(condition, process):
+  deadline = time.monotonic() + 120
+  while time.monotonic() < deadline and process.poll() is None:
+    if condition():
+      return
+    time.sleep(0.01)
+
+
+@pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGTERM])
+def test_stopped_run_goes_on_and_ends_the_same(
+  finished, environment, tmp_path, number
+):
+  """Stopped while its second program trains, with a torn line behind it."""
   undisturbed, _ = finished
   flags = (*SHORT, '--rows=GAT', '--at_once=1', f'--workdir={tmp_path}')
   process = start(environment, *flags)
+  second = tmp_path / 'unfinished/smoke-gat-1-1'
+  wait_for(lambda: (second / 'metrics.jsonl').exists(), process)
+  process.send_signal(number)
+  code, output, errors = finish(process)
   ledger = tmp_path / 'seeds/smoke-gat.jsonl'
-  deadline = time.monotonic() + 120
-  while time.monotonic() < deadline and process.poll() is None:
-    if ledger.exists() and len(ledger.read_text().splitlines()) >= 2:
-      break
-    time.sleep(0.05)
-  process.send_signal(signal.SIGKILL)
-  assert finish(process)[0] == -signal.SIGKILL
-  with open(ledger, 'a') as file:
-    file.write('{"seed": 2, "te')  # what a kill within a line leaves
-  before = ledger.read_text().splitlines()[:-1]
+  if number == signal.SIGKILL:
+    assert code == -signal.SIGKILL
+    with open(ledger, 'a') as file:
+      file.write('{"seed": 2, "te')  # what a kill within a line leaves
+  else:
+    assert code == 143
+    assert 'the same command goes on' in output
+    assert 'Traceback' not in errors
+  before = ledger.read_text().splitlines()[:2]
   code, _, errors = finish(start(environment, *flags))
   assert code == 0, errors
-  assert ledger.read_text().splitlines()[: len(before)] == before
+  assert ledger.read_text().splitlines()[:2] == before
+  assert seeds_of(tmp_path, 'gat') == seeds_of(undisturbed, 'gat')
+  assert not list((tmp_path / 'unfinished').iterdir())
+
+
+def test_interrupted_seeds_go_on_from_their_checkpoint(
+  finished, environment, tmp_path
+):
+  undisturbed, _ = finished
+  flags = (*SHORT, '--rows=GAT', '--at_once=3', f'--workdir={tmp_path}')
+  process = start(environment, *flags)
+  folder = tmp_path / 'unfinished/smoke-gat-0-2'
+  wait_for(
+    lambda: (
+      (folder / 'metrics.jsonl').exists()
+      and (folder / 'metrics.jsonl').stat().st_size
+    ),
+    process,
+  )
+  process.send_signal(signal.SIGINT)
+  assert finish(process)[0] == 130
+  code, output, errors = finish(start(environment, *flags))
+  assert code == 0, errors
+  assert 'smoke GAT: seeds 0 to 2: goes on after epoch' in output
   assert seeds_of(tmp_path, 'gat') == seeds_of(undisturbed, 'gat')
 
 
-def test_interrupt_says_how_to_go_on(environment, tmp_path):
-  flags = ('--table=smoke', '--seeds=1000', '--at_once=1')
-  process = start(environment, *flags, f'--workdir={tmp_path}')
-  ledger = tmp_path / 'seeds/smoke-gcn-64.jsonl'
-  deadline = time.monotonic() + 120
-  while not ledger.exists() and time.monotonic() < deadline:
-    time.sleep(0.05)
-  process.send_signal(signal.SIGINT)
-  code, output, errors = finish(process)
-  assert code == 130
-  assert 'the same command goes on' in output
-  assert 'Traceback' not in errors
+def test_finished_run_that_is_not_in_the_ledger_yet_is_taken(
+  finished, environment, tmp_path
+):
+  """As if killed after the last epoch: trained no second time."""
+  undisturbed, _ = finished
+  row = tables.TABLES['smoke'].rows[1]
+  config = row.config()
+  config.num_seeds = 3
+  folder = tmp_path / 'unfinished/smoke-gat-0-2'
+  runs.train_and_evaluate(config, folder)
+  results = json.loads((folder / 'results.json').read_text())
+  flags = (*SHORT, '--rows=GAT', '--at_once=3', f'--workdir={tmp_path}')
+  assert finish(start(environment, *flags))[0] == 0
+  lines = (tmp_path / 'seeds/smoke-gat.jsonl').read_text().splitlines()
+  seconds = sum(results['seconds'].values()) / 3
+  assert json.loads(lines[1])['seconds'] == pytest.approx(seconds, abs=1e-3)
+  assert seeds_of(tmp_path, 'gat') == seeds_of(undisturbed, 'gat')
+
+
+def test_second_process_is_told_who_holds_the_workdir(environment, tmp_path):
+  flags = ('--table=smoke', '--seeds=1000', f'--workdir={tmp_path}')
+  first = start(environment, *flags)
+  wait_for((tmp_path / 'unfinished').exists, first)
+  code, _, errors = finish(start(environment, *flags))
+  assert code == 2
+  assert f'is in use by process {first.pid} on ' in errors
+  first.kill()
+  first.communicate()
 
 
 def test_more_seeds_are_added_to_finished_ones(finished, environment):
