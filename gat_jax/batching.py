@@ -52,7 +52,7 @@ class Batches:
       examples,
       batch_size,
       _choose_shapes(
-        [_size(example) for example in examples], batch_size, num_shapes
+        [size(example) for example in examples], batch_size, num_shapes
       ),
     )
 
@@ -66,16 +66,16 @@ class Batches:
 
   def smallest(self, shape: Shape) -> Example:
     """A batch of that shape, for compiling."""
-    example = min(self.examples, key=_size)
+    example = min(self.examples, key=size)
     return pad(join([example]), shape, self.batch_size + 1)
 
   def _pad(self, examples: list[Example]) -> Example:
     joined = join(examples)
-    size = _size(joined)
+    own = size(joined)
     shape = next(
       shape
       for shape in self.shapes
-      if size.n_edge <= shape.n_edge and size.n_node < shape.n_node
+      if own.n_edge <= shape.n_edge and own.n_node < shape.n_node
     )
     return pad(joined, shape, self.batch_size + 1)
 
@@ -102,7 +102,8 @@ def pad(example: Example, shape: Shape, n_graph: int) -> Example:
   )
 
 
-def _size(example: Example) -> Shape:
+def size(example: Example) -> Shape:
+  """Its number of edges and nodes."""
   return Shape(len(example.graph.senders), len(example.mask))
 
 

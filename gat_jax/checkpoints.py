@@ -1,5 +1,7 @@
 """Saves and restores parameters and whole runs with Orbax."""
 
+from collections.abc import Iterator
+import contextlib
 import hashlib
 import logging
 import os
@@ -10,6 +12,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from gat_jax import workdirs
 from gat_jax.errors import WorkdirError
 
 BEST = 'best'
@@ -35,7 +38,8 @@ class Checkpoints:
     return self
 
   def __exit__(self, *unused_error) -> None:
-    self._manager.close()  # waits for what is being written
+    with _explained(self._path):
+      self._manager.close()  # waits for what is being written
 
   def save(self, epoch: int, tree: Any, facts: dict[str, Any]) -> None:
     """Writes the state after an epoch, once.
@@ -44,17 +48,22 @@ class Checkpoints:
       epoch: how far the run is.
       tree: any pytree of arrays; a copy is made before this returns.
       facts: JSON that is given back with it.
+
+    Raises:
+      WorkdirError: if this or the one before could not be written.
     """
     if epoch in self._manager.all_steps():
       return
     arrays = _by_path(tree)
-    self._manager.save(
-      epoch,
-      args=ocp.args.Composite(
-        arrays=ocp.args.StandardSave(arrays),
-        facts=ocp.args.JsonSave({**facts, 'sha256': _digest(arrays)}),
-      ),
-    )
+    _require_space(self._path.parent, arrays)
+    with _explained(self._path):
+      self._manager.save(
+        epoch,
+        args=ocp.args.Composite(
+          arrays=ocp.args.StandardSave(arrays),
+          facts=ocp.args.JsonSave({**facts, 'sha256': _digest(arrays)}),
+        ),
+      )
 
   def latest(self, like: Any) -> tuple[int, Any, dict[str, Any]] | None:
     """The newest checkpoint that is sound.
@@ -90,6 +99,23 @@ class Checkpoints:
     return None
 
 
+def _require_space(folder: pathlib.Path, tree: Any) -> None:
+  num_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(tree))
+  workdirs.require_space(folder, 2 * num_bytes)  # Orbax moves them once
+
+
+@contextlib.contextmanager
+def _explained(path: pathlib.Path) -> Iterator[None]:
+  """Turns what Orbax raises where it cannot write into a WorkdirError."""
+  try:
+    yield
+  except (OSError, RuntimeError, ValueError) as error:
+    raise WorkdirError(
+      f'{path} cannot be written ({str(error)[:200]}); mend that, then the same'
+      ' command goes on from the last checkpoint'
+    ) from error
+
+
 def _by_path(tree: Any) -> dict[str, np.ndarray]:
   """Leaves by their place in the tree, in the tree's order."""
   leaves = jax.tree_util.tree_leaves_with_path(tree)
@@ -111,9 +137,13 @@ def save_best(workdir: str | os.PathLike, params: Any) -> None:
   Args:
     workdir: the run's folder.
     params: a nested dict of arrays [R, ...], one row a seed.
+
+  Raises:
+    WorkdirError: if they cannot be written.
   """
   path = pathlib.Path(workdir).absolute() / BEST
-  with ocp.StandardCheckpointer() as checkpointer:
+  _require_space(path.parent, params)
+  with _explained(path), ocp.StandardCheckpointer() as checkpointer:
     checkpointer.save(path, jax.tree.map(np.asarray, params), force=True)
 
 

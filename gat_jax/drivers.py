@@ -13,9 +13,11 @@ import jax
 from jax.sharding import Mesh
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec
+from jax.sharding import SingleDeviceSharding
 import numpy as np
 
 from gat_jax import batching
+from gat_jax import memory
 from gat_jax import training
 from gat_jax.datasets.structures import Dataset
 
@@ -24,13 +26,17 @@ class Driver(Protocol):
   """Runs that go on from look to look."""
 
   def compile(self) -> None:
-    """Compiles everything that `advance` needs."""
+    """Compiles everything that `advance` needs, then makes the first states.
+
+    Raises:
+      ConfigError: if the memory is too small for it.
+    """
 
   def advance(self, epoch: int) -> None:
     """Takes every run to that epoch, to its last one or to its rule's stop."""
 
   def fetch(self, name: str) -> np.ndarray:
-    """Returns a scalar of `RunState`, of all runs: [R]."""
+    """Returns a scalar of `RunState`, of all runs: [R]; after `compile`."""
 
   def state(self, run: int) -> training.RunState:
     """Returns one run's state, on the host."""
@@ -52,7 +58,7 @@ class ResidentDriver:
   _states: training.RunState  # stacked: [R, ...]
 
   def __init__(self, config: Any, dataset: Dataset, seeds: Sequence[int]):
-    """Puts the data on all devices and the first states on their own."""
+    """Puts the data on all devices."""
     self._program = training.Program.from_config(config, dataset)
     self._num_runs = len(seeds)
     devices = jax.local_devices()[: len(seeds)]
@@ -63,26 +69,37 @@ class ResidentDriver:
     everywhere = NamedSharding(self._mesh, PartitionSpec())
     self._apart = NamedSharding(self._mesh, PartitionSpec('runs'))
     self._data = jax.device_put((dataset.train, dataset.val), everywhere)
-    init = jax.jit(self._program.init)
-    # One seed at a time: its numbers must not depend on its company. Where the
-    # devices do not come out even, the last seed stands in and runs no epoch.
+    self._seeds = seeds
+    # Where the devices do not come out even, the last seed stands in and runs
+    # no epoch.
     fillers = -len(seeds) % len(devices)
     hyper = training.Hyperparameters.from_config(config)
     hypers = [hyper] * len(seeds)
     hypers += [hyper._replace(max_epochs=np.int32(0))] * fillers
     self._hypers = jax.device_put(_stack(hypers), self._apart)
-    self.restore([jax.device_get(init(seed)) for seed in seeds])
 
   def compile(self) -> None:
-    """Compiles all epochs of all runs into one program."""
+    """Compiles all epochs of all runs into one program; see `Driver`."""
 
     def look(shared, run):
       (epoch, (train, val)), (state, hyper) = shared, run
       return self._program.run_until(epoch, state, hyper, train, val)
 
     look = training.over_runs(look, self._mesh, self._loop)
-    args = (np.int32(0), self._data), (self._states, self._hypers)
+    num_runs = len(self._hypers.patience)
+    states = jax.tree.map(
+      lambda leaf: jax.ShapeDtypeStruct(
+        (num_runs, *leaf.shape), leaf.dtype, sharding=self._apart
+      ),
+      jax.eval_shape(self._program.init, 0),
+    )
+    args = (np.int32(0), self._data), (states, self._hypers)
     self._look = jax.jit(look).lower(*args).compile()
+    num_bytes = memory.needed(self._look)
+    memory.check(dict.fromkeys(self._mesh.devices.flat, num_bytes))
+    # One seed at a time: its numbers must not depend on its company.
+    init = jax.jit(self._program.init)
+    self.restore([jax.device_get(init(seed)) for seed in self._seeds])
 
   def advance(self, epoch: int) -> None:
     """See `Driver`."""
@@ -113,7 +130,7 @@ class BatchDriver:
   """
 
   def __init__(self, config: Any, dataset: Dataset, seeds: Sequence[int]):
-    """Plans the batches and spreads the first states over the devices."""
+    """Plans the batches and puts what validates them on the devices."""
     program = training.Program.from_config(config, dataset)
     self._seeds = [int(seed) for seed in seeds]
     self._max_epochs = config.max_epochs
@@ -123,40 +140,53 @@ class BatchDriver:
     self._hyper = training.Hyperparameters.from_config(config)
     devices = jax.local_devices()[: len(seeds)]
     self._devices = [devices[i % len(devices)] for i in range(len(seeds))]
-    init = jax.jit(program.init)
-    self._states = [
-      jax.device_put(init(seed), device)
-      for seed, device in zip(self._seeds, self._devices, strict=True)
-    ]
     val = [
       batching.join(dataset.val[first:][: config.batch_size])
       for first in range(0, len(dataset.val), config.batch_size)
     ]
     self._val = {d: jax.device_put(val, d) for d in devices}
+    self._program = program
     self.num_traces = 0
-
-    def step(state, hyper, batch, index):
-      self.num_traces += 1
-      return program.step(state, hyper, [batch], index)
-
-    def end_epoch(state, hyper, train_loss, val):
-      counts = program.count(state.params, val)
-      state = state._replace(train_loss=train_loss)
-      return program.end_epoch(state, hyper, counts)
-
-    self._step = jax.jit(step, donate_argnums=0)
-    self._end_epoch = jax.jit(end_epoch, donate_argnums=0)
 
   def compile(self) -> None:
     """Compiles a step for every shape of a batch, and the epoch's end."""
-    first = dict(zip(self._devices[::-1], self._states[::-1], strict=True))
-    for device, state in first.items():
-      trial = jax.tree.map(lambda x: x.copy(), state)
+
+    def step(state, hyper, batch, index):
+      self.num_traces += 1
+      return self._program.step(state, hyper, [batch], index)
+
+    def end_epoch(state, hyper, train_loss, val):
+      counts = self._program.count(state.params, val)
+      state = state._replace(train_loss=train_loss)
+      return self._program.end_epoch(state, hyper, counts)
+
+    step = jax.jit(step, donate_argnums=0)
+    end_epoch = jax.jit(end_epoch, donate_argnums=0)
+    self._steps, self._ends, num_bytes = {}, {}, {}
+    for device, val in self._val.items():
+      state = self._abstract_state(device)
       for shape in self._batches.shapes:
         batch = jax.device_put(self._batches.smallest(shape), device)
-        trial = self._step(trial, self._hyper, batch, np.int32(0))
-      loss, val = np.float32(0), self._val[device]
-      jax.block_until_ready(self._end_epoch(trial, self._hyper, loss, val))
+        lowered = step.lower(state, self._hyper, batch, np.int32(0))
+        self._steps[device, shape] = lowered.compile()
+      args = (state, self._hyper, np.float32(0), val)
+      self._ends[device] = end_epoch.lower(*args).compile()
+      others = self._devices.count(device) - 1
+      num_bytes[device] = others * _num_bytes(state) + max(
+        memory.needed(self._ends[device]),
+        *(memory.needed(s) for (d, _), s in self._steps.items() if d == device),
+      )
+    memory.check(num_bytes)
+    init = jax.jit(self._program.init)
+    self.restore([init(seed) for seed in self._seeds])
+
+  def _abstract_state(self, device):
+    return jax.tree.map(
+      lambda leaf: jax.ShapeDtypeStruct(
+        leaf.shape, leaf.dtype, sharding=SingleDeviceSharding(device)
+      ),
+      jax.eval_shape(self._program.init, 0),
+    )
 
   def advance(self, epoch: int) -> None:
     """See `Driver`."""
@@ -174,11 +204,12 @@ class BatchDriver:
   def _one_epoch(self, running: list[int]) -> None:
     losses = self.train_steps(running)
     for run in running:
-      self._states[run] = self._end_epoch(
+      device = self._devices[run]
+      self._states[run] = self._ends[device](
         self._states[run],
         self._hyper,
         np.mean(losses[run], dtype=np.float32),
-        self._val[self._devices[run]],
+        self._val[device],
       )
 
   def train_steps(self, running: Sequence[int]) -> dict[int, np.ndarray]:
@@ -197,9 +228,13 @@ class BatchDriver:
     losses: dict[int, list[jax.Array]] = {run: [] for run in running}
     for index in range(len(dealt[running[0]])):
       for run in running:
-        batch = jax.device_put(dealt[run][index], self._devices[run])
-        self._states[run] = self._step(
-          self._states[run], self._hyper, batch, np.int32(index)
+        device, batch = self._devices[run], dealt[run][index]
+        step = self._steps[device, batching.size(batch)]
+        self._states[run] = step(
+          self._states[run],
+          self._hyper,
+          jax.device_put(batch, device),
+          np.int32(index),
         )
         losses[run].append(self._states[run].train_loss.copy())
     return {run: np.stack(jax.device_get(losses[run])) for run in running}
@@ -218,6 +253,10 @@ class BatchDriver:
       jax.device_put(state, device)
       for state, device in zip(states, self._devices, strict=True)
     ]
+
+
+def _num_bytes(tree: Any) -> int:
+  return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 def _stack(trees: list[Any]) -> Any:

@@ -16,6 +16,7 @@ import json
 import math
 import os
 import pathlib
+import shutil
 import socket
 import tempfile
 import time
@@ -31,6 +32,7 @@ METRICS = 'metrics.jsonl'
 RESULTS = 'results.json'
 _LOCK = '.lock'
 _HOLDER = '.holder.json'
+_RESERVE = 500_000  # bytes that are left for what is logged between two looks
 # Fields that an interrupted run may be continued without.
 _MAY_DIFFER = ('data_dir', 'checkpoint_minutes')
 
@@ -47,7 +49,7 @@ class RunWriter:
     """
     self.path = pathlib.Path(workdir)
     check_unfinished(workdir)
-    if (self.path / CONFIG).exists():
+    if _size(self.path / METRICS):  # else there is nothing to lose
       _check_same(self.path, config, card)
     self._events: Any = None
     with contextlib.ExitStack() as stack:
@@ -80,13 +82,20 @@ class RunWriter:
   def __enter__(self) -> 'RunWriter':
     return self
 
-  def __exit__(self, *unused_error) -> None:
-    with self._open:
+  def __exit__(self, error_type, *unused) -> None:
+    # An error that is under way says more than what closing makes of it.
+    also = contextlib.suppress(OSError) if error_type else explained(self.path)
+    with also, self._open:
       if self._events:
         self._events.close()
 
   def write_metrics(self, seed: int, epoch: int, **values: float) -> None:
-    """Adds one line to `metrics.jsonl`, and the values to TensorBoard."""
+    """Adds one line to `metrics.jsonl`, and the values to TensorBoard.
+
+    Raises:
+      WorkdirError: if the disk is full.
+    """
+    require_space(self.path)
     record: dict[str, float | None] = {'seed': seed, 'epoch': epoch}
     for name, value in values.items():
       record[name] = value if math.isfinite(value) else None
@@ -94,12 +103,18 @@ class RunWriter:
     self._metrics.write(json.dumps(record).encode() + b'\n')
 
   def flush(self) -> None:
-    """Hands what was written to the operating system."""
-    self._metrics.flush()
+    """Hands what was written to the operating system.
+
+    Raises:
+      WorkdirError: if it does not take it.
+    """
+    with explained(self.path):
+      self._metrics.flush()
 
   def write_results(self, results: dict[str, Any]) -> None:
     """Writes `results.json`."""
-    write_json(self.path / RESULTS, results)
+    with explained(self.path):
+      write_json(self.path / RESULTS, results)
 
 
 @contextlib.contextmanager
@@ -168,6 +183,20 @@ def explained(workdir: str | os.PathLike) -> Iterator[None]:
     ) from error
 
 
+def require_space(path: pathlib.Path, num_bytes: int = 0) -> None:
+  """Raises WorkdirError where that much and a little more cannot be written.
+
+  Libraries that write in threads of their own say so late and at length.
+  """
+  free = shutil.disk_usage(path).free
+  if free < num_bytes + _RESERVE:
+    raise WorkdirError(
+      f'no space is left in {path}: {free / 1e6:.1f} MB are free and'
+      f' {(num_bytes + _RESERVE) / 1e6:.1f} MB are needed. Free some, then the'
+      ' same command goes on from the last checkpoint'
+    )
+
+
 def check_unfinished(workdir: str | os.PathLike) -> None:
   """Raises WorkdirError if a folder holds a finished run."""
   if os.path.exists(os.path.join(workdir, RESULTS)):
@@ -193,6 +222,10 @@ def _check_same(path: pathlib.Path, config: Any, card: dict) -> None:
       f' settings: {"; ".join(differing)}. Give it those, or choose another'
       ' folder'
     )
+
+
+def _size(path: pathlib.Path) -> int:
+  return path.stat().st_size if path.exists() else 0
 
 
 def _flat(config: Any, prefix: str = '') -> dict[str, Any]:

@@ -2,37 +2,13 @@
 
 import csv
 import json
-import os
-import pathlib
-import signal
-import subprocess
-import sys
-import time
 
+import commands
+from commands import run
 import numpy as np
 import pytest
 
-ROOT = pathlib.Path(__file__).parents[1]
 SMOKE = ('--config=configs/smoke.py', '--config.max_epochs=40')
-
-
-@pytest.fixture(scope='module')
-def environment(tmp_path_factory):
-  """A home of its own; compiled programs are shared by this module's tests."""
-  cache = tmp_path_factory.mktemp('cache')
-  return os.environ | {'XDG_CACHE_HOME': str(cache), 'COLUMNS': '100'}
-
-
-def run(environment, command, *flags, cwd=ROOT):
-  return subprocess.run(
-    [sys.executable, '-m', f'experiments.{command}', *map(str, flags)],
-    cwd=cwd,
-    env=environment | {'PYTHONPATH': str(ROOT)},
-    capture_output=True,
-    text=True,
-    check=False,
-    timeout=300,
-  )
 
 
 @pytest.fixture(scope='module')
@@ -55,6 +31,7 @@ def test_workdir_holds_what_is_promised(finished):
   workdir, _ = finished
   names = {path.name.split('.out.')[0] for path in workdir.iterdir()}
   assert names == {
+    '.lock',
     'best',
     'checkpoints',
     'config.json',
@@ -298,14 +275,7 @@ def test_help_shows_examples(environment, command):
 
 
 def test_help_into_a_closed_pipe_is_silent(environment):
-  process = subprocess.Popen(
-    [sys.executable, '-m', 'experiments.train', '--help'],
-    cwd=ROOT,
-    env=environment,
-    stdout=subprocess.PIPE,
-    stderr=subprocess.PIPE,
-    text=True,
-  )
+  process = commands.start(environment, 'train', '--help')
   process.stdout.close()  # before it has said anything, as `| true` does
   errors = process.stderr.read()
   process.stderr.close()
@@ -330,119 +300,9 @@ def test_seed_that_breaks_is_said_and_results_stay_json(environment, tmp_path):
 
 
 def test_default_workdir_has_data_set_and_time(environment, tmp_path):
-  (tmp_path / 'configs').symlink_to(ROOT / 'configs')
+  (tmp_path / 'configs').symlink_to(commands.ROOT / 'configs')
   process = run(environment, 'train', *SMOKE, cwd=tmp_path)
   assert process.returncode == 0, process.stderr
   (workdir,) = (tmp_path / 'runs').iterdir()
   assert workdir.name.startswith('csbm-20')
   assert (workdir / 'results.json').exists()
-
-
-LONG = ('--config.max_epochs=1000000', '--config.stop_rule=none')
-
-
-def has_metrics(workdir):
-  metrics = workdir / 'metrics.jsonl'
-  return metrics.exists() and metrics.stat().st_size
-
-
-def has_checkpoint(workdir):
-  return any(p.name.isdigit() for p in (workdir / 'checkpoints').glob('*'))
-
-
-def start_and_signal(
-  environment, workdir, signal_number, *flags, is_ready=has_metrics
-):
-  """A run that gets a signal once it is ready: exit code, output, errors."""
-  process = subprocess.Popen(
-    [
-      sys.executable,
-      '-m',
-      'experiments.train',
-      '--config=configs/smoke.py',
-      f'--workdir={workdir}',
-      *flags,
-    ],
-    cwd=ROOT,
-    env=environment,
-    stdout=subprocess.PIPE,
-    stderr=subprocess.PIPE,
-    text=True,
-  )
-  deadline = time.monotonic() + 120
-  while time.monotonic() < deadline and not is_ready(workdir):
-    time.sleep(0.01)
-  process.send_signal(signal_number)
-  output, errors = process.communicate(timeout=60)
-  return process.returncode, output, errors
-
-
-@pytest.mark.parametrize(
-  ('signal_number', 'code'), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
-)
-def test_signal_saves_the_run_and_says_how_to_go_on(
-  environment, tmp_path, signal_number, code
-):
-  workdir = tmp_path / 'run'
-  returned, output, errors = start_and_signal(
-    environment, workdir, signal_number, *LONG
-  )
-  assert returned == code
-  assert 'saving after this look' in errors
-  assert f'--workdir={workdir} goes on' in output
-  assert 'Traceback' not in errors
-  assert not (workdir / 'results.json').exists()
-  process = run(environment, 'predict', f'--workdir={workdir}')
-  assert process.returncode == 0, process.stderr
-  assert len((workdir / 'predictions.csv').read_text().splitlines()) == 601
-
-
-@pytest.mark.parametrize('signal_number', [signal.SIGTERM, signal.SIGKILL])
-def test_interrupted_run_ends_as_if_it_had_not_been(
-  environment, tmp_path, signal_number
-):
-  flags = (
-    '--config.max_epochs=600',
-    '--config.stop_rule=none',
-    '--config.num_seeds=3',
-    '--config.checkpoint_minutes=0',
-  )
-  whole, parts = tmp_path / 'whole', tmp_path / 'parts'
-  smoke = '--config=configs/smoke.py'
-  process = run(environment, 'train', smoke, *flags, f'--workdir={whole}')
-  assert process.returncode == 0, process.stderr
-  start_and_signal(
-    environment, parts, signal_number, *flags, is_ready=has_checkpoint
-  )
-  assert not (parts / 'results.json').exists()
-  process = run(environment, 'train', smoke, *flags, f'--workdir={parts}')
-  assert process.returncode == 0, process.stderr
-  assert 'goes on after epoch' in process.stdout
-  assert (parts / 'metrics.jsonl').read_text() == (
-    whole / 'metrics.jsonl'
-  ).read_text()
-  results = [
-    json.loads((path / 'results.json').read_text()) for path in (whole, parts)
-  ]
-  for result in results:
-    del result['seconds']
-  assert results[0] == results[1]
-
-
-def test_run_is_not_continued_with_other_settings(environment, tmp_path):
-  workdir = tmp_path / 'run'
-  start_and_signal(environment, workdir, signal.SIGINT, *LONG)
-  process = run(
-    environment,
-    'train',
-    '--config=configs/smoke.py',
-    f'--workdir={workdir}',
-    '--config.max_epochs=1000000',
-    '--config.learning_rate=0.5',
-  )
-  assert process.returncode == 2
-  for words in (
-    'config.learning_rate is 0.01 there and 0.5 now',
-    "config.stop_rule is 'none' there and 'both' now",
-  ):
-    assert words in process.stderr

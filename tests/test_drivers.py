@@ -63,14 +63,14 @@ def test_nothing_is_traced_after_compile():
   assert traces == len(driver._batches.shapes) == 2
   driver.advance(12)
   assert driver.num_traces == traces
-  assert driver._step._cache_size() == 2
+  assert len(driver._steps) == 2
 
 
-def test_compile_leaves_the_runs_as_they_were():
+def test_runs_start_as_the_program_says():
   driver = drivers.choose(make_config(), DATASET, [5])
-  before = jax.device_get(driver._states[0])
   driver.compile()
-  assert_same_bits(before, jax.device_get(driver._states[0]))
+  program = training.Program.from_config(make_config(), DATASET)
+  assert_same_bits(jax.device_get(program.init(5)), driver.state(0))
 
 
 def test_steps_are_those_of_the_program():

@@ -2,13 +2,9 @@
 
 import csv
 import json
-import os
-import pathlib
 import signal
-import subprocess
-import sys
-import time
 
+import commands
 import pytest
 
 from experiments import formats
@@ -17,31 +13,16 @@ from experiments import tables
 from gat_jax import runs
 from gat_jax import settings
 
-ROOT = pathlib.Path(__file__).parents[1]
 SHORT = ('--table=smoke', '--seeds=3')
 
 
-@pytest.fixture(scope='module')
-def environment(tmp_path_factory):
-  """A home of its own; compiled programs are shared by this module's tests."""
-  cache = tmp_path_factory.mktemp('cache')
-  return os.environ | {'XDG_CACHE_HOME': str(cache), 'COLUMNS': '120'}
-
-
 def start(environment, *flags):
-  return subprocess.Popen(
-    [sys.executable, '-m', 'experiments.reproduce', *map(str, flags)],
-    cwd=ROOT,
-    env=environment,
-    stdout=subprocess.PIPE,
-    stderr=subprocess.PIPE,
-    text=True,
-  )
+  return commands.start(environment, 'reproduce', *flags)
 
 
 def finish(process):
-  output, errors = process.communicate(timeout=300)
-  return process.returncode, output, errors
+  done = commands.finish(process)
+  return done.returncode, done.stdout, done.stderr
 
 
 @pytest.fixture(scope='module')
@@ -84,14 +65,6 @@ def test_formats_agree(finished):
     assert set(row['rules']) == {'both', 'accuracy', 'loss', 'none'}
 
 
-def wait_for(condition, process):
-  deadline = time.monotonic() + 120
-  while time.monotonic() < deadline and process.poll() is None:
-    if condition():
-      return
-    time.sleep(0.01)
-
-
 @pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGTERM])
 def test_stopped_run_goes_on_and_ends_the_same(
   finished, environment, tmp_path, number
@@ -101,7 +74,7 @@ def test_stopped_run_goes_on_and_ends_the_same(
   flags = (*SHORT, '--rows=GAT', '--at_once=1', f'--workdir={tmp_path}')
   process = start(environment, *flags)
   second = tmp_path / 'unfinished/smoke-gat-1-1'
-  wait_for(lambda: (second / 'metrics.jsonl').exists(), process)
+  commands.wait_for(lambda: (second / 'metrics.jsonl').exists())
   process.send_signal(number)
   code, output, errors = finish(process)
   ledger = tmp_path / 'seeds/smoke-gat.jsonl'
@@ -128,12 +101,11 @@ def test_interrupted_seeds_go_on_from_their_checkpoint(
   flags = (*SHORT, '--rows=GAT', '--at_once=3', f'--workdir={tmp_path}')
   process = start(environment, *flags)
   folder = tmp_path / 'unfinished/smoke-gat-0-2'
-  wait_for(
+  commands.wait_for(
     lambda: (
       (folder / 'metrics.jsonl').exists()
       and (folder / 'metrics.jsonl').stat().st_size
-    ),
-    process,
+    )
   )
   process.send_signal(signal.SIGINT)
   assert finish(process)[0] == 130
@@ -165,7 +137,7 @@ def test_finished_run_that_is_not_in_the_ledger_yet_is_taken(
 def test_second_process_is_told_who_holds_the_workdir(environment, tmp_path):
   flags = ('--table=smoke', '--seeds=1000', f'--workdir={tmp_path}')
   first = start(environment, *flags)
-  wait_for((tmp_path / 'unfinished').exists, first)
+  commands.wait_for((tmp_path / 'unfinished').exists)
   code, _, errors = finish(start(environment, *flags))
   assert code == 2
   assert f'is in use by process {first.pid} on ' in errors

@@ -1,0 +1,42 @@
+"""Starts the commands as a person does, in processes of their own."""
+
+from collections.abc import Callable
+import pathlib
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+def start(environment, command, *flags, cwd=ROOT) -> subprocess.Popen:
+  """`python -m experiments.<command>` with those flags."""
+  return subprocess.Popen(
+    [sys.executable, '-m', f'experiments.{command}', *map(str, flags)],
+    cwd=cwd,
+    env=environment | {'PYTHONPATH': str(ROOT)},
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+
+
+def finish(process: subprocess.Popen) -> subprocess.CompletedProcess:
+  """Waits, and returns exit code, output and errors."""
+  output, errors = process.communicate(timeout=300)
+  return subprocess.CompletedProcess(
+    process.args, process.returncode, output, errors
+  )
+
+
+def run(environment, command, *flags, cwd=ROOT) -> subprocess.CompletedProcess:
+  """Starts and waits."""
+  return finish(start(environment, command, *flags, cwd=cwd))
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+  """Returns once the condition holds; fails after two minutes."""
+  deadline = time.monotonic() + 120
+  while not condition():
+    assert time.monotonic() < deadline, 'it never happened'
+    time.sleep(0.01)

@@ -1,0 +1,280 @@
+"""What is interrupted, killed or out of space goes on and loses nothing."""
+
+import json
+import multiprocessing
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import commands
+from commands import run
+import jax
+import pytest
+
+from configs import smoke
+from gat_jax import runs
+
+SMOKE = '--config=configs/smoke.py'
+LONG = ('--config.max_epochs=1000000', '--config.stop_rule=none')
+
+
+def has_metrics(workdir):
+  metrics = workdir / 'metrics.jsonl'
+  return metrics.exists() and metrics.stat().st_size
+
+
+def has_checkpoint(workdir):
+  return any(p.name.isdigit() for p in (workdir / 'checkpoints').glob('*'))
+
+
+def results_of(workdir):
+  """What no two runs may differ in."""
+  results = json.loads((workdir / 'results.json').read_text())
+  del results['seconds']
+  return results
+
+
+def start_and_signal(
+  environment, workdir, signal_number, *flags, is_ready=has_metrics
+):
+  """A run that gets a signal once it is ready."""
+  process = commands.start(
+    environment, 'train', SMOKE, f'--workdir={workdir}', *flags
+  )
+  commands.wait_for(lambda: is_ready(workdir))
+  process.send_signal(signal_number)
+  return commands.finish(process)
+
+
+@pytest.mark.parametrize(
+  ('signal_number', 'code'), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
+def test_signal_saves_the_run_and_says_how_to_go_on(
+  environment, tmp_path, signal_number, code
+):
+  workdir = tmp_path / 'run'
+  process = start_and_signal(environment, workdir, signal_number, *LONG)
+  assert process.returncode == code
+  assert 'saving after this look' in process.stderr
+  assert f'--workdir={workdir} goes on' in process.stdout
+  assert 'Traceback' not in process.stderr
+  assert not (workdir / 'results.json').exists()
+  process = run(environment, 'predict', f'--workdir={workdir}')
+  assert process.returncode == 0, process.stderr
+  assert len((workdir / 'predictions.csv').read_text().splitlines()) == 601
+
+
+@pytest.mark.parametrize('signal_number', [signal.SIGTERM, signal.SIGKILL])
+def test_interrupted_run_ends_as_if_it_had_not_been(
+  environment, tmp_path, signal_number
+):
+  flags = (
+    '--config.max_epochs=600',
+    '--config.stop_rule=none',
+    '--config.num_seeds=3',
+    '--config.checkpoint_minutes=0',
+  )
+  whole, parts = tmp_path / 'whole', tmp_path / 'parts'
+  process = run(environment, 'train', SMOKE, *flags, f'--workdir={whole}')
+  assert process.returncode == 0, process.stderr
+  start_and_signal(
+    environment, parts, signal_number, *flags, is_ready=has_checkpoint
+  )
+  assert not (parts / 'results.json').exists()
+  process = run(environment, 'train', SMOKE, *flags, f'--workdir={parts}')
+  assert process.returncode == 0, process.stderr
+  assert 'goes on after epoch' in process.stdout
+  assert (parts / 'metrics.jsonl').read_text() == (
+    whole / 'metrics.jsonl'
+  ).read_text()
+  assert results_of(parts) == results_of(whole)
+
+
+def test_run_is_not_continued_with_other_settings(environment, tmp_path):
+  workdir = tmp_path / 'run'
+  start_and_signal(environment, workdir, signal.SIGINT, *LONG)
+  process = run(
+    environment,
+    'train',
+    SMOKE,
+    f'--workdir={workdir}',
+    '--config.max_epochs=1000000',
+    '--config.learning_rate=0.5',
+  )
+  assert process.returncode == 2
+  for words in (
+    'config.learning_rate is 0.01 there and 0.5 now',
+    "config.stop_rule is 'none' there and 'both' now",
+  ):
+    assert words in process.stderr
+
+
+def test_what_does_not_fit_is_refused_and_the_folder_stays_usable(
+  environment, tmp_path
+):
+  flags = (SMOKE, f'--workdir={tmp_path}', '--config.max_epochs=20')
+  process = run(
+    environment, 'train', *flags, f'--config.model.hidden_dim={2 * 10**6}'
+  )
+  assert process.returncode == 2
+  assert 'training needs about 29' in process.stderr
+  assert 'lower --config.num_seeds' in process.stderr
+  assert run(environment, 'train', *flags).returncode == 0
+
+
+def test_a_run_that_is_going_on_is_left_alone(environment, tmp_path):
+  flags = (SMOKE, *LONG, f'--workdir={tmp_path}')
+  first = commands.start(environment, 'train', *flags)
+  commands.wait_for(lambda: has_metrics(tmp_path))
+  second = run(environment, 'train', *flags)
+  assert second.returncode == 2
+  assert f'is in use by process {first.pid} on ' in second.stderr
+  first.send_signal(signal.SIGTERM)
+  assert commands.finish(first).returncode == 143
+
+
+def kill_config(checkpoint_minutes):
+  config = smoke.get_config()
+  config.dataset.num_nodes = 100
+  config.dataset.train_per_class = 5
+  config.dataset.num_val = 30
+  config.num_seeds = 2
+  config.max_epochs = 4000
+  config.patience = 4000
+  config.log_every = 10
+  config.checkpoint_minutes = checkpoint_minutes
+  return config
+
+
+def train_in_a_process_of_its_own(workdir, cache):
+  """What the killed processes do."""
+  jax.config.update('jax_num_cpu_devices', 2)
+  jax.config.update('jax_compilation_cache_dir', cache)
+  jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.05)
+  runs.train_and_evaluate(kill_config(0.0), workdir)
+
+
+def last_checkpoint(workdir):
+  names = [path.name for path in (workdir / 'checkpoints').glob('*')]
+  return max((int(name) for name in names if name.isdigit()), default=0)
+
+
+def test_fifty_kills_at_random_moments_change_nothing(tmp_path):
+  """From the start of a process to well into training, wherever it strikes."""
+  whole, parts = tmp_path / 'whole', tmp_path / 'parts'
+  runs.train_and_evaluate(kill_config(5.0), whole)
+  context = multiprocessing.get_context('forkserver')
+  context.set_forkserver_preload(['gat_jax.runs', 'tensorboardX'])
+  cache = jax.config.jax_compilation_cache_dir
+  generator = random.Random(0)
+  reached = []
+  while len(reached) < 50:
+    process = context.Process(
+      target=train_in_a_process_of_its_own, args=(parts, cache)
+    )
+    start = time.monotonic()
+    process.start()
+    if len(reached) < 2:  # the first starts the server, the second is measured
+      before = last_checkpoint(parts)
+      commands.wait_for(lambda: last_checkpoint(parts) > before)  # noqa: B023
+      to_training = time.monotonic() - start
+    else:
+      time.sleep(generator.uniform(0.0, 1.6 * to_training))
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL, 'it ended before it was killed'
+    reached.append(last_checkpoint(parts))
+  assert len(set(reached)) > 5, f'too few of them had trained: {reached}'
+  runs.train_and_evaluate(kill_config(5.0), parts)
+  assert results_of(parts) == results_of(whole)
+  assert (parts / 'metrics.jsonl').read_text() == (
+    whole / 'metrics.jsonl'
+  ).read_text()
+
+
+def on_a_small_disk(script, folder, environment):
+  """Runs a shell script where `folder` is a file system of 2 MB.
+
+  Skipped where the system does not let an ordinary user mount one.
+  """
+  unshare = ('unshare', '--mount', '--map-root-user', 'bash', '-c')
+  mount = f'mount -t tmpfs -o size=2m tmpfs {folder}'
+  if not shutil.which('unshare') or subprocess.call([*unshare, mount]):
+    pytest.skip('needs unshare and user namespaces')
+  train = f'{sys.executable} -m experiments.train {SMOKE}'
+  return subprocess.run(
+    [*unshare, f'{mount}\ntrain="{train}"\n{script}'],
+    cwd=commands.ROOT,
+    env=environment,
+    capture_output=True,
+    text=True,
+    check=False,
+    timeout=300,
+  )
+
+
+def test_full_disk_is_one_error_and_leaves_the_last_checkpoint(
+  environment, tmp_path
+):
+  disk, outside = tmp_path / 'disk', tmp_path / 'outside'
+  disk.mkdir()
+  outside.mkdir()
+  flags = '--config.max_epochs=1000 --config.stop_rule=none'
+  process = on_a_small_disk(
+    f"""
+    $train {flags} --config.checkpoint_minutes=0.05 --workdir={disk}/run \\
+      > {outside}/output 2> {outside}/errors &
+    until ls {disk}/run/checkpoints 2> {outside}/x | grep -qx '[0-9]*'; do
+      sleep 0.05
+    done
+    dd if=/dev/zero of={disk}/filler bs=4k 2> {outside}/x
+    wait $!
+    echo $? > {outside}/code
+    rm {disk}/filler
+    $train {flags} --workdir={disk}/run || exit 1
+    cp {disk}/run/results.json {disk}/run/metrics.jsonl {outside}
+    """,
+    disk,
+    environment,
+  )
+  assert process.returncode == 0, process.stderr
+  errors = (outside / 'errors').read_text()
+  assert (outside / 'code').read_text() == '2\n'
+  assert errors.startswith(f'error: no space is left in {disk}/run: 0.0 MB')
+  assert errors.count('\n') == 1
+  assert 'goes on after epoch' in process.stdout
+  whole = tmp_path / 'whole'
+  flags = (*flags.split(), f'--workdir={whole}')
+  assert run(environment, 'train', SMOKE, *flags).returncode == 0
+  assert results_of(outside) == results_of(whole)
+  assert (outside / 'metrics.jsonl').read_text() == (
+    whole / 'metrics.jsonl'
+  ).read_text()
+
+
+def test_read_only_disk_is_one_error_and_changes_nothing(environment, tmp_path):
+  process = on_a_small_disk(
+    f"""
+    $train --config.max_epochs=1000000 --config.stop_rule=none \\
+      --workdir={tmp_path}/run > /dev/null 2>&1 &
+    until [ -s {tmp_path}/run/metrics.jsonl ]; do sleep 0.05; done
+    kill $!
+    wait $!
+    mount -o remount,ro {tmp_path}
+    for workdir in run new; do
+      $train --config.max_epochs=1000000 --config.stop_rule=none \\
+        --workdir={tmp_path}/$workdir > /dev/null
+      echo $?
+    done
+    """,
+    tmp_path,
+    environment,
+  )
+  assert process.stdout == '2\n2\n'
+  first, second = process.stderr.splitlines()
+  for line, name in ((first, 'run'), (second, 'new')):
+    assert line.startswith(f'error: --workdir={tmp_path}/{name} cannot be')
+    assert 'Read-only file system' in line
