@@ -71,7 +71,7 @@ RULES: dict[str, _Rule] = {
   'model.hidden_dim': _whole(1),
   'model.num_output_heads': _whole(1),
   'model.dropout_rate': _number(
-    'from 0 to below 1', lambda v: 0 <= float(np.float32(v)) < 1
+    'from 0 to below 1', lambda v: bool(0 <= v < 1 and np.float32(v) < 1)
   ),
   'model.residual': _BOOL,
   'model.shared_input_dropout': _BOOL,

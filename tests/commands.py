@@ -9,7 +9,7 @@ import time
 ROOT = pathlib.Path(__file__).parents[1]
 
 
-def start(environment, command, *flags, cwd=ROOT) -> subprocess.Popen:
+def start(environment, command, *flags, cwd=ROOT, umask=-1) -> subprocess.Popen:
   """`python -m experiments.<command>` with those flags."""
   return subprocess.Popen(
     [sys.executable, '-m', f'experiments.{command}', *map(str, flags)],
@@ -18,6 +18,7 @@ def start(environment, command, *flags, cwd=ROOT) -> subprocess.Popen:
     stdout=subprocess.PIPE,
     stderr=subprocess.PIPE,
     text=True,
+    umask=umask,
   )
 
 
@@ -29,9 +30,9 @@ def finish(process: subprocess.Popen) -> subprocess.CompletedProcess:
   )
 
 
-def run(environment, command, *flags, cwd=ROOT) -> subprocess.CompletedProcess:
+def run(environment, command, *flags, **options) -> subprocess.CompletedProcess:
   """Starts and waits."""
-  return finish(start(environment, command, *flags, cwd=cwd))
+  return finish(start(environment, command, *flags, **options))
 
 
 def wait_for(condition: Callable[[], object]) -> None:

@@ -47,6 +47,20 @@ def test_workdir_holds_what_is_promised(finished):
   assert card['nodes'] == 600
 
 
+@pytest.mark.parametrize('umask', [0o007, 0o077])
+def test_files_have_the_rights_that_the_user_wants(
+  environment, tmp_path, umask
+):
+  workdir = tmp_path / 'run'
+  flags = (*SMOKE, '--config.checkpoint_minutes=0', f'--workdir={workdir}')
+  assert run(environment, 'train', *flags, umask=umask).returncode == 0
+  paths = [workdir, *workdir.rglob('*')]
+  assert any('checkpoints' in str(path) for path in paths)
+  for path in paths:
+    wanted = (0o777 if path.is_dir() else 0o666) & ~umask
+    assert path.stat().st_mode & 0o777 == wanted, path
+
+
 def test_metrics_have_a_line_per_seed_and_look(finished):
   workdir, _ = finished
   lines = (workdir / 'metrics.jsonl').read_text().splitlines()
