@@ -14,6 +14,7 @@ import time
 
 from gat_jax import drivers
 from gat_jax import runs
+from gat_jax.arguments import Run
 
 
 def main() -> None:
@@ -25,7 +26,9 @@ def main() -> None:
   parser.add_argument('--epochs', type=int, default=1)
   args = parser.parse_args()
   config = importlib.import_module(f'configs.{args.dataset}').get_config()
-  driver = drivers.BatchDriver(config, runs.load_dataset(config), [config.seed])
+  driver = drivers.BatchDriver(
+    config, runs.load_dataset(config), Run.of(config)
+  )
   driver.compile()
   times = []
   for _ in range(args.epochs):

@@ -14,9 +14,9 @@ from rich.progress import TimeElapsedColumn
 from rich.table import Table
 
 from gat_jax.datasets import Dataset
+from gat_jax.observers import Look
+from gat_jax.observers import Observer
 from gat_jax.results import Result
-from gat_jax.runs import Look
-from gat_jax.runs import Observer
 
 _LOG_SECONDS = 30  # between two lines where there is no terminal
 

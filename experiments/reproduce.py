@@ -36,6 +36,7 @@ from experiments import formats
 from experiments import reports
 from experiments import tables
 from experiments.ledger import Ledger
+from gat_jax import observers
 from gat_jax import runs
 from gat_jax import workdirs
 from gat_jax.errors import ConfigError
@@ -71,7 +72,7 @@ def main() -> None:
     try:
       for row, num_seeds in rows.items():
         train_row(row, _SEEDS.value or num_seeds, console, stop)
-    except runs.Interrupted:
+    except observers.Interrupted:
       console.print(
         f'what is done stands in {_WORKDIR.value}; the same command goes on',
         soft_wrap=True,
@@ -150,10 +151,10 @@ def train_row(
       reports.progress_line(row, ledger, num_seeds), highlight=False
     )
     if stop:
-      raise runs.Interrupted(0)
+      raise observers.Interrupted(0)
 
 
-class _Observer(runs.Observer):
+class _Observer(observers.Observer):
   """Shows the epoch; ends a run after the look during which a signal came."""
 
   def __init__(self, title: str, status: Status, stop: cli.StopRequest):
@@ -164,7 +165,7 @@ class _Observer(runs.Observer):
   def on_resumed(self, epoch: int) -> None:
     self._status.console.print(f'{self._title}: goes on after epoch {epoch:,}')
 
-  def on_look(self, look: runs.Look) -> None:
+  def on_look(self, look: observers.Look) -> None:
     self._status.update(f'{self._title}, epoch {look.epochs.max():,}')
 
   def wants_stop(self) -> bool:
@@ -172,7 +173,7 @@ class _Observer(runs.Observer):
 
 
 def _train(
-  config: Any, folder: pathlib.Path, observer: runs.Observer
+  config: Any, folder: pathlib.Path, observer: observers.Observer
 ) -> list[dict[str, Any]]:
   """Entries for the ledger, of a run that may have been begun or finished."""
   if not (folder / workdirs.RESULTS).exists():

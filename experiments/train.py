@@ -26,6 +26,7 @@ from experiments import cli
 from experiments import progress
 from gat_jax import runs
 from gat_jax import settings
+from gat_jax.observers import Interrupted
 
 _CONFIG = config_flags.DEFINE_config_file(
   'config', None, 'a file of configs/, as in --config=configs/cora.py'
@@ -47,7 +48,7 @@ def main() -> None:
   ):
     try:
       result = runs.train_and_evaluate(config, workdir, observer)
-    except runs.Interrupted as interrupted:
+    except Interrupted as interrupted:
       console.print(
         f'{interrupted}; the same command with --workdir={workdir} goes on',
         soft_wrap=True,

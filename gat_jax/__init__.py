@@ -12,7 +12,7 @@ from gat_jax.layers import GCNLayer as GCNLayer
 from gat_jax.layers import MLPLayer as MLPLayer
 from gat_jax.models import Attention as Attention
 from gat_jax.models import Model as Model
+from gat_jax.observers import Observer as Observer
 from gat_jax.predictions import predict as predict
 from gat_jax.results import Result as Result
-from gat_jax.runs import Observer as Observer
 from gat_jax.runs import train_and_evaluate as train_and_evaluate

@@ -16,6 +16,7 @@ from jax.sharding import PartitionSpec
 from jax.sharding import SingleDeviceSharding
 import numpy as np
 
+from gat_jax import arguments
 from gat_jax import batching
 from gat_jax import memory
 from gat_jax import training
@@ -45,11 +46,19 @@ class Driver(Protocol):
     """Takes every run to a state that `state` returned, after `compile`."""
 
 
-def choose(config: Any, dataset: Dataset, seeds: Sequence[int]) -> Driver:
-  """The driver that suits `config.batch_size` and the training set."""
+def choose(
+  config: Any, dataset: Dataset, runs: Sequence[arguments.Run]
+) -> Driver:
+  """The driver that suits `config.batch_size` and the training set.
+
+  Args:
+    config: decides the program; what the runs' own is is not read from it.
+    dataset: what they train on.
+    runs: their seeds and hyper-parameters.
+  """
   if config.batch_size and config.batch_size < len(dataset.train):
-    return BatchDriver(config, dataset, seeds)
-  return ResidentDriver(config, dataset, seeds)
+    return BatchDriver(config, dataset, runs)
+  return ResidentDriver(config, dataset, runs)
 
 
 class ResidentDriver:
@@ -57,11 +66,13 @@ class ResidentDriver:
 
   _states: training.RunState  # stacked: [R, ...]
 
-  def __init__(self, config: Any, dataset: Dataset, seeds: Sequence[int]):
+  def __init__(
+    self, config: Any, dataset: Dataset, runs: Sequence[arguments.Run]
+  ):
     """Puts the data on all devices."""
     self._program = training.Program.from_config(config, dataset)
-    self._num_runs = len(seeds)
-    devices = jax.local_devices()[: len(seeds)]
+    self._num_runs = len(runs)
+    devices = jax.local_devices()[: len(runs)]
     self._mesh = Mesh(np.array(devices), ('runs',))
     self._loop = config.seed_loop
     if self._loop == 'auto':
@@ -69,13 +80,12 @@ class ResidentDriver:
     everywhere = NamedSharding(self._mesh, PartitionSpec())
     self._apart = NamedSharding(self._mesh, PartitionSpec('runs'))
     self._data = jax.device_put((dataset.train, dataset.val), everywhere)
-    self._seeds = seeds
-    # Where the devices do not come out even, the last seed stands in and runs
+    self._seeds = [run.seed for run in runs]
+    # Where the devices do not come out even, the last run stands in and does
     # no epoch.
-    fillers = -len(seeds) % len(devices)
-    hyper = training.Hyperparameters.from_config(config)
-    hypers = [hyper] * len(seeds)
-    hypers += [hyper._replace(max_epochs=np.int32(0))] * fillers
+    fillers = -len(runs) % len(devices)
+    hypers = [run.hyper for run in runs]
+    hypers += [hypers[-1]._replace(max_epochs=np.int32(0))] * fillers
     self._hypers = jax.device_put(_stack(hypers), self._apart)
 
   def compile(self) -> None:
@@ -129,23 +139,23 @@ class BatchDriver:
   next run; a run's batches depend on its seed and the epoch alone.
   """
 
-  def __init__(self, config: Any, dataset: Dataset, seeds: Sequence[int]):
+  def __init__(
+    self, config: Any, dataset: Dataset, runs: Sequence[arguments.Run]
+  ):
     """Plans the batches and puts what validates them on the devices."""
-    program = training.Program.from_config(config, dataset)
-    self._seeds = [int(seed) for seed in seeds]
-    self._max_epochs = config.max_epochs
+    self._program = training.Program.from_config(config, dataset)
+    self._seeds = [run.seed for run in runs]
+    self._hypers = [run.hyper for run in runs]
     self._batches = batching.Batches.plan(
       dataset.train, config.batch_size, config.batch_shapes
     )
-    self._hyper = training.Hyperparameters.from_config(config)
-    devices = jax.local_devices()[: len(seeds)]
-    self._devices = [devices[i % len(devices)] for i in range(len(seeds))]
+    devices = jax.local_devices()[: len(runs)]
+    self._devices = [devices[i % len(devices)] for i in range(len(runs))]
     val = [
       batching.join(dataset.val[first:][: config.batch_size])
       for first in range(0, len(dataset.val), config.batch_size)
     ]
     self._val = {d: jax.device_put(val, d) for d in devices}
-    self._program = program
     self.num_traces = 0
 
   def compile(self) -> None:
@@ -163,13 +173,14 @@ class BatchDriver:
     step = jax.jit(step, donate_argnums=0)
     end_epoch = jax.jit(end_epoch, donate_argnums=0)
     self._steps, self._ends, num_bytes = {}, {}, {}
+    hyper = self._hypers[0]  # of the same types as all others
     for device, val in self._val.items():
       state = self._abstract_state(device)
       for shape in self._batches.shapes:
         batch = jax.device_put(self._batches.smallest(shape), device)
-        lowered = step.lower(state, self._hyper, batch, np.int32(0))
+        lowered = step.lower(state, hyper, batch, np.int32(0))
         self._steps[device, shape] = lowered.compile()
-      args = (state, self._hyper, np.float32(0), val)
+      args = (state, hyper, np.float32(0), val)
       self._ends[device] = end_epoch.lower(*args).compile()
       others = self._devices.count(device) - 1
       num_bytes[device] = others * _num_bytes(state) + max(
@@ -190,12 +201,12 @@ class BatchDriver:
 
   def advance(self, epoch: int) -> None:
     """See `Driver`."""
-    last = min(epoch, self._max_epochs)
     while True:
       running = [
         run
         for run, state in enumerate(self._states)
-        if not state.stopped and state.epoch < last
+        if not state.stopped
+        and state.epoch < min(epoch, self._hypers[run].max_epochs)
       ]
       if not running:
         return
@@ -207,7 +218,7 @@ class BatchDriver:
       device = self._devices[run]
       self._states[run] = self._ends[device](
         self._states[run],
-        self._hyper,
+        self._hypers[run],
         np.mean(losses[run], dtype=np.float32),
         self._val[device],
       )
@@ -232,7 +243,7 @@ class BatchDriver:
         step = self._steps[device, batching.size(batch)]
         self._states[run] = step(
           self._states[run],
-          self._hyper,
+          self._hypers[run],
           jax.device_put(batch, device),
           np.int32(index),
         )

@@ -1,9 +1,10 @@
 """The one seam between library and tools: a config in, a Result out.
 
-Shapes: R runs (seeds) trained by one program.
+Shapes: R runs (seeds, or trials of a sweep) trained by one program.
 """
 
-import dataclasses
+from collections.abc import Sequence
+import contextlib
 import math
 import os
 import time
@@ -13,6 +14,7 @@ from flax import nnx
 import jax
 import numpy as np
 
+from gat_jax import arguments
 from gat_jax import checkpoints
 from gat_jax import datasets
 from gat_jax import drivers
@@ -21,66 +23,9 @@ from gat_jax import results
 from gat_jax import settings
 from gat_jax import training
 from gat_jax import workdirs
-
-
-@dataclasses.dataclass(frozen=True)
-class Look:
-  """What the host sees of all seeds every `log_every` epochs; arrays [R].
-
-  Attributes:
-    seeds: the seeds.
-    epochs: epochs done.
-    running: whether the seed will go on.
-    train_loss: cross-entropy of the last step.
-    val_loss: validation loss.
-    val_score: validation accuracy or micro-F1.
-  """
-
-  seeds: np.ndarray
-  epochs: np.ndarray
-  running: np.ndarray
-  train_loss: np.ndarray
-  val_loss: np.ndarray
-  val_score: np.ndarray
-
-
-class Interrupted(Exception):  # noqa: N818, it is no error
-  """A run was stopped on request after a checkpoint.
-
-  Attributes:
-    epoch: how far it is.
-  """
-
-  def __init__(self, epoch: int):
-    """See the class."""
-    super().__init__(f'interrupted after epoch {epoch}')
-    self.epoch = epoch
-
-
-class Observer:
-  """Is told how a run goes; every method may be overridden.
-
-  Attributes:
-    show_downloads: show a progress bar while data are downloaded.
-  """
-
-  show_downloads = False
-
-  def wants_stop(self) -> bool:
-    """Is asked after every look whether the run is to be interrupted."""
-    return False
-
-  def on_resumed(self, epoch: int) -> None:
-    """An interrupted run goes on after that epoch."""
-
-  def on_dataset(self, dataset: datasets.Dataset) -> None:
-    """The data are loaded and checked."""
-
-  def on_compiled(self, seconds: float, num_parameters: int) -> None:
-    """The program is compiled, training begins."""
-
-  def on_look(self, look: Look) -> None:
-    """Another `log_every` epochs are done."""
+from gat_jax.observers import Interrupted
+from gat_jax.observers import Look
+from gat_jax.observers import Observer
 
 
 def train_and_evaluate(
@@ -103,20 +48,52 @@ def train_and_evaluate(
     InputError: if the config, the data or the folder cannot be used.
     Interrupted: if the observer wants it; the run can be continued.
   """
-  settings.check(config)
-  if workdir is not None:
-    workdirs.check_unfinished(workdir)
+  folders = () if workdir is None else (workdir,)
+  (result,) = train_group([config], folders, workdir, observer)
+  return result
+
+
+def train_group(
+  configs: Sequence[Any],
+  folders: Sequence[str | os.PathLike] = (),
+  states_in: str | os.PathLike | None = None,
+  observer: Observer | None = None,
+) -> list[results.Result]:
+  """Trains configs that share one compiled program, as if each were alone.
+
+  Args:
+    configs: may differ in what `arguments.program_fields` leaves out.
+    folders: one for each config, where all but the checkpoints is written; none
+      at all writes nothing.
+    states_in: where the checkpoints are, which all share; None makes none.
+    observer: is told how it goes.
+
+  Returns:
+    For each config the scores of its seeds.
+
+  Raises:
+    InputError: if a config, the data or a folder cannot be used.
+    Interrupted: if the observer wants it; the same call goes on.
+    ValueError: if the configs do not share a program.
+  """
+  for config in configs:
+    settings.check(config)
+    if arguments.program_fields(config) != arguments.program_fields(configs[0]):
+      raise ValueError('these configs do not share a program')
+  for folder in folders:
+    workdirs.check_unfinished(folder)
   observer = observer or Observer()
-  dataset = load_dataset(config, observer.show_downloads)
+  dataset = load_dataset(configs[0], observer.show_downloads)
   observer.on_dataset(dataset)
-  seeds = np.arange(config.seed, config.seed + config.num_seeds)
-  if workdir is None:
-    return _Training(config, dataset, seeds, observer).run()
-  with (
-    workdirs.RunWriter(workdir, config, dataset.card) as writer,
-    checkpoints.Checkpoints(workdir) as saved,
-  ):
-    return _Training(config, dataset, seeds, observer, writer, saved).run()
+  with contextlib.ExitStack() as stack:
+    writers = [
+      stack.enter_context(workdirs.RunWriter(folder, config, dataset.card))
+      for folder, config in zip(folders, configs, strict=bool(folders))
+    ]
+    saved = None
+    if states_in is not None:
+      saved = stack.enter_context(checkpoints.Checkpoints(states_in))
+    return _Training(configs, dataset, observer, writers, saved).run()
 
 
 def load_dataset(config: Any, progress: bool = False) -> datasets.Dataset:
@@ -128,21 +105,22 @@ def load_dataset(config: Any, progress: bool = False) -> datasets.Dataset:
 
 
 class _Training:
-  """One call of `train_and_evaluate` after its inputs were checked."""
+  """One call of `train_group` after its inputs were checked."""
 
-  def __init__(self, config, dataset, seeds, observer, writer=None, saved=None):
-    self._config = config
+  def __init__(self, configs, dataset, observer, writers, saved):
+    self._config = configs[0]  # for what all of them share
+    self._runs_of = [arguments.Run.of(config) for config in configs]
+    self._runs = [run for runs in self._runs_of for run in runs]
     self._dataset = dataset
-    self._seeds = seeds
     self._observer = observer
-    self._writer = writer
+    self._writers = writers
     self._saved = saved
 
-  def run(self) -> results.Result:
+  def run(self) -> list[results.Result]:
     start = time.perf_counter()
     program = training.Program.from_config(self._config, self._dataset)
     self._count = jax.jit(program.count)
-    self._driver = drivers.choose(self._config, self._dataset, self._seeds)
+    self._driver = drivers.choose(self._config, self._dataset, self._runs)
     self._driver.compile()
     params = self._driver.state(0).params
     for split in (self._dataset.val, self._dataset.test):
@@ -153,49 +131,62 @@ class _Training:
     self._began = compiled - spent  # as if the run had never been interrupted
     try:
       self._train(epoch)
-      trained = time.perf_counter()
-      seeds = self._evaluate()
+      seconds = time.perf_counter() - self._began
+      seeds = [self._evaluate_run(i) for i in range(len(self._runs))]
     finally:  # also on Ctrl-C: the best so far is worth keeping
       self._save_parameters()
-    result = results.Result(
-      dataset=self._dataset.name,
-      metric=self._dataset.metric,
-      seeds=seeds,
-      compile_seconds=compiled - start,
-      train_seconds=trained - self._began,
-    )
-    if self._writer:
-      self._writer.write_results(result.to_json())
-    return result
+    total = sum(seed.epochs for seed in seeds)
+    found = []
+    for own in self._split(seeds):
+      epochs = sum(seed.epochs for seed in own)
+      found.append(
+        results.Result(
+          dataset=self._dataset.name,
+          metric=self._dataset.metric,
+          seeds=tuple(own),
+          compile_seconds=compiled - start,
+          train_seconds=seconds * epochs / max(1, total),
+        )
+      )
+    for writer, result in zip(self._writers, found, strict=False):
+      writer.write_results(result.to_json())
+    return found
+
+  def _split(self, items):
+    """Deals out a list of all runs to the configs that they belong to."""
+    items = iter(items)
+    return [[next(items) for _ in runs] for runs in self._runs_of]
 
   def _restore(self) -> tuple[int, float]:
     """The epoch to go on from, and the seconds that were spent on it."""
-    if not self._saved:
-      return 0, 0.0
-    latest = self._saved.latest(self._states())
+    latest = self._saved and self._saved.latest(self._states())
     if not latest:
-      self._writer.begin(0, 0)
+      for writer in self._writers:
+        writer.begin(0, 0)
       return 0, 0.0
     epoch, states, facts = latest
     self._driver.restore(states)
-    self._writer.begin(epoch, facts['metrics_bytes'])
+    for writer, size in zip(self._writers, facts['metrics_bytes'], strict=True):
+      writer.begin(epoch, size)
     self._observer.on_resumed(epoch)
     return epoch, facts['seconds']
 
   def _states(self):
-    return [self._driver.state(run) for run in range(len(self._seeds))]
+    return [self._driver.state(run) for run in range(len(self._runs))]
 
   def _train(self, epoch):
     fetch = self._driver.fetch
     last_saved = time.perf_counter()
+    last = max(int(run.hyper.max_epochs) for run in self._runs)
+    limits = np.array([run.hyper.max_epochs for run in self._runs])
     while True:
-      epoch = min(epoch + self._config.log_every, self._config.max_epochs)
+      epoch = min(epoch + self._config.log_every, last)
       before = fetch('epoch')
       self._driver.advance(epoch)
       look = Look(
-        seeds=self._seeds,
+        seeds=np.array([run.seed for run in self._runs]),
         epochs=fetch('epoch'),
-        running=~fetch('stopped') & (fetch('epoch') < self._config.max_epochs),
+        running=~fetch('stopped') & (fetch('epoch') < limits),
         train_loss=fetch('train_loss'),
         val_loss=fetch('val_loss'),
         val_score=fetch('val_score'),
@@ -215,32 +206,30 @@ class _Training:
   def _save_states(self, epoch):
     if self._saved:
       facts = {
-        'metrics_bytes': self._writer.metrics_bytes,
+        'metrics_bytes': [writer.metrics_bytes for writer in self._writers],
         'seconds': time.perf_counter() - self._began,
       }
       self._saved.save(epoch, self._states(), facts)
 
   def _record(self, look, advanced):
-    if not self._writer:
-      return
-    for run in np.flatnonzero(advanced):
-      self._writer.write_metrics(
-        int(look.seeds[run]),
-        int(look.epochs[run]),
-        train_loss=float(look.train_loss[run]),
-        val_loss=float(look.val_loss[run]),
-        val_score=float(look.val_score[run]),
-      )
-    self._writer.flush()
-
-  def _evaluate(self):
-    return tuple(self._evaluate_run(run) for run in range(len(self._seeds)))
+    indices = self._split(range(len(self._runs)))
+    for writer, own in zip(self._writers, indices, strict=False):
+      for i in own:
+        if advanced[i]:
+          writer.write_metrics(
+            int(look.seeds[i]),
+            int(look.epochs[i]),
+            train_loss=float(look.train_loss[i]),
+            val_loss=float(look.val_loss[i]),
+            val_score=float(look.val_score[i]),
+          )
+      writer.flush()
 
   def _evaluate_run(self, run):
     state = self._driver.state(run)
     test, val = self._test(state.kept.best_params)
     return results.SeedResult(
-      seed=int(self._seeds[run]),
+      seed=self._runs[run].seed,
       test=_fraction(test),
       val=_fraction(val),
       val_loss=_finite(float(val.mean_loss)),
@@ -269,13 +258,13 @@ class _Training:
     ]
 
   def _save_parameters(self):
-    if self._writer:
+    indices = self._split(range(len(self._runs)))
+    for writer, own in zip(self._writers, indices, strict=False):
       params = [
-        nnx.to_pure_dict(self._driver.state(run).kept.best_params)
-        for run in range(len(self._seeds))
+        nnx.to_pure_dict(self._driver.state(i).kept.best_params) for i in own
       ]
       stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *params)
-      checkpoints.save_best(self._writer.path, stacked)
+      checkpoints.save_best(writer.path, stacked)
 
 
 def _finite(value: float) -> float | None:

@@ -17,9 +17,9 @@ import jax
 from jax import numpy as jnp
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec
-import numpy as np
 import optax
 
+from gat_jax import arguments
 from gat_jax import metrics
 from gat_jax import models
 from gat_jax import stopping
@@ -32,27 +32,6 @@ _PARAMETERS, _DROPOUT = range(2)
 
 # What ends a run at once if it is not finite, in the order it is looked for.
 BREAKABLE = ('training loss', 'gradient', 'validation loss')
-
-
-class Hyperparameters(NamedTuple):
-  """What may differ between runs of one program; scalars, or [R] stacked."""
-
-  learning_rate: jax.Array | np.number
-  weight_decay: jax.Array | np.number
-  dropout_rate: jax.Array | np.number
-  patience: jax.Array | np.number
-  max_epochs: jax.Array | np.number
-
-  @classmethod
-  def from_config(cls, config: Any) -> 'Hyperparameters':
-    """Reads them off a config; `configs/base.py` explains each."""
-    return cls(
-      learning_rate=np.float32(config.learning_rate),
-      weight_decay=np.float32(config.weight_decay),
-      dropout_rate=np.float32(config.model.dropout_rate),
-      patience=np.int32(config.patience),
-      max_epochs=np.int32(config.max_epochs),
-    )
 
 
 class RunState(NamedTuple):
@@ -160,7 +139,7 @@ class Program:
   def step(
     self,
     state: RunState,
-    hyper: Hyperparameters,
+    hyper: arguments.Hyperparameters,
     batch: Sequence[Example],
     index: jax.Array | int = 0,
   ) -> RunState:
@@ -190,7 +169,7 @@ class Program:
     )
 
   def end_epoch(
-    self, state: RunState, hyper: Hyperparameters, val: metrics.Counts
+    self, state: RunState, hyper: arguments.Hyperparameters, val: metrics.Counts
   ) -> RunState:
     """Takes in the validation of the new parameters: keep them, stop, go on.
 
@@ -218,7 +197,7 @@ class Program:
     self,
     epoch: jax.Array,
     state: RunState,
-    hyper: Hyperparameters,
+    hyper: arguments.Hyperparameters,
     train: Sequence[Example],
     val: Sequence[Example],
   ) -> RunState:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from configs import base
+from gat_jax import arguments
 from gat_jax import drivers
 from gat_jax import training
 
@@ -26,8 +27,14 @@ def make_config(**fields):
   return config
 
 
+def make_driver(config, seeds=(0,)):
+  hyper = arguments.Hyperparameters.from_config(config)
+  runs = [arguments.Run(seed, hyper) for seed in seeds]
+  return drivers.choose(config, DATASET, runs)
+
+
 def train(seeds, look=2, **fields):
-  driver = drivers.choose(make_config(**fields), DATASET, seeds)
+  driver = make_driver(make_config(**fields), seeds)
   driver.compile()
   for epoch in range(look, 4 + look, look):
     driver.advance(epoch)
@@ -41,7 +48,7 @@ def assert_same_bits(a, b):
 def test_driver_follows_the_batch_size():
   for batch_size in (0, 7, 100, 2):
     config = make_config(batch_size=batch_size)
-    driver = drivers.choose(config, DATASET, [0])
+    driver = make_driver(config)
     dealt = isinstance(driver, drivers.BatchDriver)
     assert dealt == (batch_size == 2)
 
@@ -57,7 +64,7 @@ def test_seed_alone_equals_seed_among_others_bit_for_bit():
 
 
 def test_nothing_is_traced_after_compile():
-  driver = drivers.choose(make_config(max_epochs=12), DATASET, [0])
+  driver = make_driver(make_config(max_epochs=12))
   driver.compile()
   traces = driver.num_traces
   assert traces == len(driver._batches.shapes) == 2
@@ -67,7 +74,7 @@ def test_nothing_is_traced_after_compile():
 
 
 def test_runs_start_as_the_program_says():
-  driver = drivers.choose(make_config(), DATASET, [5])
+  driver = make_driver(make_config(), [5])
   driver.compile()
   program = training.Program.from_config(make_config(), DATASET)
   assert_same_bits(jax.device_get(program.init(5)), driver.state(0))
@@ -77,11 +84,11 @@ def test_steps_are_those_of_the_program():
   """Against a plain loop over unpadded batches."""
   config = make_config(max_epochs=2)
   config.model.dropout_rate = 0.0
-  driver = drivers.choose(config, DATASET, [1])
+  driver = make_driver(config, [1])
   driver.compile()
   driver.advance(2)
   program = training.Program.from_config(config, DATASET)
-  hyper = training.Hyperparameters.from_config(config)
+  hyper = arguments.Hyperparameters.from_config(config)
   state = program.init(1)
   step, losses = jax.jit(program.step), []
   for epoch in range(2):
@@ -127,7 +134,7 @@ def test_step_lowers_for_cuda_and_tpu():
   program = training.Program.from_config(config, DATASET)
   traced = jax.jit(program.step).trace(
     program.init(0),
-    training.Hyperparameters.from_config(config),
+    arguments.Hyperparameters.from_config(config),
     DATASET.train[:1],
     jnp.int32(0),
   )

@@ -6,6 +6,7 @@ from test_drivers import make_config
 
 from gat_jax import drivers
 from gat_jax import memory
+from gat_jax.arguments import Run
 from gat_jax.errors import ConfigError
 
 
@@ -25,9 +26,11 @@ def test_drivers_ask_for_what_grows_with_the_model(
   monkeypatch.setattr(memory, 'check', asked.append)
   for hidden_dim in (4, 400):
     config = make_config(
-      **{'batch_size': batch_size, 'model.hidden_dim': hidden_dim}
+      batch_size=batch_size,
+      num_seeds=num_seeds,
+      **{'model.hidden_dim': hidden_dim},
     )
-    drivers.choose(config, DATASET, range(num_seeds)).compile()
+    drivers.choose(config, DATASET, Run.of(config)).compile()
   few, many = asked
   assert set(few) == set(many) == set(jax.local_devices()[:num_seeds])
   for device in few:
@@ -36,7 +39,8 @@ def test_drivers_ask_for_what_grows_with_the_model(
 
 def test_what_does_not_fit_is_refused_before_a_state_is_made(monkeypatch):
   monkeypatch.setattr(memory, 'free_on_host', lambda: 1_000)
-  driver = drivers.choose(make_config(), DATASET, [0])
+  config = make_config()
+  driver = drivers.choose(config, DATASET, Run.of(config))
   with pytest.raises(ConfigError, match=r'needs about .* GB .* lower --config'):
     driver.compile()
   assert not hasattr(driver, '_states')

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from configs import base
+from gat_jax import arguments
 from gat_jax import metrics
 from gat_jax import training
 
@@ -52,7 +53,7 @@ def run_epochs(seeds, num_devices=1, loop='map', look=10, **fields):
   states = jax.tree.map(
     lambda *x: np.stack(x), *[jax.device_get(init(s)) for s in seeds]
   )
-  hyper = training.Hyperparameters.from_config(config)
+  hyper = arguments.Hyperparameters.from_config(config)
   hypers = jax.tree.map(lambda x: np.full(len(seeds), x), hyper)
   for epoch in range(look, config.max_epochs + look, look):
     states = function(np.int32(epoch), (states, hypers))
@@ -111,7 +112,7 @@ def test_stopped_run_is_left_alone():
   stopped = run_epochs([0, 1], **SHORT)
   assert stopped.stopped.all()
   _, look = compiled((), 1, 'map')
-  hyper = training.Hyperparameters.from_config(make_config(**SHORT))
+  hyper = arguments.Hyperparameters.from_config(make_config(**SHORT))
   hypers = jax.tree.map(lambda x: np.full(2, x), hyper)
   assert_same_bits(stopped, look(np.int32(10_000), (stopped, hypers)))
 
@@ -171,7 +172,7 @@ def test_two_steps_equal_the_formulas(optimizer):
 
     params = jax.tree.map(update, params, first, second)
 
-  hyper = training.Hyperparameters.from_config(config)
+  hyper = arguments.Hyperparameters.from_config(config)
   trained = jax.jit(program.run_until)(
     2, state, hyper, DATASET.train, DATASET.val
   )
@@ -193,7 +194,7 @@ def test_hyperparameters_are_arguments_of_one_program():
     traces.append(hyper)
     return program.run_until(10, state, hyper, DATASET.train, DATASET.val)
 
-  base_hyper = training.Hyperparameters.from_config(config)
+  base_hyper = arguments.Hyperparameters.from_config(config)
   base_loss = run(program.init(0), base_hyper).val_loss
   for change in (
     {'learning_rate': np.float32(0.1)},
@@ -223,7 +224,7 @@ def test_training_lowers_for_cuda_and_tpu(name, loop):
   )
   states, hypers = jax.tree.map(
     lambda x: jnp.stack([x, x]),
-    (program.init(0), training.Hyperparameters.from_config(config)),
+    (program.init(0), arguments.Hyperparameters.from_config(config)),
   )
   traced = jax.jit(function).trace(np.int32(1), (states, hypers))
   for platform in ('cuda', 'tpu'):
@@ -238,7 +239,7 @@ def test_multilabel_training_improves_micro_f1():
   program = training.Program.from_config(config, dataset)
   state = program.init(0)
   before = program.count(state.params, dataset.test)
-  hyper = training.Hyperparameters.from_config(config)
+  hyper = arguments.Hyperparameters.from_config(config)
   state = jax.jit(program.run_until)(
     30, state, hyper, dataset.train, dataset.val
   )
@@ -250,7 +251,7 @@ def test_multilabel_training_improves_micro_f1():
 def test_compared_rules_keep_what_they_would_have_kept_alone():
   config = make_config(compare_rules=True, **SHORT)
   program = training.Program.from_config(config, DATASET)
-  hyper = training.Hyperparameters.from_config(config)
+  hyper = arguments.Hyperparameters.from_config(config)
   run = jax.jit(
     lambda state: program.run_until(
       500, state, hyper, DATASET.train, DATASET.val
@@ -272,7 +273,7 @@ def test_compared_rules_keep_what_they_would_have_kept_alone():
 def test_what_is_not_finite_ends_a_run_with_what_was_kept(rule):
   config = make_config(stop_rule=rule)
   program = training.Program.from_config(config, DATASET)
-  hyper = training.Hyperparameters.from_config(config)
+  hyper = arguments.Hyperparameters.from_config(config)
   run = jax.jit(
     lambda state, hyper: program.run_until(
       30, state, hyper, DATASET.train, DATASET.val
