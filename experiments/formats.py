@@ -70,7 +70,8 @@ def markdown(report: dict[str, Any]) -> str:
     text = '\n'.join(f'| {" | ".join(line)} |' for line in lines)
     rules = _rules_text(table)
     parts.append(
-      f'## {table["title"]}\n\n`--table={name}`\n\n{text}\n{rules}\n'
+      f'## {table["title"]}\n\n`python -m experiments.reproduce --table={name}`'
+      f'\n\n{text}\n{rules}\n'
       f'{_made_with(table)}\n'
     )
   return '\n'.join(parts)
