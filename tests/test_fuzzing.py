@@ -1,4 +1,4 @@
-"""Damaged input, drawn for a while: two minutes in CI, seconds elsewhere."""
+"""Damaged input, drawn for a while: a minute in CI, seconds elsewhere."""
 
 import os
 import pathlib
@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-SECONDS = 25 if os.environ.get('CI') else 4
+SECONDS = 15 if os.environ.get('CI') else 4
 
 
 @pytest.mark.parametrize('target', ['planetoid', 'ppi', 'npz', 'overrides'])

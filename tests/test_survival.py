@@ -182,7 +182,7 @@ def test_fifty_kills_at_random_moments_change_nothing(tmp_path):
       commands.wait_for(lambda: last_checkpoint(parts) > before)  # noqa: B023
       to_training = time.monotonic() - start
     else:
-      time.sleep(generator.uniform(0.0, 1.6 * to_training))
+      time.sleep(generator.uniform(0.0, 1.4 * to_training))
     process.kill()
     process.join()
     assert process.exitcode == -signal.SIGKILL, 'it ended before it was killed'
@@ -222,12 +222,13 @@ def test_full_disk_is_one_error_and_leaves_the_last_checkpoint(
   disk, outside = tmp_path / 'disk', tmp_path / 'outside'
   disk.mkdir()
   outside.mkdir()
-  flags = '--config.max_epochs=1000 --config.stop_rule=none'
+  flags = '--config.max_epochs=3000 --config.stop_rule=none'
   process = on_a_small_disk(
     f"""
-    $train {flags} --config.checkpoint_minutes=0.05 --workdir={disk}/run \\
+    $train {flags} --config.checkpoint_minutes=0.01 --workdir={disk}/run \\
       > {outside}/output 2> {outside}/errors &
     until ls {disk}/run/checkpoints 2> {outside}/x | grep -qx '[0-9]*'; do
+      kill -0 $! || exit 1
       sleep 0.05
     done
     dd if=/dev/zero of={disk}/filler bs=4k 2> {outside}/x
