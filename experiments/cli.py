@@ -19,6 +19,7 @@ import platformdirs
 from rich.console import Console
 
 from gat_jax.errors import InputError
+from gat_jax.observers import Observer
 
 BROKEN = 1  # a seed ended because a number was not finite
 BAD_INPUT = 2
@@ -133,6 +134,18 @@ class StopRequest:
   def exit_code(self) -> int:
     """130 after SIGINT, 143 after SIGTERM."""
     return 128 + self._number
+
+
+class StoppableObserver(Observer):
+  """Ends a run after the look during which a signal came."""
+
+  def __init__(self, stop: object):
+    """Takes what is true as soon as the run is to be interrupted."""
+    self._stop = stop
+
+  def wants_stop(self) -> bool:
+    """Whether a signal asked for it."""
+    return bool(self._stop)
 
 
 def fail(message: str) -> NoReturn:

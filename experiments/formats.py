@@ -71,8 +71,7 @@ def markdown(report: dict[str, Any]) -> str:
     rules = _rules_text(table)
     parts.append(
       f'## {table["title"]}\n\n`python -m experiments.reproduce --table={name}`'
-      f'\n\n{text}\n{rules}\n'
-      f'{_made_with(table)}\n'
+      f'\n\n{text}\n{rules}\n{_made_with(table)}\n'
     )
   return '\n'.join(parts)
 

@@ -13,15 +13,15 @@ from rich.progress import TextColumn
 from rich.progress import TimeElapsedColumn
 from rich.table import Table
 
+from experiments import cli
 from gat_jax.datasets import Dataset
 from gat_jax.observers import Look
-from gat_jax.observers import Observer
 from gat_jax.results import Result
 
 _LOG_SECONDS = 30  # between two lines where there is no terminal
 
 
-class TerminalObserver(Observer):
+class TerminalObserver(cli.StoppableObserver):
   """A progress bar in a terminal, a line now and then elsewhere."""
 
   def __init__(self, console: Console, stop: object = False):
@@ -31,8 +31,8 @@ class TerminalObserver(Observer):
       console: where it is shown.
       stop: true as soon as the run is to be interrupted.
     """
+    super().__init__(stop)
     self._console = console
-    self._stop = stop
     self._metric = 'score'
     self._last_log = -math.inf
     self.show_downloads = console.is_terminal
@@ -70,10 +70,6 @@ class TerminalObserver(Observer):
   def on_resumed(self, epoch: int) -> None:
     """Says so."""
     self._console.print(f'goes on after epoch {epoch:,}')
-
-  def wants_stop(self) -> bool:
-    """Whether a signal asked for it."""
-    return bool(self._stop)
 
   def on_look(self, look: Look) -> None:
     """Moves the bar, or logs a line now and then."""

@@ -154,22 +154,19 @@ def train_row(
       raise observers.Interrupted(0)
 
 
-class _Observer(observers.Observer):
-  """Shows the epoch; ends a run after the look during which a signal came."""
+class _Observer(cli.StoppableObserver):
+  """Shows the epoch."""
 
   def __init__(self, title: str, status: Status, stop: cli.StopRequest):
+    super().__init__(stop)
     self._title = title
     self._status = status
-    self._stop = stop
 
   def on_resumed(self, epoch: int) -> None:
     self._status.console.print(f'{self._title}: goes on after epoch {epoch:,}')
 
   def on_look(self, look: observers.Look) -> None:
     self._status.update(f'{self._title}, epoch {look.epochs.max():,}')
-
-  def wants_stop(self) -> bool:
-    return bool(self._stop)
 
 
 def _train(

@@ -41,20 +41,10 @@ class Run(NamedTuple):
     return [cls(seed, hyper) for seed in seeds]
 
 
-# Fields that a program takes as arguments, or that it never sees.
-_ARGUMENTS = (
-  'seed',
-  'num_seeds',
-  'learning_rate',
-  'weight_decay',
-  'patience',
-  'max_epochs',
-)
-
-
 def program_fields(config: Any) -> dict[str, Any]:
   """What two configs must have in common to share a compiled program."""
-  fields = {k: v for k, v in config.to_dict().items() if k not in _ARGUMENTS}
+  own = {'seed', 'num_seeds', *Hyperparameters._fields}
+  fields = {k: v for k, v in config.to_dict().items() if k not in own}
   model = dict(fields['model'])
   model['dropout_rate'] = model['dropout_rate'] > 0  # whether masks are drawn
   return fields | {'model': model}

@@ -13,6 +13,7 @@ import jax
 from jax.sharding import Mesh
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec
+from jax.sharding import Sharding
 from jax.sharding import SingleDeviceSharding
 import numpy as np
 
@@ -52,8 +53,8 @@ def choose(
   """The driver that suits `config.batch_size` and the training set.
 
   Args:
-    config: decides the program; what the runs' own is is not read from it.
-    dataset: what they train on.
+    config: decides the program, and nothing that each run brings itself.
+    dataset: what the runs train on.
     runs: their seeds and hyper-parameters.
   """
   if config.batch_size and config.batch_size < len(dataset.train):
@@ -96,13 +97,8 @@ class ResidentDriver:
       return self._program.run_until(epoch, state, hyper, train, val)
 
     look = training.over_runs(look, self._mesh, self._loop)
-    num_runs = len(self._hypers.patience)
-    states = jax.tree.map(
-      lambda leaf: jax.ShapeDtypeStruct(
-        (num_runs, *leaf.shape), leaf.dtype, sharding=self._apart
-      ),
-      jax.eval_shape(self._program.init, 0),
-    )
+    num_runs = len(self._hypers.patience)  # with those that stand in
+    states = _abstract_states(self._program, self._apart, num_runs)
     args = (np.int32(0), self._data), (states, self._hypers)
     self._look = jax.jit(look).lower(*args).compile()
     num_bytes = memory.needed(self._look)
@@ -175,29 +171,20 @@ class BatchDriver:
     self._steps, self._ends, num_bytes = {}, {}, {}
     hyper = self._hypers[0]  # of the same types as all others
     for device, val in self._val.items():
-      state = self._abstract_state(device)
+      state = _abstract_states(self._program, SingleDeviceSharding(device))
+      args = (state, hyper, np.float32(0), val)
+      self._ends[device] = end_epoch.lower(*args).compile()
+      needed = memory.needed(self._ends[device])
       for shape in self._batches.shapes:
         batch = jax.device_put(self._batches.smallest(shape), device)
         lowered = step.lower(state, hyper, batch, np.int32(0))
         self._steps[device, shape] = lowered.compile()
-      args = (state, hyper, np.float32(0), val)
-      self._ends[device] = end_epoch.lower(*args).compile()
+        needed = max(needed, memory.needed(self._steps[device, shape]))
       others = self._devices.count(device) - 1
-      num_bytes[device] = others * _num_bytes(state) + max(
-        memory.needed(self._ends[device]),
-        *(memory.needed(s) for (d, _), s in self._steps.items() if d == device),
-      )
+      num_bytes[device] = needed + others * _num_bytes(state)
     memory.check(num_bytes)
     init = jax.jit(self._program.init)
     self.restore([init(seed) for seed in self._seeds])
-
-  def _abstract_state(self, device):
-    return jax.tree.map(
-      lambda leaf: jax.ShapeDtypeStruct(
-        leaf.shape, leaf.dtype, sharding=SingleDeviceSharding(device)
-      ),
-      jax.eval_shape(self._program.init, 0),
-    )
 
   def advance(self, epoch: int) -> None:
     """See `Driver`."""
@@ -264,6 +251,18 @@ class BatchDriver:
       jax.device_put(state, device)
       for state, device in zip(states, self._devices, strict=True)
     ]
+
+
+def _abstract_states(
+  program: training.Program, sharding: Sharding, *leading: int
+) -> training.RunState:
+  """The shapes of a state, or of so many stacked ones, and where they are."""
+  return jax.tree.map(
+    lambda leaf: jax.ShapeDtypeStruct(
+      (*leading, *leaf.shape), leaf.dtype, sharding=sharding
+    ),
+    jax.eval_shape(program.init, 0),
+  )
 
 
 def _num_bytes(tree: Any) -> int:

@@ -109,8 +109,12 @@ class _Training:
 
   def __init__(self, configs, dataset, observer, writers, saved):
     self._config = configs[0]  # for what all of them share
-    self._runs_of = [arguments.Run.of(config) for config in configs]
-    self._runs = [run for runs in self._runs_of for run in runs]
+    self._runs: list[arguments.Run] = []
+    self._indices = []  # into the runs, for each config
+    for config in configs:
+      first = len(self._runs)
+      self._runs += arguments.Run.of(config)
+      self._indices.append(range(first, len(self._runs)))
     self._dataset = dataset
     self._observer = observer
     self._writers = writers
@@ -135,27 +139,28 @@ class _Training:
       seeds = [self._evaluate_run(i) for i in range(len(self._runs))]
     finally:  # also on Ctrl-C: the best so far is worth keeping
       self._save_parameters()
+    found = self._results(seeds, compiled - start, seconds)
+    for writer, result in zip(self._writers, found, strict=False):
+      writer.write_results(result.to_json())
+    return found
+
+  def _results(self, seeds, compile_seconds, seconds):
+    """One for each config; its epochs decide its share of the time."""
     total = sum(seed.epochs for seed in seeds)
     found = []
-    for own in self._split(seeds):
+    for indices in self._indices:
+      own = tuple(seeds[i] for i in indices)
       epochs = sum(seed.epochs for seed in own)
       found.append(
         results.Result(
           dataset=self._dataset.name,
           metric=self._dataset.metric,
-          seeds=tuple(own),
-          compile_seconds=compiled - start,
+          seeds=own,
+          compile_seconds=compile_seconds,
           train_seconds=seconds * epochs / max(1, total),
         )
       )
-    for writer, result in zip(self._writers, found, strict=False):
-      writer.write_results(result.to_json())
     return found
-
-  def _split(self, items):
-    """Deals out a list of all runs to the configs that they belong to."""
-    items = iter(items)
-    return [[next(items) for _ in runs] for runs in self._runs_of]
 
   def _restore(self) -> tuple[int, float]:
     """The epoch to go on from, and the seconds that were spent on it."""
@@ -177,14 +182,14 @@ class _Training:
   def _train(self, epoch):
     fetch = self._driver.fetch
     last_saved = time.perf_counter()
-    last = max(int(run.hyper.max_epochs) for run in self._runs)
+    seeds = np.array([run.seed for run in self._runs])
     limits = np.array([run.hyper.max_epochs for run in self._runs])
     while True:
-      epoch = min(epoch + self._config.log_every, last)
+      epoch = min(epoch + self._config.log_every, int(limits.max()))
       before = fetch('epoch')
       self._driver.advance(epoch)
       look = Look(
-        seeds=np.array([run.seed for run in self._runs]),
+        seeds=seeds,
         epochs=fetch('epoch'),
         running=~fetch('stopped') & (fetch('epoch') < limits),
         train_loss=fetch('train_loss'),
@@ -212,8 +217,7 @@ class _Training:
       self._saved.save(epoch, self._states(), facts)
 
   def _record(self, look, advanced):
-    indices = self._split(range(len(self._runs)))
-    for writer, own in zip(self._writers, indices, strict=False):
+    for writer, own in zip(self._writers, self._indices, strict=False):
       for i in own:
         if advanced[i]:
           writer.write_metrics(
@@ -258,8 +262,7 @@ class _Training:
     ]
 
   def _save_parameters(self):
-    indices = self._split(range(len(self._runs)))
-    for writer, own in zip(self._writers, indices, strict=False):
+    for writer, own in zip(self._writers, self._indices, strict=False):
       params = [
         nnx.to_pure_dict(self._driver.state(i).kept.best_params) for i in own
       ]

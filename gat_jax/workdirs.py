@@ -129,7 +129,8 @@ def hold(workdir: str | os.PathLike) -> Iterator[None]:
   with explained(workdir):
     path.mkdir(parents=True, exist_ok=True)
     lock = _acquire(path)
-    try:
+  try:
+    with explained(workdir):
       write_json(
         path / _HOLDER,
         {
@@ -138,10 +139,6 @@ def hold(workdir: str | os.PathLike) -> Iterator[None]:
           'since': time.strftime('%Y-%m-%d %H:%M:%S'),
         },
       )
-    except BaseException:
-      lock.release()
-      raise
-  try:
     yield
   finally:
     with contextlib.suppress(OSError):  # the lock says who holds it, not this

@@ -35,6 +35,12 @@ def run(environment, command, *flags, **options) -> subprocess.CompletedProcess:
   return finish(start(environment, command, *flags, **options))
 
 
+def has_metrics(workdir: pathlib.Path) -> bool:
+  """Whether a run there has logged its first look."""
+  metrics = workdir / 'metrics.jsonl'
+  return metrics.exists() and metrics.stat().st_size > 0
+
+
 def wait_for(condition: Callable[[], object]) -> None:
   """Returns once the condition holds; fails after two minutes."""
   deadline = time.monotonic() + 120

@@ -101,12 +101,7 @@ def test_interrupted_seeds_go_on_from_their_checkpoint(
   flags = (*SHORT, '--rows=GAT', '--at_once=3', f'--workdir={tmp_path}')
   process = start(environment, *flags)
   folder = tmp_path / 'unfinished/smoke-gat-0-2'
-  commands.wait_for(
-    lambda: (
-      (folder / 'metrics.jsonl').exists()
-      and (folder / 'metrics.jsonl').stat().st_size
-    )
-  )
+  commands.wait_for(lambda: commands.has_metrics(folder))
   process.send_signal(signal.SIGINT)
   assert finish(process)[0] == 130
   code, output, errors = finish(start(environment, *flags))

@@ -21,13 +21,9 @@ SMOKE = '--config=configs/smoke.py'
 LONG = ('--config.max_epochs=1000000', '--config.stop_rule=none')
 
 
-def has_metrics(workdir):
-  metrics = workdir / 'metrics.jsonl'
-  return metrics.exists() and metrics.stat().st_size
-
-
-def has_checkpoint(workdir):
-  return any(p.name.isdigit() for p in (workdir / 'checkpoints').glob('*'))
+def last_checkpoint(workdir):
+  names = [path.name for path in (workdir / 'checkpoints').glob('*')]
+  return max((int(name) for name in names if name.isdigit()), default=0)
 
 
 def results_of(workdir):
@@ -37,8 +33,15 @@ def results_of(workdir):
   return results
 
 
+def assert_same_run(one, other):
+  assert results_of(one) == results_of(other)
+  assert (one / 'metrics.jsonl').read_text() == (
+    other / 'metrics.jsonl'
+  ).read_text()
+
+
 def start_and_signal(
-  environment, workdir, signal_number, *flags, is_ready=has_metrics
+  environment, workdir, signal_number, *flags, is_ready=commands.has_metrics
 ):
   """A run that gets a signal once it is ready."""
   process = commands.start(
@@ -81,16 +84,13 @@ def test_interrupted_run_ends_as_if_it_had_not_been(
   process = run(environment, 'train', SMOKE, *flags, f'--workdir={whole}')
   assert process.returncode == 0, process.stderr
   start_and_signal(
-    environment, parts, signal_number, *flags, is_ready=has_checkpoint
+    environment, parts, signal_number, *flags, is_ready=last_checkpoint
   )
   assert not (parts / 'results.json').exists()
   process = run(environment, 'train', SMOKE, *flags, f'--workdir={parts}')
   assert process.returncode == 0, process.stderr
   assert 'goes on after epoch' in process.stdout
-  assert (parts / 'metrics.jsonl').read_text() == (
-    whole / 'metrics.jsonl'
-  ).read_text()
-  assert results_of(parts) == results_of(whole)
+  assert_same_run(parts, whole)
 
 
 def test_run_is_not_continued_with_other_settings(environment, tmp_path):
@@ -128,7 +128,7 @@ def test_what_does_not_fit_is_refused_and_the_folder_stays_usable(
 def test_a_run_that_is_going_on_is_left_alone(environment, tmp_path):
   flags = (SMOKE, *LONG, f'--workdir={tmp_path}')
   first = commands.start(environment, 'train', *flags)
-  commands.wait_for(lambda: has_metrics(tmp_path))
+  commands.wait_for(lambda: commands.has_metrics(tmp_path))
   second = run(environment, 'train', *flags)
   assert second.returncode == 2
   assert f'is in use by process {first.pid} on ' in second.stderr
@@ -155,11 +155,6 @@ def train_in_a_process_of_its_own(workdir, cache):
   jax.config.update('jax_compilation_cache_dir', cache)
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.05)
   runs.train_and_evaluate(kill_config(0.0), workdir)
-
-
-def last_checkpoint(workdir):
-  names = [path.name for path in (workdir / 'checkpoints').glob('*')]
-  return max((int(name) for name in names if name.isdigit()), default=0)
 
 
 def test_fifty_kills_at_random_moments_change_nothing(tmp_path):
@@ -189,10 +184,7 @@ def test_fifty_kills_at_random_moments_change_nothing(tmp_path):
     reached.append(last_checkpoint(parts))
   assert len(set(reached)) > 5, f'too few of them had trained: {reached}'
   runs.train_and_evaluate(kill_config(5.0), parts)
-  assert results_of(parts) == results_of(whole)
-  assert (parts / 'metrics.jsonl').read_text() == (
-    whole / 'metrics.jsonl'
-  ).read_text()
+  assert_same_run(parts, whole)
 
 
 def on_a_small_disk(script, folder, environment):
@@ -250,10 +242,7 @@ def test_full_disk_is_one_error_and_leaves_the_last_checkpoint(
   whole = tmp_path / 'whole'
   flags = (*flags.split(), f'--workdir={whole}')
   assert run(environment, 'train', SMOKE, *flags).returncode == 0
-  assert results_of(outside) == results_of(whole)
-  assert (outside / 'metrics.jsonl').read_text() == (
-    whole / 'metrics.jsonl'
-  ).read_text()
+  assert_same_run(outside, whole)
 
 
 def test_read_only_disk_is_one_error_and_changes_nothing(environment, tmp_path):
