@@ -19,3 +19,12 @@ def get_config(recipe: str = 'authors') -> config_dict.ConfigDict:
   config.dataset.name = 'citeseer'
   config.dataset.normalize_features = True  # rows of features sum to 1
   return recipes.apply(config, recipe)
+
+
+def get_hyper(hyper):
+  """Heads x hidden features of the hidden layer x seeds."""
+  return hyper.product(
+    hyper.sweep('model.num_heads', [1, 2, 4, 8]),
+    hyper.sweep('model.hidden_dim', [4, 8, 16, 32]),
+    hyper.sweep('seed', range(10)),
+  )

@@ -35,3 +35,13 @@ def get_config() -> config_dict.ConfigDict:
   config.model.dropout_rate = 0.0
   config.model.residual = True
   return config
+
+
+def get_hyper(hyper):
+  """Heads x hidden features of the hidden layers x seeds, cut down."""
+  return hyper.product(
+    hyper.sweep('model.num_heads', [1, 2, 4]),
+    hyper.sweep('model.hidden_dim', [16, 64]),
+    hyper.sweep('max_epochs', [60]),
+    hyper.sweep('seed', range(2)),
+  )

@@ -27,3 +27,12 @@ def get_config() -> config_dict.ConfigDict:
   config.learning_rate = 1e-2
   config.model.dropout_rate = 0.3  # 0.6 is too much for so small a graph
   return config
+
+
+def get_hyper(hyper):
+  """Heads x hidden features of the hidden layer x seeds."""
+  return hyper.product(
+    hyper.sweep('model.num_heads', [1, 4]),
+    hyper.sweep('model.hidden_dim', [4, 16]),
+    hyper.sweep('seed', range(3)),
+  )

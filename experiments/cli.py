@@ -106,17 +106,25 @@ class StopRequest:
   """Turns the first SIGINT or SIGTERM into a wish, for a run to see.
 
   The second ends the process at once, as both do outside this context.
+
+  Attributes:
+    number: of the signal that came; 0 for none.
   """
 
-  def __init__(self):
-    """Nobody wants anything yet."""
-    self._number = 0
+  def __init__(self, *others: signal.Signals):
+    """Nobody wants anything yet.
+
+    Args:
+      *others: signals that are taken as well.
+    """
+    self.number = 0
+    self._signals = (*_SIGNALS, *others)
 
   def __bool__(self) -> bool:
-    return bool(self._number)
+    return bool(self.number)
 
   def __enter__(self) -> 'StopRequest':
-    self._before = {s: signal.signal(s, self._take) for s in _SIGNALS}
+    self._before = {s: signal.signal(s, self._take) for s in self._signals}
     return self
 
   def __exit__(self, *unused_error) -> None:
@@ -124,16 +132,16 @@ class StopRequest:
       signal.signal(number, handler)
 
   def _take(self, number: int, unused_frame) -> None:
-    if self._number:
+    if self.number:
       signal.signal(signal.SIGINT, signal.SIG_IGN)  # a third would cut saving
       sys.exit(128 + number)
-    self._number = number
+    self.number = number
     print('\nsaving after this look; once more ends at once', file=sys.stderr)
 
   @property
   def exit_code(self) -> int:
     """130 after SIGINT, 143 after SIGTERM."""
-    return 128 + self._number
+    return 128 + self.number
 
 
 class StoppableObserver(Observer):
@@ -163,13 +171,15 @@ def set_up_jax() -> None:
   $JAX_NUM_CPU_DEVICES and $JAX_COMPILATION_CACHE_DIR have the last word.
   """
   if 'JAX_NUM_CPU_DEVICES' not in os.environ:
-    cores = len(os.sched_getaffinity(0)) if _has_affinity() else os.cpu_count()
-    jax.config.update('jax_num_cpu_devices', cores or 1)
+    jax.config.update('jax_num_cpu_devices', len(cores()))
   if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
     cache = os.path.join(platformdirs.user_cache_dir('gat_jax'), 'compiled')
     jax.config.update('jax_compilation_cache_dir', cache)
     jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
 
 
-def _has_affinity() -> bool:
-  return hasattr(os, 'sched_getaffinity')
+def cores() -> list[int]:
+  """The cores that this process may use."""
+  if hasattr(os, 'sched_getaffinity'):
+    return sorted(os.sched_getaffinity(0))
+  return list(range(os.cpu_count() or 1))

@@ -10,6 +10,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from experiments import documents
 from gat_jax import workdirs
 from gat_jax.errors import WorkdirError
 
@@ -30,7 +31,7 @@ def write(
   Args:
     report: see `reports.collect`.
     workdir: where reproduction.json, .csv, .md and .tex go.
-    output: a file that gets the Markdown as well.
+    output: a Markdown file that gets the tables as a section of its own.
 
   Raises:
     WorkdirError: if one of them cannot be written.
@@ -41,13 +42,13 @@ def write(
     f'{workdir}/{NAME}.md': markdown(report),
     f'{workdir}/{NAME}.tex': latex(report),
   }
-  if output:
-    files[output] = markdown(report)
   for path, text in files.items():
     try:
       workdirs.write_text(pathlib.Path(path), text.rstrip('\n') + '\n')
     except OSError as error:
       raise WorkdirError(f'{path} cannot be written: {error}') from error
+  if output:
+    documents.put_section(output, NAME, markdown(report))
 
 
 def mean_and_deviation(mean: float, std: float | None) -> str:

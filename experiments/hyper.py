@@ -15,6 +15,9 @@ from collections.abc import Iterable
 import copy
 import difflib
 import itertools
+import pathlib
+import runpy
+import sys
 from typing import Any
 
 from ml_collections import config_dict
@@ -84,6 +87,46 @@ def parse(text: str, config: config_dict.ConfigDict) -> Sweep:
     )
   kind = type(_value(config, name))
   return sweep(name, [_convert(name, kind, word) for word in values.split(',')])
+
+
+def reseed(changes: Sweep, num_seeds: int) -> Sweep:
+  """Each combination with the seeds from 0 on, whatever seeds it had before."""
+  without = [
+    {name: value for name, value in change.items() if name != 'seed'}
+    for change in changes
+  ]
+  different = [c for i, c in enumerate(without) if c not in without[:i]]
+  return product(different, sweep('seed', range(num_seeds)))
+
+
+def load(path: str) -> tuple[config_dict.ConfigDict, Sweep | None]:
+  """A config file's config, and the sweep that its get_hyper makes, if any.
+
+  Args:
+    path: as --config takes it, perhaps with an argument after a colon.
+
+  Raises:
+    ConfigError: if there is no such file or it cannot be used.
+  """
+  name, _, argument = path.partition(':')
+  try:
+    found = runpy.run_path(name)
+    config = found['get_config'](*[argument] if argument else [])
+    get_hyper = found.get('get_hyper')
+    return config, get_hyper and get_hyper(sys.modules[__name__])
+  except ConfigError:
+    raise
+  except FileNotFoundError as error:
+    known = [str(file) for file in sorted(pathlib.Path('configs').glob('*.py'))]
+    close = difflib.get_close_matches(name, known, n=1)
+    raise ConfigError(
+      f'--config={name}: there is no such file'
+      + (f'; did you mean {close[0]}?' if close else '; see configs/')
+    ) from error
+  except Exception as error:  # whatever a config file raises
+    raise ConfigError(
+      f'--config={path} fails with {type(error).__name__}: {error}'
+    ) from error
 
 
 def configs(

@@ -25,7 +25,13 @@ from gat_jax.datasets.structures import Dataset
 
 
 class Driver(Protocol):
-  """Runs that go on from look to look."""
+  """Runs that go on from look to look.
+
+  Attributes:
+    num_bytes: memory that the compiled programs need, after `compile`.
+  """
+
+  num_bytes: int
 
   def compile(self) -> None:
     """Compiles everything that `advance` needs, then makes the first states.
@@ -101,8 +107,11 @@ class ResidentDriver:
     states = _abstract_states(self._program, self._apart, num_runs)
     args = (np.int32(0), self._data), (states, self._hypers)
     self._look = jax.jit(look).lower(*args).compile()
-    num_bytes = memory.needed(self._look)
-    memory.check(dict.fromkeys(self._mesh.devices.flat, num_bytes))
+    num_bytes = dict.fromkeys(
+      self._mesh.devices.flat, memory.needed(self._look)
+    )
+    memory.check(num_bytes)
+    self.num_bytes = sum(num_bytes.values())
     # One seed at a time: its numbers must not depend on its company.
     init = jax.jit(self._program.init)
     self.restore([jax.device_get(init(seed)) for seed in self._seeds])
@@ -183,6 +192,7 @@ class BatchDriver:
       others = self._devices.count(device) - 1
       num_bytes[device] = needed + others * _num_bytes(state)
     memory.check(num_bytes)
+    self.num_bytes = sum(num_bytes.values())
     init = jax.jit(self._program.init)
     self.restore([init(seed) for seed in self._seeds])
 

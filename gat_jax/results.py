@@ -64,6 +64,7 @@ class Result:
   Attributes:
     dataset: name of the data set.
     metric: `accuracy` or `micro_f1`.
+    num_parameters: of one model.
     seeds: one entry a seed.
     compile_seconds: tracing and compiling.
     train_seconds: wall time of all epochs of all seeds together.
@@ -71,6 +72,7 @@ class Result:
 
   dataset: str
   metric: str
+  num_parameters: int
   seeds: tuple[SeedResult, ...]
   compile_seconds: float
   train_seconds: float
@@ -85,6 +87,7 @@ class Result:
     return {
       'dataset': self.dataset,
       'metric': self.metric,
+      'num_parameters': self.num_parameters,
       'seeds': [seed.to_json() for seed in self.seeds],
       'test': self.test,
       'seconds': {

@@ -130,7 +130,8 @@ class _Training:
     for split in (self._dataset.val, self._dataset.test):
       jax.block_until_ready(self._count(params, split))
     compiled = time.perf_counter()
-    self._observer.on_compiled(compiled - start, models.num_parameters(params))
+    num_parameters = models.num_parameters(params)
+    self._observer.on_compiled(compiled - start, num_parameters)
     epoch, spent = self._restore()
     self._began = compiled - spent  # as if the run had never been interrupted
     try:
@@ -139,12 +140,12 @@ class _Training:
       seeds = [self._evaluate_run(i) for i in range(len(self._runs))]
     finally:  # also on Ctrl-C: the best so far is worth keeping
       self._save_parameters()
-    found = self._results(seeds, compiled - start, seconds)
+    found = self._results(seeds, num_parameters, compiled - start, seconds)
     for writer, result in zip(self._writers, found, strict=False):
       writer.write_results(result.to_json())
     return found
 
-  def _results(self, seeds, compile_seconds, seconds):
+  def _results(self, seeds, num_parameters, compile_seconds, seconds):
     """One for each config; its epochs decide its share of the time."""
     total = sum(seed.epochs for seed in seeds)
     found = []
@@ -155,6 +156,7 @@ class _Training:
         results.Result(
           dataset=self._dataset.name,
           metric=self._dataset.metric,
+          num_parameters=num_parameters,
           seeds=own,
           compile_seconds=compile_seconds,
           train_seconds=seconds * epochs / max(1, total),

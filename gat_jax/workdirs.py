@@ -158,6 +158,18 @@ def _acquire(path: pathlib.Path) -> filelock.BaseFileLock:
   return lock
 
 
+def is_held(workdir: str | os.PathLike) -> bool:
+  """Whether a process holds that folder now."""
+  path = pathlib.Path(workdir)
+  if not (path / _LOCK).exists():
+    return False
+  try:
+    _acquire(path).release()
+  except WorkdirError:
+    return True
+  return False
+
+
 def _holder(path: pathlib.Path) -> str:
   try:
     holder = json.loads((path / _HOLDER).read_text(encoding='utf-8'))

@@ -81,7 +81,14 @@ def test_metrics_have_a_line_per_seed_and_look(finished):
 def test_results_have_the_shape_that_other_tools_read(finished):
   workdir, _ = finished
   results = json.loads((workdir / 'results.json').read_text())
-  assert list(results) == ['dataset', 'metric', 'seeds', 'test', 'seconds']
+  assert list(results) == [
+    'dataset',
+    'metric',
+    'num_parameters',
+    'seeds',
+    'test',
+    'seconds',
+  ]
   assert results['dataset'] == 'csbm'
   assert results['metric'] == 'accuracy'
   assert [seed['seed'] for seed in results['seeds']] == [0, 1, 2]

@@ -158,9 +158,8 @@ def test_more_seeds_are_added_to_finished_ones(finished, environment):
   assert after[:3] == before
   assert [entry['seed'] for entry in after] == [0, 1, 2, 3]
   assert '4 of 4 seeds' in output
-  assert (workdir / 'RESULTS.md').read_text() == (
-    workdir / 'reproduction.md'
-  ).read_text()
+  text = (workdir / 'reproduction.md').read_text()
+  assert text in (workdir / 'RESULTS.md').read_text()
 
 
 BAD = {

@@ -1,0 +1,101 @@
+"""Shows a sweep while it goes on: counts, the best so far, the time left."""
+
+from collections.abc import Sequence
+import time
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from experiments import trials
+
+_LOG_SECONDS = 30  # between two lines where there is no terminal
+_SHOW_SECONDS = 1
+
+
+class Dashboard:
+  """A live table in a terminal, a line now and then elsewhere."""
+
+  def __init__(self, planned: Sequence[trials.Trial], console: Console):
+    """Reads how far the trials are; use as a context manager."""
+    self._planned = planned
+    self._console = console
+    self._status = {trial.name: trial.status() for trial in planned}
+    self._best: dict[str, tuple[float, trials.Trial]] = {}
+    for trial in planned:
+      self._take_in(trial)
+    self._done_before = self._count(trials.Status.WAITING)
+    self._start = time.monotonic()
+    self._last = -_LOG_SECONDS
+    self._live = Live(console=console, auto_refresh=False, transient=True)
+
+  def __enter__(self) -> 'Dashboard':
+    if self._console.is_terminal:
+      self._live.start()
+    return self
+
+  def __exit__(self, *unused_error) -> None:
+    self._live.stop()
+
+  def ended(self, group: trials.Group) -> None:
+    """Takes in how the trials of a group ended."""
+    for trial in group.trials:
+      self._status[trial.name] = trial.status()
+      self._take_in(trial)
+
+  def show(self, running: Sequence[trials.Group]) -> None:
+    """Draws the table, at most once a second, or logs a line."""
+    wait = _SHOW_SECONDS if self._console.is_terminal else _LOG_SECONDS
+    if time.monotonic() - self._last < wait:
+      return
+    self._last = time.monotonic()
+    facts = self._facts(running)
+    if not self._console.is_terminal:
+      self._console.print(
+        ', '.join(f'{name} {value}' for name, value in facts.items()),
+        soft_wrap=True,
+      )
+      return
+    table = Table(title='sweep', show_header=False)
+    for name, value in facts.items():
+      table.add_row(name, value)
+    self._live.update(table, refresh=True)
+
+  def _facts(self, running: Sequence[trials.Group]) -> dict[str, str]:
+    waiting = self._count(trials.Status.WAITING)
+    now = sum(
+      self._status[trial.name] is trials.Status.WAITING
+      for group in running
+      for trial in group.trials
+    )
+    facts = {
+      'finished': f'{self._count(trials.Status.FINISHED)} of'
+      f' {len(self._planned)}',
+      'running': str(now),
+      'failed': str(self._count(trials.Status.FAILED)),
+      'time left': self._time_left(waiting),
+    }
+    for dataset, (score, trial) in self._best.items():
+      facts[f'best validation on {dataset}'] = (
+        f'{100 * score:.1f} % ({trial.name})'
+      )
+    return facts
+
+  def _time_left(self, waiting: int) -> str:
+    done = self._done_before - waiting
+    if not done:
+      return 'unknown'
+    seconds = (time.monotonic() - self._start) / done * waiting
+    return f'{seconds / 60:.0f} min'
+
+  def _count(self, status: trials.Status) -> int:
+    return sum(found is status for found in self._status.values())
+
+  def _take_in(self, trial: trials.Trial) -> None:
+    result = trial.result()
+    if not result:
+      return
+    score = result['seeds'][0]['val']
+    best = self._best.get(trial.dataset)
+    if best is None or score > best[0]:
+      self._best[trial.dataset] = score, trial

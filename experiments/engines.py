@@ -1,0 +1,179 @@
+"""Where the groups of a sweep train: here, in worker processes, on Slurm.
+
+submitit does the work; see its documentation for what a cluster needs.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+import glob
+import os
+import pathlib
+import signal
+from typing import Any
+
+from ml_collections import config_dict
+import submitit
+
+from experiments import cli
+from experiments import trials
+from experiments import worker
+from gat_jax import workdirs
+from gat_jax.errors import ConfigError
+
+LOCAL, SLURM, DEBUG = 'local', 'slurm', 'debug'
+NAMES = (LOCAL, SLURM, DEBUG)
+_FOREVER = 60 * 24 * 365  # minutes
+_MOST_REQUEUES = 1000
+
+
+def slurm_options() -> config_dict.ConfigDict:
+  """What --slurm.* may set; None leaves it to the cluster."""
+  options = config_dict.ConfigDict()
+  options.partition = config_dict.placeholder(str)
+  options.time = 60  # minutes; then a job is requeued and goes on
+  options.array_parallelism = 16  # jobs at a time
+  options.cpus_per_task = 1
+  options.gpus_per_node = config_dict.placeholder(int)
+  options.mem_gb = config_dict.placeholder(float)
+  options.account = config_dict.placeholder(str)
+  options.qos = config_dict.placeholder(str)
+  options.constraint = config_dict.placeholder(str)
+  return options
+
+
+def num_places() -> int:
+  """How many local workers this machine has room for: GPUs, or cores."""
+  return len(glob.glob('/dev/nvidia[0-9]*')) or len(cli.cores())
+
+
+class Pool:
+  """Groups that wait, train and end."""
+
+  def __init__(
+    self,
+    folder: pathlib.Path,
+    engine: str,
+    num_workers: int,
+    slurm: config_dict.ConfigDict,
+  ):
+    """Starts nothing yet.
+
+    Args:
+      folder: for submitit's own files and the logs of the jobs.
+      engine: one of `NAMES`.
+      num_workers: of the local engine.
+      slurm: see `slurm_options`.
+
+    Raises:
+      ConfigError: if this machine has no such engine.
+    """
+    self._engine = engine
+    self._num_workers = num_workers
+    self._waiting: deque[trials.Group] = deque()
+    self._running: dict[int, tuple[trials.Group, Any]] = {}
+    self._elsewhere: list[trials.Group] = []
+    try:
+      self._executor = submitit.AutoExecutor(
+        folder / '%j',
+        cluster=engine,
+        **(
+          {'slurm_max_num_timeout': _MOST_REQUEUES} if engine == SLURM else {}
+        ),
+      )
+    except RuntimeError as error:
+      raise ConfigError(
+        f'--engine={engine}: {error}; start it where sbatch is, or choose'
+        f' another engine of {", ".join(NAMES)}'
+      ) from error
+    self._executor.update_parameters(**_parameters(engine, slurm))
+
+  def start(self, groups: Sequence[trials.Group]) -> None:
+    """Takes in groups; those that another process trains are waited for."""
+    for group in groups:
+      held = any(workdirs.is_held(trial.folder) for trial in group.trials)
+      (self._elsewhere if held else self._waiting).append(group)
+    if self._engine == SLURM and self._waiting:
+      with self._executor.batch():  # one array of jobs
+        jobs = [
+          self._executor.submit(worker.TrainGroup(g)) for g in self._waiting
+        ]
+      self._running = dict(enumerate(zip(self._waiting, jobs, strict=True)))
+      self._waiting.clear()
+
+  @property
+  def running(self) -> list[trials.Group]:
+    """The groups that have been started and have not been seen to end."""
+    return [group for group, _ in self._running.values()] + self._elsewhere
+
+  @property
+  def busy(self) -> bool:
+    """Whether anything waits or runs."""
+    return bool(self._waiting or self._running or self._elsewhere)
+
+  def ended(self) -> list[tuple[trials.Group, str | None]]:
+    """Groups that have ended since, and why if their process was lost."""
+    self._fill()
+    found = []
+    for place, (group, job) in list(self._running.items()):
+      if self._engine == DEBUG or job.done():
+        del self._running[place]
+        found.append((group, _last_words(job)))
+    for group in list(self._elsewhere):
+      if not any(workdirs.is_held(trial.folder) for trial in group.trials):
+        self._elsewhere.remove(group)
+        found.append((group, 'the process that trained it is gone'))
+    return found
+
+  def stop(self) -> None:
+    """Asks everything that runs to save and end; what waits never starts."""
+    self._waiting.clear()
+    for _, job in self._running.values():
+      if self._engine == LOCAL:
+        os.kill(int(job.job_id), signal.SIGTERM)  # its controller passes it on
+      else:
+        job.cancel(check=False)
+
+  def _fill(self):
+    """Gives every free place of this machine a group."""
+    places = 1 if self._engine == DEBUG else self._num_workers
+    for place in range(places):
+      if self._waiting and place not in self._running:
+        group = self._waiting.popleft()
+        task = worker.TrainGroup(
+          group, place if self._engine == LOCAL else None
+        )
+        # Ctrl-C reaches all processes of a terminal: these are to hear of it
+        # from `stop`, which lets them save.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+          self._running[place] = group, self._executor.submit(task)
+        finally:
+          signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _parameters(engine: str, slurm: config_dict.ConfigDict) -> dict[str, Any]:
+  if engine != SLURM:
+    return {'timeout_min': _FOREVER}
+  parameters = {
+    'timeout_min': slurm.time,
+    'cpus_per_task': slurm.cpus_per_task,
+    'slurm_array_parallelism': slurm.array_parallelism,
+    'gpus_per_node': slurm.gpus_per_node,
+    'mem_gb': slurm.mem_gb,
+    'slurm_partition': slurm.partition,
+    'slurm_account': slurm.account,
+    'slurm_qos': slurm.qos,
+    'slurm_constraint': slurm.constraint,
+    'slurm_job_name': 'gat_jax',
+  }
+  return {k: v for k, v in parameters.items() if v is not None}
+
+
+def _last_words(job) -> str | None:
+  try:
+    job.result()
+    return None
+  except Exception as error:  # submitit has several, and the job's own
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    said = lines[-1].strip() if lines else type(error).__name__
+    return f'its process was killed or ran out of memory ({said[:300]})'

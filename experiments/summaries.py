@@ -1,0 +1,204 @@
+"""From finished trials to the tables and pictures of a sweep.
+
+A summary is a plain dictionary, which `sweep.json` holds as it is: data sets by
+name, each with one row a combination. Scores are in points (per cent). Rows are
+sorted by the validation score; the test score is shown and selects nothing.
+"""
+
+from collections.abc import Sequence
+import csv
+import io
+import json
+import pathlib
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from experiments import documents
+from experiments import heatmaps
+from experiments import trials
+from gat_jax import results
+from gat_jax import workdirs
+
+NAME = 'sweep'
+
+
+def make(planned: Sequence[trials.Trial]) -> dict[str, Any]:
+  """Means and deviations over the seeds of each combination."""
+  found: dict[str, Any] = {}
+  for trial in planned:
+    table = found.setdefault(trial.dataset, {'metric': None, 'rows': {}})
+    changes = {k: v for k, v in trial.changes.items() if k != 'seed'}
+    row = table['rows'].setdefault(
+      json.dumps(changes), {'changes': changes, 'entries': [], 'failed': 0}
+    )
+    result = trial.result()
+    if trial.status() is trials.Status.FINISHED:
+      table['metric'] = result['metric']
+      row['entries'].append(result)
+    row['failed'] += trial.status() is trials.Status.FAILED
+  for table in found.values():
+    rows = [_row(**row) for row in table['rows'].values()]
+    table['axes'] = _axes([row['changes'] for row in rows])
+    table['rows'] = sorted(rows, key=_by_validation)
+  return {'datasets': found}
+
+
+def _row(changes, entries, failed) -> dict[str, Any]:
+  row = {'changes': changes, 'n': len(entries), 'failed': failed}
+  if not entries:
+    return row
+  seeds = [entry['seeds'][0] for entry in entries]
+  for split in ('val', 'test'):
+    found = results.summarize([100 * seed[split] for seed in seeds])
+    row[split] = {'mean': found['mean'], 'std': found['std']}
+  return row | {
+    'num_parameters': entries[0]['num_parameters'],
+    'epochs': results.summarize([s['epochs'] for s in seeds])['mean'],
+    'seconds': results.summarize([e['seconds']['train'] for e in entries])[
+      'mean'
+    ],
+  }
+
+
+def _by_validation(row) -> float:
+  return -row['val']['mean'] if row['n'] else 1.0
+
+
+def _axes(all_changes: list[dict[str, Any]]) -> dict[str, list[Any]]:
+  """Fields that take several values, and those in order."""
+  axes: dict[str, list[Any]] = {}
+  for changes in all_changes:
+    for name, value in changes.items():
+      values = axes.setdefault(name, [])
+      if value not in values:
+        values.append(value)
+  return {name: values for name, values in axes.items() if len(values) > 1}
+
+
+def tables(summary: dict[str, Any]) -> list[Table]:
+  """One table a data set, for the terminal."""
+  shown = []
+  for name, table in summary['datasets'].items():
+    header, *rows = cells(table)
+    drawn = Table(title=_title(name, table), box=box.SIMPLE_HEAD)
+    for word in header:
+      drawn.add_column(word, justify='right')
+    for row in rows:
+      drawn.add_row(*row)
+    shown.append(drawn)
+  return shown
+
+
+def _title(name: str, table: dict[str, Any]) -> str:
+  metric = (table['metric'] or 'score').replace('_', '-')
+  return f'{name}, {metric} in %, best validation first'
+
+
+def cells(table: dict[str, Any]) -> list[list[str]]:
+  """A data set's rows as words, the header first."""
+  names = list(table['axes'])
+  header = [name.rpartition('.')[2] for name in names]
+  header += ['validation', 'test', 'seeds', 'parameters', 'epochs', 's a seed']
+  lines = [header]
+  for row in table['rows']:
+    line = [str(row['changes'].get(name, '')) for name in names]
+    if row['n']:
+      line += [heatmaps.score(row['val']), heatmaps.score(row['test'])]
+    else:
+      line += ['', '']
+    line.append(
+      f'{row["n"]}, {row["failed"]} failed' if row['failed'] else str(row['n'])
+    )
+    if row['n']:
+      line += [
+        f'{row["num_parameters"]:,}',
+        f'{row["epochs"]:,.0f}',
+        f'{row["seconds"]:.1f}',
+      ]
+    lines.append(line + [''] * (len(header) - len(line)))
+  return lines
+
+
+def write(
+  summary: dict[str, Any],
+  planned: Sequence[trials.Trial],
+  workdir: pathlib.Path,
+  output: str | None,
+) -> None:
+  """Writes trials.csv, trials.jsonl, sweep.json, sweep.md and the heatmaps.
+
+  Args:
+    summary: see `make`.
+    planned: all trials.
+    workdir: where they go.
+    output: a Markdown file that gets the tables as a section of its own.
+
+  Raises:
+    WorkdirError: if one of them cannot be written.
+  """
+  lines = [_line(trial) for trial in planned]
+  text = markdown(summary)
+  with workdirs.explained(workdir):
+    for name, content in (
+      ('trials.jsonl', ''.join(json.dumps(line) + '\n' for line in lines)),
+      ('trials.csv', _as_csv(lines)),
+      (f'{NAME}.json', json.dumps(summary, indent=2) + '\n'),
+      (f'{NAME}.md', text),
+    ):
+      workdirs.write_text(workdir / name, content)
+    for name, table in summary['datasets'].items():
+      heatmaps.draw(name, table, workdir)
+  if output:
+    names = ', '.join(summary['datasets'])
+    documents.put_section(output, f'{NAME} of {names}', text)
+
+
+def markdown(summary: dict[str, Any]) -> str:
+  """All tables; where two fields were swept, as a grid too."""
+  parts = []
+  for name, table in summary['datasets'].items():
+    parts.append(f'## Sweep: {_title(name, table)}\n')
+    parts.append(_markdown_table(cells(table)))
+    if len(table['axes']) == 2:
+      parts.append('\nTest score, mean and deviation:\n')
+      parts.append(_markdown_table(heatmaps.grid(table, 'test')))
+    parts.append('')
+  return '\n'.join(parts)
+
+
+def _markdown_table(lines: list[list[str]]) -> str:
+  header, *rows = lines
+  lines = [header, ['---'] * len(header), *rows]
+  return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+
+
+def _line(trial: trials.Trial) -> dict[str, Any]:
+  """A trial as one flat record."""
+  line: dict[str, Any] = {
+    'trial': trial.name,
+    'dataset': trial.dataset,
+    **trial.changes,
+    'status': trial.status().value,
+    'error': trial.error(),
+  }
+  result = trial.result()
+  if result:
+    (seed,) = result['seeds']
+    line |= {
+      name: seed[name]
+      for name in ('val', 'val_loss', 'test', 'best_epoch', 'epochs')
+    }
+    line['num_parameters'] = result['num_parameters']
+    line['seconds'] = result['seconds']['train']
+  return line
+
+
+def _as_csv(lines: list[dict[str, Any]]) -> str:
+  names = list(dict.fromkeys(name for line in lines for name in line))
+  file = io.StringIO()
+  writer = csv.DictWriter(file, names, lineterminator='\n')
+  writer.writeheader()
+  writer.writerows(lines)
+  return file.getvalue()

@@ -1,0 +1,99 @@
+"""What a process of a sweep does: it trains one group of trials."""
+
+import dataclasses
+import os
+import shutil
+import signal
+import traceback
+
+import submitit
+
+from experiments import cli
+from experiments import trials
+from gat_jax import runs
+from gat_jax import workdirs
+from gat_jax.errors import InputError
+from gat_jax.observers import Interrupted
+from gat_jax.observers import Observer
+
+_PREEMPTED = signal.SIGUSR2  # what submitit has the scheduler send
+DONE, STOPPED, FAILED = 'done', 'stopped', 'failed'
+
+
+@dataclasses.dataclass
+class TrainGroup:
+  """A job: trains a group, and records an error in the folders it spoilt.
+
+  A scheduler that takes the machine away and gives it back starts it again;
+  then it goes on from its last checkpoint.
+
+  Attributes:
+    group: the trials.
+    place: which of the local workers this is; decides its core or its GPU.
+      None takes whatever the process may use.
+  """
+
+  group: trials.Group
+  place: int | None = None
+
+  def __call__(self) -> str:
+    """Returns how it ended."""
+    _take_place(self.place)
+    cli.set_up_jax()
+    left = [t for t in self.group.trials if t.status() is trials.Status.WAITING]
+    if not left:
+      return DONE
+    requeue = signal.getsignal(_PREEMPTED)
+    with cli.StopRequest(_PREEMPTED) as stop:
+      try:
+        runs.train_group(
+          [trial.config for trial in left],
+          [trial.folder for trial in left],
+          self.group.states_in,
+          _Stoppable(stop),
+        )
+      except Interrupted:
+        if stop.number == _PREEMPTED and callable(requeue):
+          requeue(_PREEMPTED, None)  # never returns
+        return STOPPED
+      except InputError as error:
+        return _fail(left, str(error))
+      except Exception as error:  # whatever it is, other groups go on
+        traceback.print_exc()  # into the log of the job
+        return _fail(left, f'{type(error).__name__}: {error}')
+    shutil.rmtree(self.group.states_in, ignore_errors=True)
+    return DONE
+
+  def checkpoint(self) -> submitit.helpers.DelayedSubmission:
+    """What a preempted job is requeued with: itself."""
+    return submitit.helpers.DelayedSubmission(self)
+
+
+class _Stoppable(Observer):
+  def __init__(self, stop: cli.StopRequest):
+    self._stop = stop
+
+  def wants_stop(self) -> bool:
+    return bool(self._stop)
+
+
+def _fail(left: list[trials.Trial], error: str) -> str:
+  for trial in left:
+    record_error(trial, error)
+  return FAILED
+
+
+def record_error(trial: trials.Trial, error: str) -> None:
+  """Makes a trial a failed one."""
+  trial.folder.mkdir(parents=True, exist_ok=True)
+  workdirs.write_json(trial.folder / trials.ERROR, {'error': error[:2000]})
+
+
+def _take_place(place: int | None) -> None:
+  """One core or one GPU for each local worker."""
+  if place is None:
+    return
+  if hasattr(os, 'sched_setaffinity'):
+    cores = cli.cores()
+    os.sched_setaffinity(0, {cores[place % len(cores)]})
+  os.environ['CUDA_VISIBLE_DEVICES'] = str(place)
