@@ -17,6 +17,8 @@ killed, the same command goes on; finished trials are never trained again.
 Writes trials.csv, trials.jsonl, sweep.json, sweep.md and heatmaps.
 """
 
+from collections.abc import Iterator
+import contextlib
 import pathlib
 import sys
 import time
@@ -82,7 +84,8 @@ def main() -> None:
     if _RETRY_FAILED.value:
       for trial in planned:
         trial.forget_failure()
-    train(workdir, planned, console, stop)
+    with _accounted(console):
+      train(workdir, planned, console, stop)
     summary = summaries.make(planned)
     summaries.write(summary, planned, workdir, _OUTPUT.value)
   console.print(*summaries.tables(summary), sep='\n')
@@ -134,6 +137,18 @@ def train(
         dashboard.ended(group)
       dashboard.show(pool.running)
       time.sleep(_POLL_SECONDS)
+
+
+@contextlib.contextmanager
+def _accounted(console: Console) -> Iterator[None]:
+  """Says how long it took, and how much of a core this process used for it."""
+  wall, own = time.perf_counter(), time.process_time()
+  yield
+  wall = time.perf_counter() - wall
+  share = (time.process_time() - own) / wall
+  console.print(
+    f'trained for {wall / 60:.1f} min; coordinating took {share:.1%} of a core'
+  )
 
 
 def settle(group: trials.Group, reason: str) -> None:

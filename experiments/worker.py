@@ -14,7 +14,6 @@ from gat_jax import runs
 from gat_jax import workdirs
 from gat_jax.errors import InputError
 from gat_jax.observers import Interrupted
-from gat_jax.observers import Observer
 
 _PREEMPTED = signal.SIGUSR2  # what submitit has the scheduler send
 DONE, STOPPED, FAILED = 'done', 'stopped', 'failed'
@@ -50,7 +49,7 @@ class TrainGroup:
           [trial.config for trial in left],
           [trial.folder for trial in left],
           self.group.states_in,
-          _Stoppable(stop),
+          cli.StoppableObserver(stop),
         )
       except Interrupted:
         if stop.number == _PREEMPTED and callable(requeue):
@@ -67,14 +66,6 @@ class TrainGroup:
   def checkpoint(self) -> submitit.helpers.DelayedSubmission:
     """What a preempted job is requeued with: itself."""
     return submitit.helpers.DelayedSubmission(self)
-
-
-class _Stoppable(Observer):
-  def __init__(self, stop: cli.StopRequest):
-    self._stop = stop
-
-  def wants_stop(self) -> bool:
-    return bool(self._stop)
 
 
 def _fail(left: list[trials.Trial], error: str) -> str:
