@@ -106,7 +106,9 @@ def _table(
     if row.name != table.baseline and baseline:
       facts |= _against(table, _scores(finished), baseline)
     rows.append(facts)
-  return {'title': table.title, 'baseline': table.baseline, 'rows': rows}
+  names = {e['dataset'] for own in entries.values() for e in own.values()}
+  title = table.title.format(dataset=' and '.join(sorted(names)))
+  return {'title': title, 'baseline': table.baseline, 'rows': rows}
 
 
 def _against(

@@ -178,6 +178,7 @@ def _train(
   result = workdirs.read_json(folder, workdirs.RESULTS)
   seconds = sum(result['seconds'].values()) / len(result['seeds'])
   facts = {
+    'dataset': result['dataset'],
     'seconds': round(seconds, 3),
     'finished': time.strftime('%Y-%m-%d'),
     'versions': reports.versions(),

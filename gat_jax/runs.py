@@ -154,7 +154,7 @@ class _Training:
       epochs = sum(seed.epochs for seed in own)
       found.append(
         results.Result(
-          dataset=self._dataset.name,
+          dataset=self._dataset.card['name'],
           metric=self._dataset.metric,
           num_parameters=num_parameters,
           seeds=own,
