@@ -61,7 +61,7 @@ class Pool:
     Args:
       folder: for submitit's own files and the logs of the jobs.
       engine: one of `NAMES`.
-      num_workers: of the local engine.
+      num_workers: how many groups train at a time.
       slurm: see `slurm_options`.
 
     Raises:
@@ -135,8 +135,7 @@ class Pool:
 
   def _fill(self):
     """Gives every free place of this machine a group."""
-    places = 1 if self._engine == DEBUG else self._num_workers
-    for place in range(places):
+    for place in range(self._num_workers):
       if self._waiting and place not in self._running:
         group = self._waiting.popleft()
         task = worker.TrainGroup(

@@ -6,6 +6,11 @@ from typing import Any
 import numpy as np
 
 
+def metric_name(table: dict[str, Any]) -> str:
+  """As a reader knows it."""
+  return (table['metric'] or 'score').replace('micro_f1', 'micro-F1')
+
+
 def score(found: dict[str, Any]) -> str:
   """As in 83.1 ± 0.7, in points."""
   if found['std'] is None:
@@ -62,8 +67,9 @@ def draw(name: str, table: dict[str, Any], folder: pathlib.Path) -> None:
     panel.set_xlabel(_short(across))
     panel.set_ylabel(_short(down))
     panel.set_title('validation' if split == 'val' else 'test')
-  metric = (table['metric'] or 'score').replace('_', '-')
-  figure.suptitle(f'{name}: {metric} in %, mean ± deviation over seeds')
+  figure.suptitle(
+    f'{table["title"]}: {metric_name(table)} in %, mean ± deviation over seeds'
+  )
   figure.tight_layout()
   for suffix in ('png', 'svg'):
     figure.savefig(folder / f'heatmap-{name}.{suffix}', dpi=150)

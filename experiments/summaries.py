@@ -24,25 +24,35 @@ from gat_jax import workdirs
 NAME = 'sweep'
 
 
-def make(planned: Sequence[trials.Trial]) -> dict[str, Any]:
-  """Means and deviations over the seeds of each combination."""
+def make(planned: Sequence[trials.Trial], command: str) -> dict[str, Any]:
+  """Means and deviations over the seeds of each combination.
+
+  Args:
+    planned: all trials.
+    command: what asks for them, for whoever wants to do it again.
+  """
   found: dict[str, Any] = {}
   for trial in planned:
-    table = found.setdefault(trial.dataset, {'metric': None, 'rows': {}})
+    table = found.setdefault(
+      trial.dataset, {'title': trial.dataset, 'metric': None, 'rows': {}}
+    )
     changes = {k: v for k, v in trial.changes.items() if k != 'seed'}
     row = table['rows'].setdefault(
       json.dumps(changes), {'changes': changes, 'entries': [], 'failed': 0}
     )
     result = trial.result()
     if trial.status() is trials.Status.FINISHED:
+      table['title'] = result['dataset']
       table['metric'] = result['metric']
       row['entries'].append(result)
     row['failed'] += trial.status() is trials.Status.FAILED
   for table in found.values():
     rows = [_row(**row) for row in table['rows'].values()]
-    table['axes'] = _axes([row['changes'] for row in rows])
+    values = _values([row['changes'] for row in rows])
+    table['axes'] = {k: v for k, v in values.items() if len(v) > 1}
+    table['fixed'] = {k: v for k, (v, *more) in values.items() if not more}
     table['rows'] = sorted(rows, key=_by_validation)
-  return {'datasets': found}
+  return {'command': command, 'datasets': found}
 
 
 def _row(changes, entries, failed) -> dict[str, Any]:
@@ -66,23 +76,23 @@ def _by_validation(row) -> float:
   return -row['val']['mean'] if row['n'] else 1.0
 
 
-def _axes(all_changes: list[dict[str, Any]]) -> dict[str, list[Any]]:
-  """Fields that take several values, and those in order."""
-  axes: dict[str, list[Any]] = {}
+def _values(all_changes: list[dict[str, Any]]) -> dict[str, list[Any]]:
+  """The different values of each field, in order."""
+  found: dict[str, list[Any]] = {}
   for changes in all_changes:
     for name, value in changes.items():
-      values = axes.setdefault(name, [])
+      values = found.setdefault(name, [])
       if value not in values:
         values.append(value)
-  return {name: values for name, values in axes.items() if len(values) > 1}
+  return found
 
 
 def tables(summary: dict[str, Any]) -> list[Table]:
   """One table a data set, for the terminal."""
   shown = []
-  for name, table in summary['datasets'].items():
+  for table in summary['datasets'].values():
     header, *rows = cells(table)
-    drawn = Table(title=_title(name, table), box=box.SIMPLE_HEAD)
+    drawn = Table(title=_title(table), box=box.SIMPLE_HEAD)
     for word in header:
       drawn.add_column(word, justify='right')
     for row in rows:
@@ -91,9 +101,10 @@ def tables(summary: dict[str, Any]) -> list[Table]:
   return shown
 
 
-def _title(name: str, table: dict[str, Any]) -> str:
-  metric = (table['metric'] or 'score').replace('_', '-')
-  return f'{name}, {metric} in %, best validation first'
+def _title(table: dict[str, Any]) -> str:
+  metric = heatmaps.metric_name(table)
+  fixed = ''.join(f', {k}={v}' for k, v in table['fixed'].items())
+  return f'{table["title"]}, {metric} in %{fixed}, best validation first'
 
 
 def cells(table: dict[str, Any]) -> list[list[str]]:
@@ -158,8 +169,9 @@ def write(
 def markdown(summary: dict[str, Any]) -> str:
   """All tables; where two fields were swept, as a grid too."""
   parts = []
-  for name, table in summary['datasets'].items():
-    parts.append(f'## Sweep: {_title(name, table)}\n')
+  for table in summary['datasets'].values():
+    parts.append(f'## Sweep: {_title(table)}\n')
+    parts.append(f'`{summary["command"]}`\n')
     parts.append(_markdown_table(cells(table)))
     if len(table['axes']) == 2:
       parts.append('\nTest score, mean and deviation:\n')

@@ -86,7 +86,7 @@ def main() -> None:
         trial.forget_failure()
     with _accounted(console):
       train(workdir, planned, console, stop)
-    summary = summaries.make(planned)
+    summary = summaries.make(planned, command())
     summaries.write(summary, planned, workdir, _OUTPUT.value)
   console.print(*summaries.tables(summary), sep='\n')
   finish(planned, console, stop)
@@ -118,9 +118,11 @@ def train(
   waiting = [t for t in planned if t.status() is trials.Status.WAITING]
   if not waiting:
     return
-  num_workers = _WORKERS.value or engines.num_places()
-  if _ENGINE.value == engines.SLURM:
-    num_workers = _SLURM.value.array_parallelism
+  num_workers = {
+    engines.LOCAL: _WORKERS.value or engines.num_places(),
+    engines.SLURM: _SLURM.value.array_parallelism,
+    engines.DEBUG: 1,
+  }[_ENGINE.value]
   pool = engines.Pool(
     workdir / 'jobs', _ENGINE.value, num_workers, _SLURM.value
   )
@@ -149,6 +151,14 @@ def _accounted(console: Console) -> Iterator[None]:
   console.print(
     f'trained for {wall / 60:.1f} min; coordinating took {share:.1%} of a core'
   )
+
+
+def command() -> str:
+  """The flags that decide what is trained, as they were given."""
+  words = [f'--config={",".join(_CONFIG.value)}']
+  words += [f"--sweep '{text}'" for text in _SWEEP.value]
+  words += [f'--seeds={_SEEDS.value}'] if _SEEDS.value else []
+  return ' '.join(['python -m experiments.sweep', *words])
 
 
 def settle(group: trials.Group, reason: str) -> None:
