@@ -94,12 +94,16 @@ def config_of(holder: flags.FlagHolder) -> config_dict.ConfigDict:
     return config
   except OSError:
     path = config_flags.get_config_filename(flags.FLAGS[holder.name])
-    known = [str(file) for file in sorted(pathlib.Path('configs').glob('*.py'))]
-    close = difflib.get_close_matches(path, known, n=1)
-    fail(
-      f'--{holder.name}={path}: there is no such file'
-      + (f'; did you mean {close[0]}?' if close else '; see configs/')
-    )
+    fail(f'--{holder.name}={path}: {no_such_config(path)}')
+
+
+def no_such_config(path: str) -> str:
+  """That a config file is not there, and which one may have been meant."""
+  known = [str(file) for file in sorted(pathlib.Path('configs').glob('*.py'))]
+  close = difflib.get_close_matches(path, known, n=1)
+  return 'there is no such file; ' + (
+    f'did you mean {close[0]}?' if close else 'see configs/'
+  )
 
 
 class StopRequest:

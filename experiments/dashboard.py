@@ -24,7 +24,7 @@ class Dashboard:
     self._best: dict[str, tuple[float, trials.Trial]] = {}
     for trial in planned:
       self._take_in(trial)
-    self._done_before = self._count(trials.Status.WAITING)
+    self._waiting_before = self._count(trials.Status.WAITING)
     self._start = time.monotonic()
     self._last = -_LOG_SECONDS
     self._live = Live(console=console, auto_refresh=False, transient=True)
@@ -82,7 +82,7 @@ class Dashboard:
     return facts
 
   def _time_left(self, waiting: int) -> str:
-    done = self._done_before - waiting
+    done = self._waiting_before - waiting
     if not done:
       return 'unknown'
     seconds = (time.monotonic() - self._start) / done * waiting

@@ -1,9 +1,37 @@
-"""Sections of a Markdown file that several commands share."""
+"""Tables as text, and sections of a Markdown file that commands share."""
 
+from collections.abc import Sequence
+import csv
+import io
 import pathlib
+from typing import Any
 
 from gat_jax import workdirs
 from gat_jax.errors import WorkdirError
+
+
+def mean_and_deviation(mean: float, std: float | None, digits: int = 2) -> str:
+  """As in 83.05 ± 0.71; the mean alone if there is no deviation."""
+  shown = f'{mean:.{digits}f}'
+  return shown if std is None else f'{shown} ± {std:.{digits}f}'
+
+
+def markdown_table(lines: Sequence[Sequence[str]]) -> str:
+  """Cells as a Markdown table, the header first; no line break at the end."""
+  header, *rows = lines
+  lines = [header, ['---'] * len(header), *rows]
+  return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+
+
+def as_csv(lines: Sequence[dict[str, Any]]) -> str:
+  """Records under the names that any of them has; nothing if there is none."""
+  names = list(dict.fromkeys(name for line in lines for name in line))
+  file = io.StringIO()
+  if lines:
+    writer = csv.DictWriter(file, names, lineterminator='\n')
+    writer.writeheader()
+    writer.writerows(lines)
+  return file.getvalue()
 
 
 def put_section(path: str, name: str, text: str) -> None:

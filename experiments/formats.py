@@ -1,7 +1,5 @@
 """A report as Markdown, LaTeX, CSV, JSON and for the terminal."""
 
-import csv
-import io
 import json
 import os
 import pathlib
@@ -51,11 +49,6 @@ def write(
     documents.put_section(output, NAME, markdown(report))
 
 
-def mean_and_deviation(mean: float, std: float | None) -> str:
-  """As in 83.05 ± 0.71."""
-  return f'{mean:.2f}' if std is None else f'{mean:.2f} ± {std:.2f}'
-
-
 def markdown(report: dict[str, Any]) -> str:
   """All tables with what they mean and what they were made with."""
   parts = [
@@ -66,9 +59,7 @@ def markdown(report: dict[str, Any]) -> str:
     f' {report["margin"]:g} points or more.\n'
   ]
   for name, table in report['tables'].items():
-    header, *rows = cells(table)
-    lines = [header, ['---'] * len(header), *rows]
-    text = '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+    text = documents.markdown_table(cells(table))
     rules = _rules_text(table)
     parts.append(
       f'## {table["title"]}\n\n`python -m experiments.reproduce --table={name}`'
@@ -124,12 +115,7 @@ def as_csv(report: dict[str, Any]) -> str:
           'hours': row['hours'],
         }
       )
-  file = io.StringIO()
-  if lines:
-    writer = csv.DictWriter(file, list(lines[0]), lineterminator='\n')
-    writer.writeheader()
-    writer.writerows(lines)
-  return file.getvalue()
+  return documents.as_csv(lines)
 
 
 def terminal(table: dict[str, Any]) -> Table:
@@ -155,13 +141,15 @@ def cells(table: dict[str, Any]) -> list[list[str]]:
 
 def _columns(baseline):
   return {
-    'here': lambda r: mean_and_deviation(r['mean'], r['std']),
+    'here': lambda r: documents.mean_and_deviation(r['mean'], r['std']),
     'n': lambda r: str(r['n']),
     '95 % interval': lambda r: _interval(r['interval']),
     'paper': lambda r: (
       (
         r['published']
-        and mean_and_deviation(r['published']['mean'], r['published']['std'])
+        and documents.mean_and_deviation(
+          r['published']['mean'], r['published']['std']
+        )
       )
       or ''
     ),
@@ -220,14 +208,11 @@ def _rules_text(table):
   rows = [row for row in table['rows'] if row['rules']]
   if not rows:
     return ''
-  lines = [
-    ['model', *(f'stopped by {name}' for name in _RULES.values())],
-    ['---'] * (1 + len(_RULES)),
-  ]
+  lines = [['model', *(f'stopped by {name}' for name in _RULES.values())]]
   for row in rows:
     told = {rule: f'{value:.2f}' for rule, value in row['rules'].items()}
     lines.append([row['name'], *(told.get(rule, '') for rule in _RULES)])
-  return '\n' + '\n'.join(f'| {" | ".join(line)} |' for line in lines) + '\n'
+  return f'\n{documents.markdown_table(lines)}\n'
 
 
 def _made_with(table):

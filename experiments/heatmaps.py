@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from experiments import documents
+
 
 def metric_name(table: dict[str, Any]) -> str:
   """As a reader knows it."""
@@ -13,9 +15,7 @@ def metric_name(table: dict[str, Any]) -> str:
 
 def score(found: dict[str, Any]) -> str:
   """As in 83.1 ± 0.7, in points."""
-  if found['std'] is None:
-    return f'{found["mean"]:.1f}'
-  return f'{found["mean"]:.1f} ± {found["std"]:.1f}'
+  return documents.mean_and_deviation(found['mean'], found['std'], digits=1)
 
 
 def grid(table: dict[str, Any], split: str) -> list[list[str]]:

@@ -15,13 +15,13 @@ from collections.abc import Iterable
 import copy
 import difflib
 import itertools
-import pathlib
 import runpy
 import sys
 from typing import Any
 
 from ml_collections import config_dict
 
+from experiments import cli
 from gat_jax import settings
 from gat_jax.errors import ConfigError
 
@@ -117,12 +117,7 @@ def load(path: str) -> tuple[config_dict.ConfigDict, Sweep | None]:
   except ConfigError:
     raise
   except FileNotFoundError as error:
-    known = [str(file) for file in sorted(pathlib.Path('configs').glob('*.py'))]
-    close = difflib.get_close_matches(name, known, n=1)
-    raise ConfigError(
-      f'--config={name}: there is no such file'
-      + (f'; did you mean {close[0]}?' if close else '; see configs/')
-    ) from error
+    raise ConfigError(f'--config={name}: {cli.no_such_config(name)}') from error
   except Exception as error:  # whatever a config file raises
     raise ConfigError(
       f'--config={path} fails with {type(error).__name__}: {error}'

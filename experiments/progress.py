@@ -14,6 +14,7 @@ from rich.progress import TimeElapsedColumn
 from rich.table import Table
 
 from experiments import cli
+from experiments import documents
 from gat_jax.datasets import Dataset
 from gat_jax.observers import Look
 from gat_jax.results import Result
@@ -138,6 +139,6 @@ def result_table(result: Result) -> Table:
 
 
 def _mean_and_deviation(fractions: list[float]) -> str:
-  return (
-    f'{100 * np.mean(fractions):.2f} ± {100 * np.std(fractions, ddof=1):.2f}'
+  return documents.mean_and_deviation(
+    100 * np.mean(fractions), 100 * np.std(fractions, ddof=1)
   )

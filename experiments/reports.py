@@ -14,7 +14,7 @@ import flax
 import jax
 import numpy as np
 
-from experiments import formats
+from experiments import documents
 from experiments import tables
 from experiments import verdicts
 from experiments.ledger import Ledger
@@ -56,7 +56,7 @@ def progress_line(row: tables.Row, ledger: Ledger, num_seeds: int) -> str:
   left = seconds / len(ledger.entries) * (num_seeds - len(scores))
   return (
     f'{row.dataset} {row.name}: {len(scores)} of {num_seeds} seeds,'
-    f' {formats.mean_and_deviation(sample.mean, sample.std)} %,'
+    f' {documents.mean_and_deviation(sample.mean, sample.std)} %,'
     f' about {left / 60:.0f} minutes left'
   )
 

@@ -6,8 +6,6 @@ sorted by the validation score; the test score is shown and selects nothing.
 """
 
 from collections.abc import Sequence
-import csv
-import io
 import json
 import pathlib
 from typing import Any
@@ -154,7 +152,7 @@ def write(
   with workdirs.explained(workdir):
     for name, content in (
       ('trials.jsonl', ''.join(json.dumps(line) + '\n' for line in lines)),
-      ('trials.csv', _as_csv(lines)),
+      ('trials.csv', documents.as_csv(lines)),
       (f'{NAME}.json', json.dumps(summary, indent=2) + '\n'),
       (f'{NAME}.md', text),
     ):
@@ -172,18 +170,12 @@ def markdown(summary: dict[str, Any]) -> str:
   for table in summary['datasets'].values():
     parts.append(f'## Sweep: {_title(table)}\n')
     parts.append(f'`{summary["command"]}`\n')
-    parts.append(_markdown_table(cells(table)))
+    parts.append(documents.markdown_table(cells(table)))
     if len(table['axes']) == 2:
       parts.append('\nTest score, mean and deviation:\n')
-      parts.append(_markdown_table(heatmaps.grid(table, 'test')))
+      parts.append(documents.markdown_table(heatmaps.grid(table, 'test')))
     parts.append('')
   return '\n'.join(parts)
-
-
-def _markdown_table(lines: list[list[str]]) -> str:
-  header, *rows = lines
-  lines = [header, ['---'] * len(header), *rows]
-  return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
 
 
 def _line(trial: trials.Trial) -> dict[str, Any]:
@@ -205,12 +197,3 @@ def _line(trial: trials.Trial) -> dict[str, Any]:
     line['num_parameters'] = result['num_parameters']
     line['seconds'] = result['seconds']['train']
   return line
-
-
-def _as_csv(lines: list[dict[str, Any]]) -> str:
-  names = list(dict.fromkeys(name for line in lines for name in line))
-  file = io.StringIO()
-  writer = csv.DictWriter(file, names, lineterminator='\n')
-  writer.writeheader()
-  writer.writerows(lines)
-  return file.getvalue()

@@ -16,7 +16,6 @@ from gat_jax.errors import InputError
 from gat_jax.observers import Interrupted
 
 _PREEMPTED = signal.SIGUSR2  # what submitit has the scheduler send
-DONE, STOPPED, FAILED = 'done', 'stopped', 'failed'
 
 
 @dataclasses.dataclass
@@ -35,13 +34,13 @@ class TrainGroup:
   group: trials.Group
   place: int | None = None
 
-  def __call__(self) -> str:
-    """Returns how it ended."""
+  def __call__(self) -> None:
+    """Trains; how each trial ended stands in its folder."""
     _take_place(self.place)
     cli.set_up_jax()
     left = [t for t in self.group.trials if t.status() is trials.Status.WAITING]
     if not left:
-      return DONE
+      return
     requeue = signal.getsignal(_PREEMPTED)
     with cli.StopRequest(_PREEMPTED) as stop:
       try:
@@ -54,24 +53,22 @@ class TrainGroup:
       except Interrupted:
         if stop.number == _PREEMPTED and callable(requeue):
           requeue(_PREEMPTED, None)  # never returns
-        return STOPPED
       except InputError as error:
-        return _fail(left, str(error))
+        _fail(left, str(error))
       except Exception as error:  # whatever it is, other groups go on
         traceback.print_exc()  # into the log of the job
-        return _fail(left, f'{type(error).__name__}: {error}')
-    shutil.rmtree(self.group.states_in, ignore_errors=True)
-    return DONE
+        _fail(left, f'{type(error).__name__}: {error}')
+      else:
+        shutil.rmtree(self.group.states_in, ignore_errors=True)
 
   def checkpoint(self) -> submitit.helpers.DelayedSubmission:
     """What a preempted job is requeued with: itself."""
     return submitit.helpers.DelayedSubmission(self)
 
 
-def _fail(left: list[trials.Trial], error: str) -> str:
+def _fail(left: list[trials.Trial], error: str) -> None:
   for trial in left:
     record_error(trial, error)
-  return FAILED
 
 
 def record_error(trial: trials.Trial, error: str) -> None:

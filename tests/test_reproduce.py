@@ -7,7 +7,7 @@ import signal
 import commands
 import pytest
 
-from experiments import formats
+from experiments import documents
 from experiments import reproduce
 from experiments import tables
 from gat_jax import runs
@@ -55,7 +55,7 @@ def test_formats_agree(finished):
     scores = [100 * e['test'] for e in seeds_of(workdir, name.lower())]
     assert row['mean'] == pytest.approx(sum(scores) / 3)
     assert float(lines[name]['mean']) == pytest.approx(row['mean'])
-    shown = formats.mean_and_deviation(row['mean'], row['std'])
+    shown = documents.mean_and_deviation(row['mean'], row['std'])
     assert shown in (workdir / 'reproduction.md').read_text()
     assert shown in output
     assert (
