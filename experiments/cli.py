@@ -112,23 +112,26 @@ class StopRequest:
   The second ends the process at once, as both do outside this context.
 
   Attributes:
-    number: of the signal that came; 0 for none.
+    taken: the signals that came, in order.
   """
 
-  def __init__(self, *others: signal.Signals):
+  def __init__(self, *patient: signal.Signals):
     """Nobody wants anything yet.
 
     Args:
-      *others: signals that are taken as well.
+      *patient: signals that are wishes too, but never end it at once.
     """
-    self.number = 0
-    self._signals = (*_SIGNALS, *others)
+    self.taken: list[int] = []
+    self._patient = patient
 
   def __bool__(self) -> bool:
-    return bool(self.number)
+    return bool(self.taken)
 
   def __enter__(self) -> 'StopRequest':
-    self._before = {s: signal.signal(s, self._take) for s in self._signals}
+    self._before = {
+      number: signal.signal(number, self._take)
+      for number in {*_SIGNALS, *self._patient}
+    }
     return self
 
   def __exit__(self, *unused_error) -> None:
@@ -136,16 +139,21 @@ class StopRequest:
       signal.signal(number, handler)
 
   def _take(self, number: int, unused_frame) -> None:
-    if self.number:
+    if self.taken and number not in self._patient:
       signal.signal(signal.SIGINT, signal.SIG_IGN)  # a third would cut saving
       sys.exit(128 + number)
-    self.number = number
+    self.taken.append(number)
     print('\nsaving after this look; once more ends at once', file=sys.stderr)
+
+  def pass_on(self) -> None:
+    """Sends what was taken to whoever takes it outside this context."""
+    for number in self.taken:
+      signal.raise_signal(number)
 
   @property
   def exit_code(self) -> int:
     """130 after SIGINT, 143 after SIGTERM."""
-    return 128 + self.number
+    return 128 + self.taken[0]
 
 
 class StoppableObserver(Observer):

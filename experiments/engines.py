@@ -9,6 +9,7 @@ import glob
 import os
 import pathlib
 import signal
+import time
 from typing import Any
 
 from ml_collections import config_dict
@@ -24,6 +25,7 @@ LOCAL, SLURM, DEBUG = 'local', 'slurm', 'debug'
 NAMES = (LOCAL, SLURM, DEBUG)
 _FOREVER = 60 * 24 * 365  # minutes
 _MOST_REQUEUES = 1000
+_ASK_SECONDS = 3  # between two questions to Slurm while jobs are cancelled
 
 
 def slurm_options() -> config_dict.ConfigDict:
@@ -31,6 +33,7 @@ def slurm_options() -> config_dict.ConfigDict:
   options = config_dict.ConfigDict()
   options.partition = config_dict.placeholder(str)
   options.time = 60  # minutes; then a job is requeued and goes on
+  options.signal_delay = 90  # seconds before that in which a job saves
   options.array_parallelism = 16  # jobs at a time
   options.cpus_per_task = 1
   options.gpus_per_node = config_dict.placeholder(int)
@@ -70,11 +73,13 @@ class Pool:
     self._engine = engine
     self._num_workers = num_workers
     self._waiting: deque[trials.Group] = deque()
-    self._running: dict[int, tuple[trials.Group, Any]] = {}
+    self._stopping = False
+    self._asked = 0.0
+    self._running: dict[Any, tuple[trials.Group, Any]] = {}
     self._elsewhere: list[trials.Group] = []
     try:
       self._executor = submitit.AutoExecutor(
-        folder / '%j',
+        folder,
         cluster=engine,
         **(
           {'slurm_max_num_timeout': _MOST_REQUEUES} if engine == SLURM else {}
@@ -88,17 +93,16 @@ class Pool:
     self._executor.update_parameters(**_parameters(engine, slurm))
 
   def start(self, groups: Sequence[trials.Group]) -> None:
-    """Takes in groups; those that another process trains are waited for."""
+    """Takes in groups; those that another process trains are waited for.
+
+    Raises:
+      ConfigError: if the scheduler refuses them.
+    """
     for group in groups:
       held = any(workdirs.is_held(trial.folder) for trial in group.trials)
       (self._elsewhere if held else self._waiting).append(group)
-    if self._engine == SLURM and self._waiting:
-      with self._executor.batch():  # one array of jobs
-        jobs = [
-          self._executor.submit(worker.TrainGroup(g)) for g in self._waiting
-        ]
-      self._running = dict(enumerate(zip(self._waiting, jobs, strict=True)))
-      self._waiting.clear()
+    if self._engine == SLURM:
+      self._submit_array()
 
   @property
   def running(self) -> list[trials.Group]:
@@ -112,12 +116,16 @@ class Pool:
 
   def ended(self) -> list[tuple[trials.Group, str | None]]:
     """Groups that have ended since, and why if their process was lost."""
-    self._fill()
+    if self._engine != SLURM:
+      self._fill()
+    elif self._stopping and time.monotonic() - self._asked > _ASK_SECONDS:
+      submitit.SlurmJob.watcher.update()  # else it asks ever more seldom
+      self._asked = time.monotonic()
     found = []
     for place, (group, job) in list(self._running.items()):
       if self._engine == DEBUG or job.done():
         del self._running[place]
-        found.append((group, _last_words(job)))
+        found.append((group, None if self._stopping else _last_words(job)))
     for group in list(self._elsewhere):
       if not any(workdirs.is_held(trial.folder) for trial in group.trials):
         self._elsewhere.remove(group)
@@ -126,12 +134,27 @@ class Pool:
 
   def stop(self) -> None:
     """Asks everything that runs to save and end; what waits never starts."""
+    self._stopping = True
     self._waiting.clear()
+    self._elsewhere.clear()
     for _, job in self._running.values():
       if self._engine == LOCAL:
         os.kill(int(job.job_id), signal.SIGTERM)  # its controller passes it on
       else:
         job.cancel(check=False)
+
+  def _submit_array(self):
+    """Hands all that waits to Slurm, as one array of jobs."""
+    tasks = [worker.TrainGroup(g, scheduled=True) for g in self._waiting]
+    try:
+      with self._executor.batch():
+        jobs = [self._executor.submit(task) for task in tasks]
+    except submitit.core.utils.FailedJobError as error:
+      said = str(error).strip().splitlines()[-1]
+      raise ConfigError(f'--engine=slurm: {said}; see --slurm.*') from error
+    for group, job in zip(self._waiting, jobs, strict=True):
+      self._running[job.job_id] = group, job
+    self._waiting.clear()
 
   def _fill(self):
     """Gives every free place of this machine a group."""
@@ -155,6 +178,7 @@ def _parameters(engine: str, slurm: config_dict.ConfigDict) -> dict[str, Any]:
     return {'timeout_min': _FOREVER}
   parameters = {
     'timeout_min': slurm.time,
+    'slurm_signal_delay_s': slurm.signal_delay,
     'cpus_per_task': slurm.cpus_per_task,
     'slurm_array_parallelism': slurm.array_parallelism,
     'gpus_per_node': slurm.gpus_per_node,

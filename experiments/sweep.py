@@ -54,7 +54,10 @@ _WORKERS = flags.DEFINE_integer(
   'workers', None, 'local processes; by default one a GPU, or one a core', 1
 )
 _SLURM = config_flags.DEFINE_config_dict(
-  'slurm', engines.slurm_options(), 'for --engine=slurm'
+  'slurm',
+  engines.slurm_options(),
+  'for --engine=slurm, as in --slurm.time=60: '
+  + ', '.join(engines.slurm_options()),
 )
 _DRY_RUN = flags.DEFINE_bool(
   'dry_run', False, 'show trials, memory and time, and train nothing'
@@ -84,8 +87,7 @@ def main() -> None:
     if _RETRY_FAILED.value:
       for trial in planned:
         trial.forget_failure()
-    with _accounted(console):
-      train(workdir, planned, console, stop)
+    train(workdir, planned, console, stop)
     summary = summaries.make(planned, command())
     summaries.write(summary, planned, workdir, _OUTPUT.value)
   console.print(*summaries.tables(summary), sep='\n')
@@ -126,7 +128,7 @@ def train(
   pool = engines.Pool(
     workdir / 'jobs', _ENGINE.value, num_workers, _SLURM.value
   )
-  with Dashboard(planned, console) as dashboard:
+  with _accounted(console), Dashboard(planned, console) as dashboard:
     pool.start(trials.split(trials.group(waiting), num_workers))
     stopping = False
     while pool.busy:

@@ -15,7 +15,9 @@ from gat_jax import workdirs
 from gat_jax.errors import InputError
 from gat_jax.observers import Interrupted
 
-_PREEMPTED = signal.SIGUSR2  # what submitit has the scheduler send
+# Slurm sends the first to end a job, and where submitit asks for it the second
+# to preempt one, in any order; later it kills.
+_SCHEDULERS = (signal.SIGTERM, signal.SIGUSR2)
 
 
 @dataclasses.dataclass
@@ -29,37 +31,45 @@ class TrainGroup:
     group: the trials.
     place: which of the local workers this is; decides its core or its GPU.
       None takes whatever the process may use.
+    scheduled: whether a scheduler decides when the process ends.
   """
 
   group: trials.Group
   place: int | None = None
+  scheduled: bool = False
 
   def __call__(self) -> None:
     """Trains; how each trial ended stands in its folder."""
     _take_place(self.place)
     cli.set_up_jax()
     left = [t for t in self.group.trials if t.status() is trials.Status.WAITING]
-    if not left:
+    if not left or any(workdirs.is_held(trial.folder) for trial in left):
       return
-    requeue = signal.getsignal(_PREEMPTED)
-    with cli.StopRequest(_PREEMPTED) as stop:
-      try:
-        runs.train_group(
-          [trial.config for trial in left],
-          [trial.folder for trial in left],
-          self.group.states_in,
-          cli.StoppableObserver(stop),
-        )
-      except Interrupted:
-        if stop.number == _PREEMPTED and callable(requeue):
-          requeue(_PREEMPTED, None)  # never returns
-      except InputError as error:
-        _fail(left, str(error))
-      except Exception as error:  # whatever it is, other groups go on
-        traceback.print_exc()  # into the log of the job
-        _fail(left, f'{type(error).__name__}: {error}')
-      else:
-        shutil.rmtree(self.group.states_in, ignore_errors=True)
+    with cli.StopRequest(*(_SCHEDULERS if self.scheduled else ())) as stop:
+      interrupted = self._train(left, stop)
+    stop.pass_on()  # submitit requeues the job if it is preempted
+    while interrupted and self.scheduled:
+      signal.pause()  # a job that ends by itself is not requeued
+
+  def _train(self, left: list[trials.Trial], stop: cli.StopRequest) -> bool:
+    """Returns whether a signal interrupted it."""
+    try:
+      runs.train_group(
+        [trial.config for trial in left],
+        [trial.folder for trial in left],
+        self.group.states_in,
+        cli.StoppableObserver(stop),
+      )
+    except Interrupted:
+      return True
+    except InputError as error:
+      _fail(left, str(error))
+    except Exception as error:  # whatever it is, other groups go on
+      traceback.print_exc()  # into the log of the job
+      _fail(left, f'{type(error).__name__}: {error}')
+    else:
+      shutil.rmtree(self.group.states_in, ignore_errors=True)
+    return False
 
   def checkpoint(self) -> submitit.helpers.DelayedSubmission:
     """What a preempted job is requeued with: itself."""
