@@ -10,6 +10,11 @@ from gat_jax import workdirs
 from gat_jax.errors import WorkdirError
 
 
+def metric_name(metric: str | None) -> str:
+  """As a reader knows it; before anything has finished, 'score'."""
+  return (metric or 'score').replace('micro_f1', 'micro-F1')
+
+
 def mean_and_deviation(mean: float, std: float | None, digits: int = 2) -> str:
   """As in 83.05 ± 0.71; the mean alone if there is no deviation."""
   shown = f'{mean:.{digits}f}'

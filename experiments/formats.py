@@ -13,6 +13,7 @@ from gat_jax import workdirs
 from gat_jax.errors import WorkdirError
 
 NAME = 'reproduction'
+FILE = f'{NAME}.json'
 _RULES = {
   'both': 'both',
   'accuracy': 'score',
@@ -35,7 +36,7 @@ def write(
     WorkdirError: if one of them cannot be written.
   """
   files = {
-    f'{workdir}/{NAME}.json': json.dumps(report, indent=2, allow_nan=False),
+    f'{workdir}/{FILE}': json.dumps(report, indent=2, allow_nan=False),
     f'{workdir}/{NAME}.csv': as_csv(report),
     f'{workdir}/{NAME}.md': markdown(report),
     f'{workdir}/{NAME}.tex': latex(report),

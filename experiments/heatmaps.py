@@ -1,16 +1,12 @@
 """Two swept fields as a grid: in words, and as a picture with its numbers."""
 
+import itertools
 import pathlib
 from typing import Any
 
 import numpy as np
 
 from experiments import documents
-
-
-def metric_name(table: dict[str, Any]) -> str:
-  """As a reader knows it."""
-  return (table['metric'] or 'score').replace('micro_f1', 'micro-F1')
 
 
 def score(found: dict[str, Any]) -> str:
@@ -21,7 +17,7 @@ def score(found: dict[str, Any]) -> str:
 def grid(table: dict[str, Any], split: str) -> list[list[str]]:
   """Scores of `val` or `test`, a line for each value of the first field."""
   (down, rows), (across, columns) = table['axes'].items()
-  corner = f'{_short(down)} \\ {_short(across)}'
+  corner = f'{short(down)} \\ {short(across)}'
   lines = [[corner, *map(str, columns)]]
   for row in rows:
     found = [_cell(table, {down: row, across: column}) for column in columns]
@@ -38,42 +34,56 @@ def draw(name: str, table: dict[str, Any], folder: pathlib.Path) -> None:
     table: see `summaries.make`.
     folder: where they go.
   """
-  if len(table['axes']) != 2 or not any(row['n'] for row in table['rows']):
-    return
-  import matplotlib  # slow to import
+  if can_draw(table):
+    drawn = figure(table)
+    for suffix in ('png', 'svg'):
+      drawn.savefig(folder / f'heatmap-{name}.{suffix}', dpi=150)
 
-  matplotlib.use('Agg')
-  from matplotlib import pyplot
+
+def can_draw(table: dict[str, Any]) -> bool:
+  """Whether two fields were swept and anything has finished."""
+  return len(table['axes']) == 2 and any(row['n'] for row in table['rows'])
+
+
+def figure(table: dict[str, Any]) -> Any:
+  """A matplotlib figure: validation and test side by side, with the numbers."""
+  from matplotlib.figure import Figure  # slow to import
 
   (down, rows), (across, columns) = table['axes'].items()
-  figure, panels = pyplot.subplots(
-    1, 2, figsize=(2 + 2.2 * len(columns), 1.6 + 0.6 * len(rows))
+  drawn = Figure(
+    figsize=(2 + 2.2 * len(columns), 1.6 + 0.6 * len(rows)),
+    layout='constrained',
   )
-  for panel, split in zip(panels, ('val', 'test'), strict=True):
-    means = np.full((len(rows), len(columns)), np.nan)
-    for i, row in enumerate(rows):
-      for j, column in enumerate(columns):
-        cell = _cell(table, {down: row, across: column})
-        if cell:
-          means[i, j] = cell[split]['mean']
-    panel.imshow(means, cmap='cividis', aspect='auto')
-    middle = (np.nanmin(means) + np.nanmax(means)) / 2
-    for i, line in enumerate(grid(table, split)[1:]):
-      for j, word in enumerate(line[1:]):
-        color = 'black' if means[i, j] > middle else 'white'
-        panel.text(j, i, word, ha='center', va='center', color=color, size=9)
+  for panel, split in zip(drawn.subplots(1, 2), ('val', 'test'), strict=True):
+    _draw_panel(panel, table, split)
     panel.set_xticks(range(len(columns)), columns)
     panel.set_yticks(range(len(rows)), rows)
-    panel.set_xlabel(_short(across))
-    panel.set_ylabel(_short(down))
+    panel.set_xlabel(short(across))
+    panel.set_ylabel(short(down))
     panel.set_title('validation' if split == 'val' else 'test')
-  figure.suptitle(
-    f'{table["title"]}: {metric_name(table)} in %, mean ± deviation over seeds'
+  drawn.suptitle(
+    f'{table["title"]}: {documents.metric_name(table["metric"])} in %, mean ±'
+    ' deviation over seeds'
   )
-  figure.tight_layout()
-  for suffix in ('png', 'svg'):
-    figure.savefig(folder / f'heatmap-{name}.{suffix}', dpi=150)
-  pyplot.close(figure)
+  return drawn
+
+
+def _draw_panel(panel, table, split) -> None:
+  (down, rows), (across, columns) = table['axes'].items()
+  means = np.full((len(rows), len(columns)), np.nan)
+  for (i, row), (j, column) in itertools.product(
+    enumerate(rows), enumerate(columns)
+  ):
+    cell = _cell(table, {down: row, across: column})
+    if cell:
+      means[i, j] = cell[split]['mean']
+  panel.imshow(means, cmap='cividis', aspect='auto')
+  panel.grid(visible=False)
+  middle = (np.nanmin(means) + np.nanmax(means)) / 2
+  for i, line in enumerate(grid(table, split)[1:]):
+    for j, word in enumerate(line[1:]):
+      color = 'black' if means[i, j] > middle else 'white'
+      panel.text(j, i, word, ha='center', va='center', color=color, size=9)
 
 
 def _cell(table, wanted) -> dict[str, Any] | None:
@@ -85,5 +95,6 @@ def _cell(table, wanted) -> dict[str, Any] | None:
   return None
 
 
-def _short(field: str) -> str:
+def short(field: str) -> str:
+  """The last part of its name, as words."""
   return field.rpartition('.')[2].replace('_', ' ')

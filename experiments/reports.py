@@ -20,12 +20,12 @@ from experiments import verdicts
 from experiments.ledger import Ledger
 from gat_jax import stopping
 
-_SEEDS = 'seeds'
+SEEDS = 'seeds'
 
 
 def ledger_path(workdir: str | os.PathLike, row: tables.Row) -> pathlib.Path:
   """Where the finished seeds of a row stand."""
-  return pathlib.Path(workdir) / _SEEDS / f'{row.key}.jsonl'
+  return pathlib.Path(workdir) / SEEDS / f'{row.key}.jsonl'
 
 
 def subject(row: tables.Row, digest: str) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def versions() -> dict[str, str]:
 
 def progress_line(row: tables.Row, ledger: Ledger, num_seeds: int) -> str:
   """What is known of a row so far."""
-  scores = _scores(ledger.entries, num_seeds)
+  scores = scores_of(ledger.entries, num_seeds)
   sample = verdicts.Sample.of(list(scores.values()))
   seconds = sum(entry['seconds'] for entry in ledger.entries.values())
   left = seconds / len(ledger.entries) * (num_seeds - len(scores))
@@ -73,7 +73,7 @@ def collect(workdir: str | os.PathLike, margin: float) -> dict[str, Any]:
   """
   report: dict[str, Any] = {'margin': margin, 'tables': {}}
   for name, table in tables.TABLES.items():
-    entries = {row.name: _read(workdir, row) for row in table.rows}
+    entries = {row.name: read(workdir, row) for row in table.rows}
     if any(entries[row.name] for row in table.rows if not _shared(table, row)):
       report['tables'][name] = _table(table, entries, margin)
   return report
@@ -84,9 +84,10 @@ def _shared(table: tables.Table, row: tables.Row) -> bool:
   return table.paired and row.name == table.baseline
 
 
-def _read(
+def read(
   workdir: str | os.PathLike, row: tables.Row
 ) -> dict[int, dict[str, Any]]:
+  """The finished seeds of a row; none if it was never trained."""
   path = ledger_path(workdir, row)
   return Ledger(path).entries if path.exists() else {}
 
@@ -96,7 +97,7 @@ def _table(
   entries: dict[str, dict[int, dict[str, Any]]],
   margin: float,
 ) -> dict[str, Any]:
-  baseline = _scores(entries[table.baseline])
+  baseline = scores_of(entries[table.baseline])
   rows = []
   for row in table.rows:
     finished = entries[row.name]
@@ -104,7 +105,7 @@ def _table(
       continue
     facts = _row(row, finished, margin)
     if row.name != table.baseline and baseline:
-      facts |= _against(table, _scores(finished), baseline)
+      facts |= _against(table, scores_of(finished), baseline)
     rows.append(facts)
   names = {e['dataset'] for own in entries.values() for e in own.values()}
   title = table.title.format(dataset=' and '.join(sorted(names)))
@@ -127,7 +128,7 @@ def _against(
 def _row(
   row: tables.Row, entries: dict[int, dict[str, Any]], margin: float
 ) -> dict[str, Any]:
-  sample = verdicts.Sample.of(list(_scores(entries).values()))
+  sample = verdicts.Sample.of(list(scores_of(entries).values()))
   return {
     'name': row.name,
     'changes': row.changes,
@@ -156,7 +157,7 @@ def _by_rule(own: str, entries: list[dict[str, Any]]) -> dict[str, float]:
   }
 
 
-def _scores(
+def scores_of(
   entries: dict[int, dict[str, Any]], below: int | None = None
 ) -> dict[int, float]:
   """Test scores in points, by seed."""

@@ -20,6 +20,7 @@ from gat_jax import results
 from gat_jax import workdirs
 
 NAME = 'sweep'
+FILE = f'{NAME}.json'
 
 
 def make(planned: Sequence[trials.Trial], command: str) -> dict[str, Any]:
@@ -100,7 +101,7 @@ def tables(summary: dict[str, Any]) -> list[Table]:
 
 
 def _title(table: dict[str, Any]) -> str:
-  metric = heatmaps.metric_name(table)
+  metric = documents.metric_name(table['metric'])
   fixed = ''.join(f', {k}={v}' for k, v in table['fixed'].items())
   return f'{table["title"]}, {metric} in %{fixed}, best validation first'
 
@@ -153,7 +154,7 @@ def write(
     for name, content in (
       ('trials.jsonl', ''.join(json.dumps(line) + '\n' for line in lines)),
       ('trials.csv', documents.as_csv(lines)),
-      (f'{NAME}.json', json.dumps(summary, indent=2) + '\n'),
+      (FILE, json.dumps(summary, indent=2) + '\n'),
       (f'{NAME}.md', text),
     ):
       workdirs.write_text(workdir / name, content)

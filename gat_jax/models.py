@@ -82,9 +82,17 @@ class Model(nnx.Module):
     self, graph: jraph.GraphsTuple, dropout: Dropout | None = None
   ) -> jax.Array:
     """Returns logits [N, classes]; `dropout` is None but while training."""
+    return self.activations(graph, dropout)[-1]
+
+  def activations(
+    self, graph: jraph.GraphsTuple, dropout: Dropout | None = None
+  ) -> list[jax.Array]:
+    """Returns the nodes after every layer; the last ones are the logits."""
+    found = []
     for index, layer in enumerate(self.layers):
       graph = layer(graph, dropout and dropout.fold_in(index))
-    return graph.nodes
+      found.append(graph.nodes)
+    return found
 
   def attention(self, graph: jraph.GraphsTuple) -> list[Attention]:
     """Returns senders, receivers and alpha of every layer, without dropout.
@@ -119,6 +127,11 @@ def build(
       f' {", ".join(LAYERS)}'
     )
   return Model(config, num_features, num_classes, rngs)
+
+
+def has_attention(name: str) -> bool:
+  """Whether models of that `config.model.name` have attention to show."""
+  return issubclass(LAYERS[name], AttentionLayer)
 
 
 def num_parameters(params: Any) -> int:

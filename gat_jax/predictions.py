@@ -1,8 +1,9 @@
 """Uses a trained model again, from nothing but its workdir.
 
-Shapes: N nodes, C classes or labels, E edges, K heads.
+Shapes: N nodes, C classes or labels, E edges, K heads, F features a head.
 """
 
+from collections.abc import Collection
 import dataclasses
 import os
 from typing import Any
@@ -30,12 +31,14 @@ class GraphPrediction:
     splits: [N] of 'train', 'val', 'test' or ''.
     labels: [N], or [N, C] if there are several labels a node; -1 for none.
     probabilities: [N, C].
+    hidden: [N, K F] for each hidden layer, what it makes of the nodes.
     attention: one entry a layer; empty if it was not asked for.
   """
 
   splits: np.ndarray
   labels: np.ndarray
   probabilities: np.ndarray
+  hidden: list[np.ndarray]
   attention: list[models.Attention]
 
   @property
@@ -52,8 +55,9 @@ def predict(
   data_dir: str | None = None,
   *,
   attention: bool = False,
+  splits: Collection[str] = datasets.SPLITS,
 ) -> tuple[int, list[GraphPrediction]]:
-  """Applies the kept parameters of one seed to every graph of its data set.
+  """Applies the kept parameters of one seed to the graphs of its data set.
 
   Args:
     workdir: the folder of a finished run.
@@ -61,6 +65,7 @@ def predict(
       an interrupted run the first.
     data_dir: where the data are now, if not where training found them.
     attention: return alpha as well; only models that have attention can.
+    splits: leave out graphs that have no node in any of these.
 
   Returns:
     The seed, and a prediction for each graph.
@@ -85,6 +90,7 @@ def predict(
   return seed, [
     _predict_graph(model, examples, attention)
     for examples in _by_graph(dataset)
+    if examples.keys() & set(splits)
   ]
 
 
@@ -140,7 +146,7 @@ def _restore(
 def _by_graph(dataset: datasets.Dataset):
   """Groups the examples of all splits that share a graph."""
   groups: dict[int, dict[str, datasets.Example]] = {}
-  for split in ('train', 'val', 'test'):
+  for split in datasets.SPLITS:
     for example in getattr(dataset, split):
       groups.setdefault(id(example.graph), {})[split] = example
   return list(groups.values())
@@ -151,7 +157,7 @@ def _predict_graph(
 ) -> GraphPrediction:
   any_example = next(iter(examples.values()))
   graph, labels = any_example.graph, any_example.labels
-  logits = jax.jit(lambda graph: model(graph))(graph)
+  *hidden, logits = jax.jit(lambda graph: model.activations(graph))(graph)
   normalize = jax.nn.softmax if labels.ndim == 1 else jax.nn.sigmoid
   splits = np.full(len(labels), '', dtype='U5')
   for split, example in examples.items():
@@ -160,5 +166,6 @@ def _predict_graph(
     splits=splits,
     labels=labels,
     probabilities=np.asarray(normalize(logits)),
+    hidden=jax.device_get(hidden),
     attention=jax.device_get(model.attention(graph)) if attention else [],
   )

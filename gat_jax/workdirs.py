@@ -217,7 +217,7 @@ def check_unfinished(workdir: str | os.PathLike) -> None:
 
 def _check_same(path: pathlib.Path, config: Any, card: dict) -> None:
   """Raises WorkdirError, with the differences, if a folder's run is another."""
-  theirs, ours = _flat(read_json(path, CONFIG)), _flat(config.to_dict())
+  theirs, ours = flat(read_json(path, CONFIG)), flat(config.to_dict())
   differing = [
     f'config.{field} is {theirs.get(field)!r} there and {ours.get(field)!r} now'
     for field in sorted(theirs.keys() | ours.keys())
@@ -237,13 +237,13 @@ def _size(path: pathlib.Path) -> int:
   return path.stat().st_size if path.exists() else 0
 
 
-def _flat(config: Any, prefix: str = '') -> dict[str, Any]:
+def flat(config: Any, prefix: str = '') -> dict[str, Any]:
   """Nested fields by their dotted names."""
   if not isinstance(config, dict):
     return {prefix: config}
   fields: dict[str, Any] = {}
   for name, value in config.items():
-    fields |= _flat(value, f'{prefix}.{name}' if prefix else name)
+    fields |= flat(value, f'{prefix}.{name}' if prefix else name)
   return fields
 
 

@@ -10,6 +10,7 @@ from gat_jax.datasets import npz
 from gat_jax.datasets import planetoid
 from gat_jax.datasets import ppi
 from gat_jax.datasets import synthetic
+from gat_jax.datasets.structures import SPLITS as SPLITS
 from gat_jax.datasets.structures import Dataset as Dataset
 from gat_jax.datasets.structures import Example as Example
 from gat_jax.errors import DataError

@@ -19,7 +19,6 @@ from gat_jax.datasets.arrays import read_npy
 from gat_jax.errors import DataError
 
 MAX_BYTES = 2**30  # of all members of an archive, unpacked
-SPLITS = ('train', 'val', 'test')
 AGAIN = 'download the archive again'
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 

@@ -8,6 +8,7 @@ import scipy.sparse
 import scipy.sparse.csgraph
 
 from gat_jax.datasets import archives
+from gat_jax.datasets import structures
 
 MEMBERS = ('ppi-G.json', 'ppi-id_map.json', 'ppi-class_map.json')
 _FEATURES = 'ppi-feats.npy'
@@ -18,7 +19,7 @@ def parse(archive: archives.Archive) -> dict[str, np.ndarray]:
   """What the JSON of GraphSAGE's archive holds.
 
   Returns:
-    edges [E, 2]; splits [N], an index into `archives.SPLITS`; rows [N], where
+    edges [E, 2]; splits [N], an index into `structures.SPLITS`; rows [N], where
     the features of each node are; labels [N, L].
   """
   member, id_map, class_map = MEMBERS
@@ -81,7 +82,7 @@ def assemble(
   features /= np.where(varies, training.std(axis=0), 1)
   place = np.empty(len(splits), np.int32)  # of each node in its own split
   nodes = {}
-  for code, split in enumerate(archives.SPLITS):
+  for code, split in enumerate(structures.SPLITS):
     own = np.flatnonzero(splits == code)
     place[own] = np.arange(len(own))
     nodes[split] = archives.Nodes(
@@ -108,7 +109,7 @@ def _merged_components(
     components, return_index=True, return_inverse=True, return_counts=True
   )
   graph_ids, tiny = first[component], sizes[component] < _MIN_COMPONENT
-  for code, split in enumerate(archives.SPLITS):
+  for code, split in enumerate(structures.SPLITS):
     large = graph_ids[(splits == code) & ~tiny]
     if not len(large):
       archive.fail(

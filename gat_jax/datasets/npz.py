@@ -27,14 +27,17 @@ from gat_jax.datasets import structures
 from gat_jax.datasets.arrays import Arrays
 from gat_jax.errors import DataError
 
-_SPLITS = ('train', 'val', 'test')
 _CSR = tuple(f'features_{p}' for p in ('data', 'indices', 'indptr', 'shape'))
 _KEYS = (
   'edges',
   'features',
   *_CSR,
   'labels',
-  *(f'{split}_{form}' for split in _SPLITS for form in ('mask', 'index')),
+  *(
+    f'{split}_{form}'
+    for split in structures.SPLITS
+    for form in ('mask', 'index')
+  ),
 )
 _MAX_NODES = 2**31 - 2
 
@@ -230,7 +233,7 @@ def _labels(arrays: Arrays, n_node: int) -> np.ndarray:
 def _masks(arrays: Arrays, labels: np.ndarray) -> dict[str, np.ndarray]:
   n_node = len(labels)
   masks: dict[str, np.ndarray] = {}
-  for split in _SPLITS:
+  for split in structures.SPLITS:
     key, mask = _mask(arrays, split, n_node)
     if not mask.any():
       arrays.fail(key, 'is empty', 'every split needs a node')

@@ -141,7 +141,7 @@ def parse(
   loops = np.unique(entries[entries[:, 0] == entries[:, 1], 0])
   both_ways = graphs.symmetrize(raw)
   graph = graphs.sort_by_receiver(graphs.add_self_loops(both_ways))
-  masks = {split: np.zeros(n_node, bool) for split in ('train', 'val', 'test')}
+  masks = {split: np.zeros(n_node, bool) for split in structures.SPLITS}
   masks['train'][: len(y)] = True
   masks['val'][len(y) : len(y) + _NUM_VALIDATION] = True
   masks['test'][test] = True

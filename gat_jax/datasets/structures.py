@@ -14,6 +14,8 @@ import numpy as np
 
 from gat_jax import graphs
 
+SPLITS = ('train', 'val', 'test')
+
 
 @functools.partial(
   jax.tree_util.register_dataclass,

@@ -1,0 +1,1 @@
+"""What experiments.report shows: measures, charts, and the page of them."""

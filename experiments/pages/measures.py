@@ -1,0 +1,146 @@
+"""What a trained model's predictions and attention come to, in numbers.
+
+Shapes: N nodes, E edges, K heads, C classes or labels.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import threadpoolctl
+
+from gat_jax.models import Attention
+
+
+def degrees(attention: Attention, num_nodes: int) -> np.ndarray:
+  """[N]: edges into each node, its self-loop among them."""
+  return np.bincount(attention.receivers, minlength=num_nodes)
+
+
+def entropy(attention: Attention, num_nodes: int) -> np.ndarray:
+  """[N, K]: of alpha over the edges into each node, in nats.
+
+  That of uniform attention is the logarithm of the degree.
+  """
+  alpha = np.asarray(attention.alpha, np.float64)
+  terms = -alpha * np.log(np.where(alpha > 0, alpha, 1))
+  return _sums(terms, attention.receivers, num_nodes)
+
+
+def agreement(attention: Attention, labels: np.ndarray) -> np.ndarray:
+  """[E]: how far the two ends of each edge have the same labels.
+
+  With one class a node 1 or 0, and nan where an end has none; with several
+  labels, those that both have among those that either has (Jaccard).
+  """
+  ends = labels[attention.senders], labels[attention.receivers]
+  if labels.ndim == 2:
+    return overlap(*ends)
+  same = (ends[0] == ends[1]).astype(float)
+  return np.where((ends[0] < 0) | (ends[1] < 0), np.nan, same)
+
+
+def overlap(labels: np.ndarray, others: np.ndarray) -> np.ndarray:
+  """[...]: Jaccard index of [..., C] labels; nan where neither has any."""
+  both = (labels & others).sum(axis=-1)
+  either = (labels | others).sum(axis=-1)
+  return np.where(either > 0, both / np.maximum(either, 1), np.nan)
+
+
+def within_class(
+  attention: Attention, labels: np.ndarray
+) -> tuple[np.ndarray, float]:
+  """The share of attention that stays within the own class.
+
+  Self-loops, which always do, are left out, and alpha is scaled to sum to 1
+  over the others; so are nodes that have no other edge or no label.
+
+  Args:
+    attention: of one layer.
+    labels: [N], or [N, C] if there are several labels a node.
+
+  Returns:
+    [K], the mean over nodes for each head, and that of uniform attention.
+  """
+  same = agreement(attention, labels)
+  counted = (attention.senders != attention.receivers) & ~np.isnan(same)
+  receivers, same = attention.receivers[counted], same[counted]
+  alpha = np.asarray(attention.alpha, np.float64)[counted]
+  weights = np.column_stack([alpha, np.ones(len(alpha))])  # the last: uniform
+  num_nodes = len(labels)
+  total = _sums(weights, receivers, num_nodes)
+  own = _sums(weights * same[:, None], receivers, num_nodes)
+  has_edges = total[:, -1] > 0
+  own, total = own[has_edges], total[has_edges]
+  shares = np.divide(own, total, out=np.zeros_like(own), where=total > 0)
+  means = shares.mean(axis=0) if len(shares) else np.full(len(shares.T), np.nan)
+  return means[:-1], float(means[-1])
+
+
+def confusion(labels: np.ndarray, predictions: np.ndarray, n: int):
+  """[C, C]: how many nodes of each class (rows) were taken for which."""
+  return np.bincount(n * labels + predictions, minlength=n * n).reshape(n, n)
+
+
+def label_f1(labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+  """[C]: F1 of each label over all nodes; 0 where it is nowhere."""
+  hits = (labels & predictions).sum(axis=0)
+  total = labels.sum(axis=0) + predictions.sum(axis=0)
+  return 2 * hits / np.maximum(total, 1)
+
+
+class Reliability(NamedTuple):
+  """Predicted probabilities against what happened, in bins of equal width.
+
+  Attributes:
+    confidence: mean predicted probability of each bin that has any.
+    frequency: how often it was right.
+    count: how many.
+    error: the expected calibration error (Naeini et al., AAAI 2015).
+  """
+
+  confidence: np.ndarray
+  frequency: np.ndarray
+  count: np.ndarray
+  error: float
+
+
+def reliability(
+  probabilities: np.ndarray, labels: np.ndarray, num_bins: int = 10
+) -> Reliability:
+  """Of the likeliest class [N], or of every label [N, C] of every node."""
+  if labels.ndim == 1:
+    predicted = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+  else:
+    predicted, right = probabilities.ravel(), labels.ravel() > 0
+  bins = np.minimum((predicted * num_bins).astype(int), num_bins - 1)
+  count = np.bincount(bins, minlength=num_bins)
+  used = count > 0
+  confidence, frequency = (
+    np.bincount(bins, values, num_bins)[used] / count[used]
+    for values in (predicted, right)
+  )
+  gaps = np.abs(confidence - frequency)
+  error = float((gaps * count[used]).sum() / count.sum())
+  return Reliability(confidence, frequency, count[used], error)
+
+
+def embed(features: np.ndarray) -> np.ndarray:
+  """[N, 2]: t-SNE of [N, D] (van der Maaten and Hinton, JMLR 2008)."""
+  from sklearn.manifold import TSNE  # slow to import
+
+  perplexity = min(30.0, max(1.0, (len(features) - 1) / 3))
+  # Its threads wait for each other so eagerly that on a machine that does
+  # anything else one thread is several times faster than two.
+  with threadpoolctl.threadpool_limits(1):
+    return TSNE(
+      init='pca', perplexity=perplexity, random_state=0
+    ).fit_transform(features)
+
+
+def _sums(
+  values: np.ndarray, segments: np.ndarray, num_segments: int
+) -> np.ndarray:
+  """[num_segments, K] of [E, K]."""
+  columns = [np.bincount(segments, v, num_segments) for v in values.T]
+  return np.stack(columns, axis=1)

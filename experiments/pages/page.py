@@ -1,0 +1,111 @@
+"""A page of sections, written as one HTML file that needs nothing else."""
+
+from collections.abc import Sequence
+import dataclasses
+import json
+import pathlib
+
+import jinja2
+
+from experiments.pages.drawing import Chart
+from gat_jax import workdirs
+
+NAME = 'report.html'
+PICTURES = 'pictures'
+_HERE = pathlib.Path(__file__).parent
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+  """Cells as words, the header first.
+
+  Attributes:
+    title: what it is.
+    lines: of cells; none of a header that is empty.
+    folded: whether a reader has to open it.
+  """
+
+  title: str
+  lines: Sequence[Sequence[str]]
+  folded: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+  """A part of a page that its contents list.
+
+  Attributes:
+    title: what it is about.
+    text: a paragraph, or nothing.
+    items: tables and charts, in order.
+  """
+
+  title: str
+  text: str = ''
+  items: Sequence[Table | Chart] = ()
+
+  @property
+  def anchor(self) -> str:
+    """What a link to it ends with."""
+    return self.title.lower().replace(' ', '-')
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+  """All of it.
+
+  Attributes:
+    title: what it is about.
+    lead: the most important of it, in a sentence.
+    sections: in order.
+  """
+
+  title: str
+  lead: str
+  sections: Sequence[Section]
+
+  @property
+  def charts(self) -> list[Chart]:
+    """Of all sections."""
+    items = [item for section in self.sections for item in section.items]
+    return [item for item in items if isinstance(item, Chart)]
+
+  def write(self, folder: pathlib.Path) -> pathlib.Path:
+    """Writes report.html, and each chart as PNG and SVG under pictures/.
+
+    Returns:
+      The path of the page.
+
+    Raises:
+      WorkdirError: if it cannot be written.
+    """
+    pictures = folder / PICTURES
+    html = self.html()
+    with workdirs.explained(folder):
+      pictures.mkdir(parents=True, exist_ok=True)
+      for chart in self.charts:
+        chart.save(pictures)
+      workdirs.write_text(folder / NAME, html)
+    return folder / NAME
+
+  def html(self) -> str:
+    """The page, with its style, its script and all charts in it."""
+    environment = jinja2.Environment(
+      loader=jinja2.FileSystemLoader(_HERE),
+      autoescape=True,
+      trim_blocks=True,
+      lstrip_blocks=True,
+      undefined=jinja2.StrictUndefined,
+    )
+    environment.tests['chart'] = lambda item: isinstance(item, Chart)
+    return environment.get_template('page.html').render(
+      page=self,
+      css=(_HERE / 'page.css').read_text(encoding='utf-8'),
+      script=(_HERE / 'page.js').read_text(encoding='utf-8'),
+      spots=_spots,
+    )
+
+
+def _spots(chart: Chart) -> str:
+  """Fit to stand in an element <script type="application/json">."""
+  return json.dumps(chart.places()).replace('<', '\\u003c')

@@ -1,0 +1,191 @@
+"""The page of a reproduction: forests, seeds, ablations."""
+
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from experiments import documents
+from experiments import formats
+from experiments import reports
+from experiments import tables
+from experiments.pages import drawing
+from experiments.pages.page import Page
+from experiments.pages.page import Section
+from experiments.pages.page import Table
+from gat_jax import workdirs
+from gat_jax.errors import WorkdirError
+
+_MARGIN = 1.0  # points; of reproductions that have not written their tables
+
+
+def is_one(workdir: pathlib.Path) -> bool:
+  """Whether the folder is that of a reproduction."""
+  return (workdir / reports.SEEDS).is_dir()
+
+
+def make(workdir: pathlib.Path) -> Page:
+  """The page of all rows that have a finished seed.
+
+  Raises:
+    WorkdirError: if there is none, or a file is damaged.
+  """
+  margin = _MARGIN
+  if (workdir / formats.FILE).exists():
+    margin = workdirs.read_json(workdir, formats.FILE)['margin']
+  report = reports.collect(workdir, margin)
+  if not report['tables']:
+    raise WorkdirError(f'--workdir={workdir} has no finished seed yet')
+  sections = [
+    _section(workdir, name, table, margin)
+    for name, table in report['tables'].items()
+  ]
+  judged = [
+    row['verdict']['word']
+    for table in report['tables'].values()
+    for row in table['rows']
+    if row['verdict']
+  ]
+  words = sorted(set(judged), key=judged.index)
+  lead = ', '.join(f'{judged.count(word)} {word}' for word in words)
+  return Page(
+    title='Does the paper hold?',
+    lead=(
+      f'Rows with a published figure: {lead or "none"}; differences below'
+      f' {margin:g} points count as none.'
+    ),
+    sections=sections,
+  )
+
+
+def _section(
+  workdir: pathlib.Path, name: str, table: dict[str, Any], margin: float
+) -> Section:
+  scores = {
+    row.name: reports.scores_of(reports.read(workdir, row))
+    for row in tables.TABLES[name].rows
+  }
+  scores = {row: own for row, own in scores.items() if own}
+  charts = [_forest(name, table, margin), _seeds(name, table, scores)]
+  if tables.TABLES[name].paired:
+    charts.append(_ablations(name, table))
+  return Section(
+    table['title'],
+    items=[Table('rows', formats.cells(table)), *charts],
+  )
+
+
+def _rows_figure(rows: list[dict[str, Any]]):
+  """A line for each row, the first on top."""
+  figure, axes = drawing.figure(height=1.2 + 0.36 * len(rows))
+  axes.set_yticks(range(len(rows)), [row['name'] for row in rows])
+  axes.set_ylim(len(rows) - 0.4, -0.6)
+  axes.grid(visible=False, axis='y')
+  return figure, axes
+
+
+def _forest(name: str, table: dict[str, Any], margin: float) -> drawing.Chart:
+  rows = table['rows']
+  figure, axes = _rows_figure(rows)
+  texts, labels = [], {}
+  for y, row in enumerate(rows):
+    text = f'{row["name"]}\nhere {_score(row)}, n {row["n"]}'
+    if row['interval']:
+      axes.hlines(y, *row['interval'], color=drawing.COLORS[0], linewidth=2)
+    axes.plot(row['mean'], y, 'o', color=drawing.COLORS[0], markersize=5)
+    if published := row['published']:
+      text += f'\npaper {_score(published)}'
+      labels['paper'] = axes.vlines(
+        published['mean'], y - 0.36, y + 0.36, color=drawing.ACCENT, linewidth=2
+      )
+      labels[f'± {margin:g} points'] = axes.fill_betweenx(
+        [y - 0.36, y + 0.36],
+        published['mean'] - margin,
+        published['mean'] + margin,
+        color=drawing.ACCENT,
+        alpha=0.15,
+        linewidth=0,
+      )
+    texts.append(text)
+  axes.set_xlabel('test score, points')
+  if labels:
+    figure.legend(
+      labels.values(), labels.keys(), loc='outside upper right', ncols=2
+    )
+  means = [row['mean'] for row in rows]
+  return drawing.Chart(
+    name=f'forest-{name}',
+    title='Against the paper',
+    caption=(
+      'Dots are means over seeds with their bootstrap 95 % intervals, the'
+      " line of a row is the paper's figure. An interval within the shaded"
+      f' {margin:g} points around the line reproduces it.'
+    ),
+    alt='Forest plot: ' + '; '.join(t.replace('\n', ', ') for t in texts),
+    figure=figure,
+    spots=(drawing.Spots(axes, means, range(len(rows)), texts),),
+  )
+
+
+def _score(facts: dict[str, Any]) -> str:
+  return documents.mean_and_deviation(facts['mean'], facts['std'])
+
+
+def _seeds(
+  name: str, table: dict[str, Any], scores: dict[str, dict[int, float]]
+) -> drawing.Chart:
+  rows = [row for row in table['rows'] if row['name'] in scores]
+  figure, axes = _rows_figure(rows)
+  spots = []
+  for y, row in enumerate(rows):
+    own = scores[row['name']]
+    # The same jitter for a seed in every row.
+    jitter = [(seed * 0.618) % 1 * 0.5 - 0.25 for seed in own]
+    heights = y + np.array(jitter)
+    values = list(own.values())
+    axes.plot(values, heights, 'o', markersize=3, alpha=0.5)
+    axes.vlines(np.median(values), y - 0.36, y + 0.36, color=drawing.INK)
+    texts = [f'{row["name"]}, seed {s}: {v:.2f}' for s, v in own.items()]
+    spots.append(drawing.Spots(axes, values, heights, texts))
+  axes.set_xlabel('test score, points')
+  return drawing.Chart(
+    name=f'seeds-{name}',
+    title='Every seed',
+    caption=(
+      'One dot a seed, the line is the median. What one seed alone reports may'
+      ' lie anywhere in its row.'
+    ),
+    alt='Strip plot of the test scores of all seeds for '
+    + ', '.join(f'{row["name"]} ({len(scores[row["name"]])})' for row in rows),
+    figure=figure,
+    spots=tuple(spots),
+  )
+
+
+def _ablations(name: str, table: dict[str, Any]) -> drawing.Chart:
+  rows = [row for row in table['rows'] if row.get('paired')]
+  figure, axes = _rows_figure(rows)
+  axes.axvline(0, color=drawing.QUIET, linewidth=1)
+  texts, means = [], []
+  for y, row in enumerate(rows):
+    pair = row['paired']
+    color = drawing.COLORS[0]
+    if pair['interval']:
+      axes.hlines(y, *pair['interval'], color=color, linewidth=2)
+    axes.plot(pair['mean'], y, 'o', color=color, markersize=5)
+    changes = ', '.join(f'{k}={v}' for k, v in row['changes'].items())
+    texts.append(f'{row["name"]}: {pair["mean"]:+.2f}\n{changes}')
+    means.append(pair['mean'])
+  axes.set_xlabel(f'points against {table["baseline"]}, seed by seed')
+  return drawing.Chart(
+    name=f'ablations-{name}',
+    title='What each departure costs',
+    caption=(
+      f'Mean difference to {table["baseline"]} over the seeds that both have,'
+      ' with its bootstrap 95 % interval. Left of zero a departure costs'
+      ' accuracy; an interval over zero cannot tell.'
+    ),
+    alt='Forest plot: ' + '; '.join(t.partition('\n')[0] for t in texts),
+    figure=figure,
+    spots=(drawing.Spots(axes, means, range(len(rows)), texts),),
+  )

@@ -1,0 +1,232 @@
+"""The page of a sweep: heatmaps, what accuracy costs, all axes at once."""
+
+import math
+import pathlib
+from typing import Any
+
+import matplotlib
+import numpy as np
+
+from experiments import documents
+from experiments import heatmaps
+from experiments import summaries
+from experiments.pages import drawing
+from experiments.pages.page import Page
+from experiments.pages.page import Section
+from experiments.pages.page import Table
+from gat_jax import workdirs
+from gat_jax.errors import WorkdirError
+
+_COSTS = {
+  'num_parameters': 'number of parameters',
+  'seconds': 'seconds of training a seed',
+}
+_MOST_TICKS = 8  # values of an axis that stand in equal distances
+
+
+def make(workdir: pathlib.Path) -> Page:
+  """The page of all combinations that have a finished seed.
+
+  Raises:
+    WorkdirError: if there is none, or a file is damaged.
+  """
+  summary = workdirs.read_json(workdir, summaries.FILE)
+  found = {
+    name: table
+    for name, table in summary['datasets'].items()
+    if any(row['n'] for row in table['rows'])
+  }
+  if not found:
+    raise WorkdirError(f'--workdir={workdir} has no finished trial yet')
+  return Page(
+    title='Sweep of ' + ', '.join(table['title'] for table in found.values()),
+    lead=(
+      f'{summary["command"]}. Rows are sorted by the validation score; the test'
+      ' score is shown and selects nothing.'
+    ),
+    sections=[_section(name, table) for name, table in found.items()],
+  )
+
+
+def _section(name: str, table: dict[str, Any]) -> Section:
+  rows = [row for row in table['rows'] if row['n']]
+  charts = []
+  if heatmaps.can_draw(table):
+    charts.append(_heatmap(name, table))
+  if len(table['axes']) > 2:
+    charts.append(_parallel(name, table, rows))
+  charts += [_pareto(name, table, rows, cost) for cost in _COSTS]
+  best = rows[0]
+  words = ', '.join(_setting(best['changes'], table))
+  return Section(
+    table['title'],
+    f'Best on the validation nodes: {words or "the config as it is"}, with'
+    f' {heatmaps.score(best["val"])} there, and {heatmaps.score(best["test"])}'
+    ' on the test nodes.',
+    [*charts, Table('all combinations', summaries.cells(table))],
+  )
+
+
+def _setting(changes: dict[str, Any], table: dict[str, Any]) -> list[str]:
+  """The fields that differ between rows, as words."""
+  return [f'{heatmaps.short(k)} {changes.get(k)}' for k in table['axes']]
+
+
+def _describe(row: dict[str, Any], table: dict[str, Any]) -> str:
+  return (
+    ', '.join(_setting(row['changes'], table))
+    + f'\nvalidation {heatmaps.score(row["val"])}'
+    + f'\ntest {heatmaps.score(row["test"])}, {row["n"]} seeds'
+  )
+
+
+def _heatmap(name: str, table: dict[str, Any]) -> drawing.Chart:
+  figure = heatmaps.figure(table)
+  (down, rows), (across, columns) = table['axes'].items()
+  texts, x, y = [], [], []
+  for row in table['rows']:
+    if row['n']:
+      x.append(columns.index(row['changes'][across]))
+      y.append(rows.index(row['changes'][down]))
+      texts.append(_describe(row, table))
+  return drawing.Chart(
+    name=f'heatmap-{name}',
+    title=f'{heatmaps.short(down)} x {heatmaps.short(across)}',
+    caption=(
+      'Mean and deviation over seeds, in points; light is high, each side has'
+      ' a scale of its own. Choose by the left side; the right one tells what'
+      ' that choice is worth.'
+    ),
+    alt=(
+      f'Heatmaps of validation and test score over {len(rows)} values of'
+      f' {heatmaps.short(down)} and {len(columns)} of {heatmaps.short(across)}.'
+    ),
+    figure=figure,
+    spots=tuple(drawing.Spots(panel, x, y, texts) for panel in figure.axes),
+    wide=True,
+  )
+
+
+def _pareto(
+  name: str, table: dict[str, Any], rows: list[dict[str, Any]], cost: str
+) -> drawing.Chart:
+  costs = np.array([row[cost] for row in rows], float)
+  scores = np.array([row['val']['mean'] for row in rows])
+  front = pareto_front(costs, scores)
+  figure, axes = drawing.figure()
+  axes.plot(costs, scores, 'o', color=drawing.QUIET, markersize=5)
+  axes.plot(costs[front], scores[front], 'o-', color=drawing.COLORS[0])
+  axes.set_xscale('log')
+  axes.set_xlabel(_COSTS[cost])
+  metric = documents.metric_name(table['metric'])
+  axes.set_ylabel(f'validation {metric}, %')
+  cheapest, best = rows[front[0]], rows[front[-1]]
+  return drawing.Chart(
+    name=f'pareto-{cost.replace("num_", "")}-{name}',
+    title=f'{_COSTS[cost].capitalize()} against {metric}',
+    caption=(
+      'The line joins the combinations that nothing beats at their price, from'
+      f' {_price(cheapest[cost])} ({cheapest["val"]["mean"]:.1f}) to'
+      f' {_price(best[cost])} ({best["val"]["mean"]:.1f}).'
+    ),
+    alt=(
+      f'Scatter plot of {len(rows)} combinations, {len(front)} of them on the'
+      ' Pareto front.'
+    ),
+    figure=figure,
+    spots=(
+      drawing.Spots(
+        axes,
+        costs,
+        scores,
+        [
+          f'{_describe(r, table)}\n{_price(r[cost])} {_unit(cost)}'
+          for r in rows
+        ],
+      ),
+    ),
+  )
+
+
+def _price(value: float) -> str:
+  return f'{value:,}' if isinstance(value, int) else f'{value:.1f}'
+
+
+def _unit(cost: str) -> str:
+  return 's a seed' if cost == 'seconds' else 'parameters'
+
+
+def pareto_front(costs: np.ndarray, scores: np.ndarray) -> list[int]:
+  """Indices, cheapest first, of what nothing cheaper or equal does better."""
+  front: list[int] = []
+  for index in np.lexsort((-scores, costs)):
+    if not front or scores[index] > scores[front[-1]]:
+      front.append(int(index))
+  return front
+
+
+def _parallel(
+  name: str, table: dict[str, Any], rows: list[dict[str, Any]]
+) -> drawing.Chart:
+  columns = {
+    heatmaps.short(field): [row['changes'][field] for row in rows]
+    for field in table['axes']
+  }
+  columns['validation'] = [row['val']['mean'] for row in rows]
+  columns['test'] = [row['test']['mean'] for row in rows]
+  figure, axes = drawing.figure(width=1.5 + 1.5 * len(columns), height=4)
+  heights = np.stack(
+    [_axis(axes, x, *c) for x, c in enumerate(columns.items())]
+  )
+  rank = np.argsort(np.argsort(columns['validation'])) / max(1, len(rows) - 1)
+  for index in np.argsort(rank):  # the best on top
+    axes.plot(
+      heights[:, index],
+      color=matplotlib.colormaps[drawing.SEQUENTIAL](rank[index]),
+      alpha=0.35 + 0.6 * rank[index],
+      linewidth=1 + 1.5 * rank[index] ** 4,
+    )
+  axes.set_xticks(range(len(columns)), columns)
+  axes.set_yticks([])
+  axes.set_xlim(-0.3, len(columns) - 0.4)
+  axes.grid(visible=False)
+  axes.spines[:].set_visible(False)
+  texts = [_describe(row, table) for row in rows]
+  return drawing.Chart(
+    name=f'parallel-{name}',
+    title='All axes at once',
+    caption=(
+      'One line a combination, the lighter and thicker, the better on the'
+      ' validation nodes. Where thick lines meet, a value matters.'
+    ),
+    alt=(
+      f'Parallel coordinates of {len(rows)} combinations over'
+      f' {", ".join(columns)}.'
+    ),
+    figure=figure,
+    spots=tuple(
+      drawing.Spots(axes, np.full(len(rows), x), line, texts)
+      for x, line in enumerate(heights)
+    ),
+    wide=True,
+  )
+
+
+def _axis(axes, x: int, name: str, values: list[Any]) -> np.ndarray:
+  """Draws a vertical axis; returns the heights of the values, 0 to 1."""
+  axes.axvline(x, color=drawing.QUIET, linewidth=1)
+  different = sorted(set(values), key=lambda v: (str(type(v)), v))
+  if len(different) <= _MOST_TICKS and name not in ('validation', 'test'):
+    places = np.linspace(0, 1, len(different)) if different[1:] else [0.5]
+    ticks = dict(zip(different, places, strict=True))
+    heights = np.array([ticks[value] for value in values])
+  else:
+    low, high = different[0], different[-1]
+    change = math.log if low > 0 and high > 50 * low else float
+    span = (change(high) - change(low)) or 1.0
+    heights = np.array([(change(v) - change(low)) / span for v in values])
+    ticks = {low: 0.0, high: heights.max()}
+  for value, height in ticks.items():
+    word = f'{value:.4g}' if isinstance(value, float) else str(value)
+    axes.text(x + 0.04, height, word, size=8, va='center')
+  return heights

@@ -1,0 +1,93 @@
+"""Draws what a run, a reproduction or a sweep found, as one page.
+
+Try:
+  python -m experiments.report --workdir=runs/cora-20260101-120000
+  python -m experiments.report --workdir=runs/mine --seed=3 --node=1701
+  python -m experiments.report --workdir=runs/paper      # of reproduce
+  python -m experiments.report --workdir=runs/heads      # of sweep
+
+Writes report.html, which needs no network, into the workdir or --output, and
+every picture of it as PNG and SVG under pictures/. It trains nothing. The page
+of a run needs its data; that of a reproduction or a sweep shows what has
+finished so far.
+"""
+
+from collections.abc import Callable
+import pathlib
+import time
+
+from absl import flags
+from rich.console import Console
+
+from experiments import cli
+from experiments import summaries
+from experiments.pages import drawing
+from experiments.pages import reproduction
+from experiments.pages import run
+from experiments.pages import sweep
+from experiments.pages.page import Page
+from gat_jax import workdirs
+from gat_jax.errors import WorkdirError
+
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'a folder of train, reproduce or sweep'
+)
+_OUTPUT = flags.DEFINE_string(
+  'output', None, 'the folder to write to; by default the workdir'
+)
+_SEED = flags.DEFINE_integer(
+  'seed', None, "of a run: whose predictions; by default the best validation's"
+)
+_NODE = flags.DEFINE_integer(
+  'node', None, 'of a run: whose neighbourhood is drawn', 0
+)
+_GRAPH = flags.DEFINE_integer(
+  'graph', 0, 'of a run: which of the graphs with test nodes --node is in', 0
+)
+_DATA_DIR = flags.DEFINE_string(
+  'data_dir', None, 'where the data are now, if not where training found them'
+)
+
+
+def main() -> None:
+  """Writes the page of whatever the workdir holds."""
+  if not _WORKDIR.value:
+    cli.fail('--workdir is missing; name a folder of train, reproduce or sweep')
+  start = time.perf_counter()
+  workdir = pathlib.Path(_WORKDIR.value)
+  console = Console()
+  with drawing.style(), console.status('drawing'):
+    page = maker(workdir)(workdir)
+    path = page.write(pathlib.Path(_OUTPUT.value or workdir))
+  seconds = time.perf_counter() - start
+  console.print(
+    f'{path} ({path.stat().st_size / 1e6:.1f} MB) and {len(page.charts)}'
+    f' pictures beside it, in {seconds:.0f} s',
+    soft_wrap=True,
+  )
+
+
+def maker(workdir: pathlib.Path) -> Callable[[pathlib.Path], Page]:
+  """What makes the page of the folder, by the files that it holds."""
+  if (workdir / summaries.FILE).exists():
+    return sweep.make
+  if reproduction.is_one(workdir):
+    return reproduction.make
+  if (workdir / workdirs.RESULTS).exists():
+    return lambda folder: run.make(
+      folder,
+      run.Wanted(_SEED.value, _GRAPH.value, _NODE.value, _DATA_DIR.value),
+    )
+  if (workdir / workdirs.CONFIG).exists():
+    raise WorkdirError(
+      f'--workdir={workdir} holds a run that has not finished; the command that'
+      ' began it goes on'
+    )
+  raise WorkdirError(
+    f'--workdir={workdir} holds neither a run, nor a reproduction, nor a sweep'
+    ' that has written its tables'
+  )
+
+
+if __name__ == '__main__':
+  cli.run(main)
