@@ -73,8 +73,7 @@ def predict(
   Raises:
     InputError: if the folder, the seed or the data do not fit.
   """
-  config = config_dict.ConfigDict(_read_config(workdir))
-  settings.check(config)
+  config = read_config(workdir)
   if data_dir is not None:
     config.data_dir = data_dir
   dataset = runs.load_dataset(config)
@@ -94,10 +93,17 @@ def predict(
   ]
 
 
-def _read_config(workdir: str | os.PathLike) -> dict[str, Any]:
-  config = workdirs.read_json(workdir, workdirs.CONFIG)
-  if not isinstance(config, dict):
+def read_config(workdir: str | os.PathLike) -> config_dict.ConfigDict:
+  """The config of a run.
+
+  Raises:
+    InputError: if the folder holds none, or one that cannot be used.
+  """
+  content = workdirs.read_json(workdir, workdirs.CONFIG)
+  if not isinstance(content, dict):
     raise WorkdirError(f'{workdir}/{workdirs.CONFIG} holds no config')
+  config = config_dict.ConfigDict(content)
+  settings.check(config)
   return config
 
 

@@ -56,6 +56,14 @@ class SeedResult:
         del entry[name]
     return entry
 
+  @classmethod
+  def from_json(cls, entry: dict[str, Any]) -> 'SeedResult':
+    """From what `to_json` returned."""
+    rules = {
+      name: RuleResult(**rule) for name, rule in entry.get('rules', {}).items()
+    }
+    return cls(**entry | {'rules': rules})
+
 
 @dataclasses.dataclass(frozen=True)
 class Result:
@@ -95,6 +103,25 @@ class Result:
         'train': round(self.train_seconds, 3),
       },
     }
+
+  @classmethod
+  def from_json(cls, content: Any) -> 'Result':
+    """From what `to_json` returned.
+
+    Raises:
+      ValueError: if it is something else.
+    """
+    try:
+      return cls(
+        dataset=content['dataset'],
+        metric=content['metric'],
+        num_parameters=content['num_parameters'],
+        seeds=tuple(SeedResult.from_json(entry) for entry in content['seeds']),
+        compile_seconds=content['seconds']['compile'],
+        train_seconds=content['seconds']['train'],
+      )
+    except (AttributeError, KeyError, TypeError) as error:
+      raise ValueError(f'no results: {error}') from error
 
 
 def summarize(values: list[float]) -> dict[str, Any]:

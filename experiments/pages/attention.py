@@ -39,8 +39,8 @@ def section(
   graphs_named = 'the graph' if len(graphs) == 1 else f'{len(graphs)} graphs'
   return Section(
     'Attention',
-    f'Of seed {seed}, without dropout, on all nodes of {graphs_named}. A node that'
-    ' attends to all its neighbours alike has the highest entropy that its'
+    f'Of seed {seed}, without dropout, on all nodes of {graphs_named}. A node'
+    ' that attends to all its neighbours alike has the highest entropy that its'
     ' degree admits, log of its degree with the self-loop.',
     charts,
   )

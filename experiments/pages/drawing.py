@@ -100,8 +100,11 @@ class Chart:
       self.figure.savefig(folder / f'{self.name}.png', dpi=200)
       self.figure.savefig(folder / f'{self.name}.svg', metadata={'Date': None})
 
-  def svg(self) -> str:
-    """For a page: without a size or ground of its own, text as text."""
+  def for_page(self) -> tuple[str, list[tuple[float, float, str]]]:
+    """An SVG, and where in its units which text is to be had.
+
+    The SVG has neither a size nor a ground of its own, and its text is text.
+    """
     file = io.StringIO()
     options = {'svg.hashsalt': self.name, 'svg.fonttype': 'none'}
     with matplotlib.rc_context(options):
@@ -113,11 +116,10 @@ class Chart:
     text = re.sub(r'<metadata>.*?</metadata>', '', text, flags=re.DOTALL)
     text = re.sub(r'(<svg[^>]*?) width="[^"]*" height="[^"]*"', r'\1', text)
     text = re.sub(r' id="[a-zA-Z0-9]+_\d+"', '', text)  # twice on a page
-    return text.replace(INK, 'currentColor')
+    return text.replace(INK, 'currentColor'), self._places()
 
-  def places(self) -> list[tuple[float, float, str]]:
-    """x, y in the units of `svg`, and text, of all spots that are in sight."""
-    self.figure.draw_without_rendering()  # decides the layout
+  def _places(self) -> list[tuple[float, float, str]]:
+    """Of the spots that are in sight, as the last drawing was laid out."""
     height = self.figure.get_size_inches()[1] * _POINTS
     found = []
     for spots in self.spots:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 import dataclasses
-import json
 import pathlib
 
 import jinja2
@@ -102,10 +101,4 @@ class Page:
       page=self,
       css=(_HERE / 'page.css').read_text(encoding='utf-8'),
       script=(_HERE / 'page.js').read_text(encoding='utf-8'),
-      spots=_spots,
     )
-
-
-def _spots(chart: Chart) -> str:
-  """Fit to stand in an element <script type="application/json">."""
-  return json.dumps(chart.places()).replace('<', '\\u003c')

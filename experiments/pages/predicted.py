@@ -178,8 +178,8 @@ def _embedding(graphs: list[GraphPrediction]) -> drawing.Chart:
     title='What the first hidden layer makes of the nodes',
     caption=(
       f"t-SNE of the {drawn}, coloured by {colored}, as in the paper's figure"
-      ' 2. Clouds of one colour are nodes that the layer has learnt to tell from'
-      ' others; distances between clouds mean little.'
+      ' 2. Clouds of one colour are nodes that the layer has learnt to tell'
+      ' from others; distances between clouds mean little.'
     ),
     alt=f'Scatter plot of {len(shown):,} nodes in two dimensions by {colored}.',
     figure=figure,

@@ -52,7 +52,7 @@ def make(workdir: pathlib.Path) -> Page:
     title='Does the paper hold?',
     lead=(
       f'Rows with a published figure: {lead or "none"}; differences below'
-      f' {margin:g} points count as none.'
+      f' {_points(margin)} count as none.'
     ),
     sections=sections,
   )
@@ -66,9 +66,12 @@ def _section(
     for row in tables.TABLES[name].rows
   }
   scores = {row: own for row, own in scores.items() if own}
-  charts = [_forest(name, table, margin), _seeds(name, table, scores)]
+  charts = [_seeds(name, table, scores)]
+  published = [row for row in table['rows'] if row['published']]
   if tables.TABLES[name].paired:
     charts.append(_ablations(name, table))
+  elif published:
+    charts.insert(0, _forest(name, published, margin))
   return Section(
     table['title'],
     items=[Table('rows', formats.cells(table)), *charts],
@@ -84,47 +87,49 @@ def _rows_figure(rows: list[dict[str, Any]]):
   return figure, axes
 
 
-def _forest(name: str, table: dict[str, Any], margin: float) -> drawing.Chart:
-  rows = table['rows']
+def _forest(
+  name: str, rows: list[dict[str, Any]], margin: float
+) -> drawing.Chart:
+  """Of the rows that have a published figure."""
   figure, axes = _rows_figure(rows)
-  texts, labels = [], {}
-  for y, row in enumerate(rows):
-    text = f'{row["name"]}\nhere {_score(row)}, n {row["n"]}'
+  axes.axvline(0, color=drawing.ACCENT, linewidth=2, label='the paper')
+  axes.axvspan(
+    -margin,
+    margin,
+    color=drawing.ACCENT,
+    alpha=0.15,
+    linewidth=0,
+    label=f'± {_points(margin)}',
+  )
+  differences = [row['mean'] - row['published']['mean'] for row in rows]
+  for y, (row, difference) in enumerate(zip(rows, differences, strict=True)):
     if row['interval']:
-      axes.hlines(y, *row['interval'], color=drawing.COLORS[0], linewidth=2)
-    axes.plot(row['mean'], y, 'o', color=drawing.COLORS[0], markersize=5)
-    if published := row['published']:
-      text += f'\npaper {_score(published)}'
-      labels['paper'] = axes.vlines(
-        published['mean'], y - 0.36, y + 0.36, color=drawing.ACCENT, linewidth=2
-      )
-      labels[f'± {margin:g} points'] = axes.fill_betweenx(
-        [y - 0.36, y + 0.36],
-        published['mean'] - margin,
-        published['mean'] + margin,
-        color=drawing.ACCENT,
-        alpha=0.15,
-        linewidth=0,
-      )
-    texts.append(text)
-  axes.set_xlabel('test score, points')
-  if labels:
-    figure.legend(
-      labels.values(), labels.keys(), loc='outside upper right', ncols=2
-    )
-  means = [row['mean'] for row in rows]
+      ends = [end - row['published']['mean'] for end in row['interval']]
+      axes.hlines(y, *ends, color=drawing.COLORS[0], linewidth=2)
+    axes.plot(difference, y, 'o', color=drawing.COLORS[0], markersize=5)
+  axes.set_xlabel("points above the paper's figure")
+  figure.legend(loc='outside upper right', ncols=2)
+  texts = [
+    f'{row["name"]}\nhere {_score(row)}, n {row["n"]}'
+    f'\npaper {_score(row["published"])}'
+    for row in rows
+  ]
   return drawing.Chart(
     name=f'forest-{name}',
     title='Against the paper',
     caption=(
-      'Dots are means over seeds with their bootstrap 95 % intervals, the'
-      " line of a row is the paper's figure. An interval within the shaded"
-      f' {margin:g} points around the line reproduces it.'
+      'Dots are means over seeds less the published ones, with bootstrap 95 %'
+      f' intervals. An interval within {_points(margin)} of the line reproduces'
+      " the paper's figure."
     ),
     alt='Forest plot: ' + '; '.join(t.replace('\n', ', ') for t in texts),
     figure=figure,
-    spots=(drawing.Spots(axes, means, range(len(rows)), texts),),
+    spots=(drawing.Spots(axes, differences, range(len(rows)), texts),),
   )
+
+
+def _points(number: float) -> str:
+  return f'{number:g} point' if number == 1 else f'{number:g} points'
 
 
 def _score(facts: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The page of one run: data, learning, predictions, attention."""
+"""The page of one run: scores, data, learning, predictions, attention."""
 
 import dataclasses
 import json
@@ -16,12 +16,16 @@ from experiments.pages.page import Section
 from experiments.pages.page import Table
 from gat_jax import models
 from gat_jax import predictions
-from gat_jax import results
 from gat_jax import workdirs
 from gat_jax.errors import WorkdirError
+from gat_jax.results import Result
+from gat_jax.results import summarize
 
 _MOST_LOOKS = 300  # of a seed that are drawn
 _MOST_LABELLED = 5  # seeds that a legend names
+_LOGGED = ('epoch', 'train_loss', 'val_loss', 'val_score')
+# The logged numbers of one seed: by name, an array over its looks.
+_Looks = dict[str, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,196 +51,200 @@ def make(workdir: pathlib.Path, wanted: Wanted) -> Page:
   Raises:
     InputError: if the folder, its data, the seed, graph or node do not fit.
   """
-  config, card, found = (
-    workdirs.read_json(workdir, name)
-    for name in (workdirs.CONFIG, workdirs.DATASET, workdirs.RESULTS)
-  )
-  metric = documents.metric_name(found['metric'])
-  model = config['model']['name']
+  result = _read_result(workdir)
+  config = predictions.read_config(workdir)
   seed, graphs = predictions.predict(
     workdir,
     wanted.seed,
     wanted.data_dir,
-    attention=models.has_attention(model),
+    attention=models.has_attention(config.model.name),
     splits=('test',),
   )
-  if not 0 <= wanted.graph < len(graphs):
+  if wanted.graph >= len(graphs):
     raise WorkdirError(
       f'--graph={wanted.graph}: the run has {len(graphs)} graphs with test'
       ' nodes, counted from 0'
     )
   sections = [
-    _scores(found, metric),
-    _data(card, config),
-    _learning(workdir, found, metric),
+    _scores(result),
+    _data(workdirs.read_json(workdir, workdirs.DATASET), config),
+    _learning(_read_looks(workdir), result),
     predicted.section(graphs, seed),
   ]
   if graphs[0].attention:
     sections.append(attention.section(graphs, wanted.graph, wanted.node, seed))
+  n = len(result.seeds)
   return Page(
-    title=f'{model.upper()} on {card["name"]}',
-    lead=_lead(found, metric),
+    title=f'{config.model.name.upper()} on {result.dataset}',
+    lead=(
+      f'Test {documents.metric_name(result.metric)} {_mean(result, "test")} %'
+      f' over {"one seed" if n == 1 else f"{n} seeds"}.'
+    ),
     sections=sections,
   )
 
 
-def _lead(found: dict[str, Any], metric: str) -> str:
-  mean, std = (found['test'][name] for name in ('mean', 'std'))
-  score = documents.mean_and_deviation(100 * mean, std and 100 * std)
-  seeds = (
-    'one seed' if found['test']['n'] == 1 else f'{found["test"]["n"]} seeds'
-  )
-  return f'Test {metric} {score} % over {seeds}.'
+def _read_result(workdir: pathlib.Path) -> Result:
+  content = workdirs.read_json(workdir, workdirs.RESULTS)
+  try:
+    return Result.from_json(content)
+  except ValueError as error:
+    raise WorkdirError(f'{workdir / workdirs.RESULTS} holds {error}') from error
 
 
-def _scores(found: dict[str, Any], metric: str) -> Section:
-  lines = [['seed', 'test', 'validation', 'kept epoch', 'epochs', 'note']]
-  for entry in found['seeds']:
-    broken = entry.get('broken')
+def _read_looks(workdir: pathlib.Path) -> dict[int, _Looks]:
+  """metrics.jsonl by seed, thinned out."""
+  path = workdir / workdirs.METRICS
+  lines: dict[int, list[list[float | None]]] = {}
+  try:
+    for text in path.read_text(encoding='utf-8').splitlines():
+      look = json.loads(text)
+      lines.setdefault(look['seed'], []).append([look[n] for n in _LOGGED])
+    return {
+      # What is not finite was logged as null.
+      seed: dict(zip(_LOGGED, np.array(_thin(own), float).T, strict=True))
+      for seed, own in lines.items()
+    }
+  except (OSError, ValueError, KeyError, TypeError) as error:
+    raise WorkdirError(f'{path} is damaged: {error}') from error
+
+
+def _thin(lines: list[Any]) -> list[Any]:
+  return lines[:: -(-len(lines) // _MOST_LOOKS)]
+
+
+def _scores(result: Result) -> Section:
+  lines = [['seed', 'test', 'validation', 'kept epoch', 'epochs']]
+  for seed in result.seeds:
+    note = f' (its {seed.broken} was not finite)' if seed.broken else ''
     lines.append(
       [
-        str(entry['seed']),
-        f'{100 * entry["test"]:.2f}',
-        f'{100 * entry["val"]:.2f}',
-        f'{entry["best_epoch"]:,}',
-        f'{entry["epochs"]:,}',
-        f'its {broken} was not finite' if broken else '',
+        str(seed.seed),
+        f'{100 * seed.test:.2f}',
+        f'{100 * seed.val:.2f}',
+        f'{seed.best_epoch:,}',
+        f'{seed.epochs:,}{note}',
       ]
     )
-  if len(found['seeds']) > 1:
-    lines.append(['mean', *(_mean(found, s) for s in ('test', 'val')), '', ''])
-  if not any(entry.get('broken') for entry in found['seeds']):
-    lines = [line[:5] for line in lines]
-  seconds = found['seconds']
+  lines.append(['mean', _mean(result, 'test'), _mean(result, 'val'), '', ''])
   return Section(
     'Scores',
-    f'{metric} in %, of the parameters that the stopping rule kept.'
-    f' {found["num_parameters"]:,} parameters; all seeds trained in'
-    f' {seconds["train"]:.1f} s after {seconds["compile"]:.1f} s of compiling.',
-    [Table(f'{len(found["seeds"])} seeds', lines)],
+    f'{documents.metric_name(result.metric)} in %, of the parameters that the'
+    f' stopping rule kept. {result.num_parameters:,} parameters; trained in'
+    f' {result.train_seconds:.1f} s after {result.compile_seconds:.1f} s of'
+    ' compiling.',
+    [Table(f'seeds: {len(result.seeds)}', lines)],
   )
 
 
-def _mean(found: dict[str, Any], split: str) -> str:
-  summary = results.summarize([100 * entry[split] for entry in found['seeds']])
-  return documents.mean_and_deviation(summary['mean'], summary['std'])
+def _mean(result: Result, split: str) -> str:
+  found = summarize([100 * getattr(seed, split) for seed in result.seeds])
+  return documents.mean_and_deviation(found['mean'], found['std'])
 
 
-def _data(card: dict[str, Any], config: dict[str, Any]) -> Section:
-  sums = card['sha256']
+def _data(card: dict[str, Any], config: Any) -> Section:
   facts = {k: v for k, v in card.items() if k not in ('sha256', 'digest')}
   return Section(
     'Data',
     items=[
       Table('data set card', _facts(facts)),
-      Table('SHA-256 of what was read', _facts(sums), folded=True),
-      Table('every field of the config', _facts(workdirs.flat(config)), True),
+      Table('SHA-256 of what was read', _facts(card['sha256']), folded=True),
+      Table(
+        'every field of the config',
+        _facts(workdirs.flat(config.to_dict())),
+        True,
+      ),
     ],
   )
 
 
 def _facts(facts: dict[str, Any]) -> list[list[str]]:
   """Names and values, without a header."""
-  words = [
-    f'{value:,}'
-    if isinstance(value, int) and not isinstance(value, bool)
-    else str(value)
-    for value in facts.values()
-  ]
-  names = [name.replace('_', ' ') for name in facts]
-  return [[], *map(list, zip(names, words, strict=True))]
+  lines: list[list[str]] = [[]]
+  for name, value in facts.items():
+    is_count = isinstance(value, int) and not isinstance(value, bool)
+    word = f'{value:,}' if is_count else str(value)
+    lines.append([name.replace('_', ' '), word])
+  return lines
 
 
-def _learning(
-  workdir: pathlib.Path, found: dict[str, Any], metric: str
-) -> Section:
-  looks = _read_looks(workdir)
-  kept = {entry['seed']: entry for entry in found['seeds']}
+def _learning(looks: dict[int, _Looks], result: Result) -> Section:
+  metric = documents.metric_name(result.metric)
+  epochs = [seed.best_epoch for seed in result.seeds]
+  kept = f'The kept epochs lie between {min(epochs):,} and {max(epochs):,}.'
+  if len(epochs) == 1:
+    kept = f'The kept epoch is {epochs[0]:,}.'
+  score = _Curves(looks, f'validation {metric}, %')
+  score.draw('val_score', 100)
+  score.mark({s.seed: (s.best_epoch, 100 * s.val) for s in result.seeds})
+  loss = _Curves(looks, 'validation cross-entropy')
+  loss.draw('train_loss', told=False, linestyle=':', linewidth=0.7, alpha=0.5)
+  loss.draw('val_loss')
+  loss.mark({s.seed: (s.best_epoch, s.val_loss) for s in result.seeds})
   return Section(
     'Learning',
     'Every look that was logged; a dot marks the epoch whose parameters were'
     ' kept and tested.',
     [
-      _curves('score', f'validation {metric}, %', looks, kept),
-      _curves('loss', 'cross-entropy', looks, kept),
+      score.chart('curve-score', f'Validation {metric}', kept),
+      loss.chart(
+        'curve-loss',
+        'Loss',
+        f'{kept} Dotted: the loss of the training step, dropout included.',
+      ),
     ],
   )
 
 
-def _read_looks(workdir: pathlib.Path) -> dict[int, list[dict[str, Any]]]:
-  """The lines of metrics.jsonl by seed, thinned out."""
-  path = workdir / workdirs.METRICS
-  found: dict[int, list[dict[str, Any]]] = {}
-  try:
-    for line in path.read_text(encoding='utf-8').splitlines():
-      look = json.loads(line)
-      found.setdefault(look['seed'], []).append(look)
-  except (OSError, ValueError, KeyError, TypeError) as error:
-    raise WorkdirError(f'{path} cannot be read: {error}') from error
-  return {
-    seed: own[:: max(1, len(own) // _MOST_LOOKS)] for seed, own in found.items()
-  }
+class _Curves:
+  """Lines against the epoch, one a seed."""
 
+  def __init__(self, looks: dict[int, _Looks], label: str):
+    self._looks = looks
+    self._label = label
+    self._figure, self._axes = drawing.figure()
+    self._axes.set_xlabel('epoch')
+    self._axes.set_ylabel(label)
+    self._spots: list[drawing.Spots] = []
 
-def _curves(
-  kind: str,
-  label: str,
-  looks: dict[int, list[dict[str, Any]]],
-  kept: dict[int, dict[str, Any]],
-) -> drawing.Chart:
-  """Validation score, or validation and training loss, of all seeds."""
-  figure, axes = drawing.figure()
-  scale, field = (100, 'val') if kind == 'score' else (1, 'val_loss')
-  spots = []
-  for index, (seed, own) in enumerate(looks.items()):
-    color = drawing.color(index)
-    epochs = [look['epoch'] for look in own]
-    values = _values(own, f'val_{kind}', scale)
-    axes.plot(
-      epochs,
-      values,
-      color=color,
-      linewidth=1,
-      alpha=0.8,
-      label=f'seed {seed}' if len(looks) <= _MOST_LABELLED else None,
-    )
-    if kind == 'loss':
-      training = _values(own, 'train_loss', 1)
-      axes.plot(epochs, training, ':', color=color, linewidth=0.7, alpha=0.5)
+  def draw(
+    self, name: str, scale: float = 1, told: bool = True, **options: Any
+  ) -> None:
+    """Draws what was logged under a name."""
+    options = {'linewidth': 1, 'alpha': 0.8} | options
+    for index, (seed, own) in enumerate(self._looks.items()):
+      epochs, values = own['epoch'], scale * own[name]
+      color = drawing.color(index)
+      label = f'seed {seed}' if told else None
+      self._axes.plot(epochs, values, color=color, label=label, **options)
+      if told:
+        self._tell(epochs, values, f'seed {seed}, epoch')
+
+  def mark(self, points: dict[int, tuple[int, float | None]]) -> None:
+    """Marks an epoch of each seed; none where there is no number."""
+    for index, (seed, (epoch, value)) in enumerate(points.items()):
+      if epoch and value is not None:
+        color = drawing.color(index)
+        self._axes.plot([epoch], [value], 'o', color=color, markersize=5)
+        self._tell([epoch], [value], f'seed {seed} kept epoch')
+
+  def _tell(self, epochs, values, words: str) -> None:
     texts = [
-      f'seed {seed}, epoch {e}: {v:.4g}'
-      for e, v in zip(epochs, values, strict=True)
+      f'{words} {epoch:.0f}: {value:.4g}'
+      for epoch, value in zip(epochs, values, strict=True)
     ]
-    spots.append(drawing.Spots(axes, epochs, values, texts))
-    entry = kept[seed]
-    if entry['best_epoch'] and entry[field] is not None:
-      point = [entry['best_epoch']], [scale * entry[field]]
-      axes.plot(*point, 'o', color=color, markersize=5)
-      text = f'seed {seed} kept epoch {point[0][0]}: {point[1][0]:.4g}'
-      spots.append(drawing.Spots(axes, *point, [text]))
-  axes.set_xlabel('epoch')
-  axes.set_ylabel(label)
-  if len(looks) <= _MOST_LABELLED:
-    axes.legend(ncols=2)
-  epochs = [entry['best_epoch'] for entry in kept.values()]
-  return drawing.Chart(
-    name=f'curve-{kind}',
-    title=f'{label.split(",")[0]} while training',
-    caption=(
-      f'One line a seed; the kept epochs lie between {min(epochs):,} and'
-      f' {max(epochs):,}.'
-      + (
-        ' Dotted: the last training step, with dropout.'
-        if kind == 'loss'
-        else ''
-      )
-    ),
-    alt=f'Line chart of the {label} against the epoch for {len(looks)} seeds.',
-    figure=figure,
-    spots=tuple(spots),
-  )
+    self._spots.append(drawing.Spots(self._axes, epochs, values, texts))
 
-
-def _values(own: list[dict[str, Any]], name: str, scale: float) -> np.ndarray:
-  """What is not finite was logged as null."""
-  return scale * np.array([look[name] for look in own], float)
+  def chart(self, name: str, title: str, caption: str) -> drawing.Chart:
+    """What was drawn so far."""
+    n = len(self._looks)
+    if n <= _MOST_LABELLED:
+      self._axes.legend()
+    return drawing.Chart(
+      name=name,
+      title=title,
+      caption=f'One line a seed. {caption}',
+      alt=f'Line chart of {self._label} against the epoch, seeds: {n}.',
+      figure=self._figure,
+      spots=tuple(self._spots),
+    )

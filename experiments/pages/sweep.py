@@ -31,11 +31,17 @@ def make(workdir: pathlib.Path) -> Page:
     WorkdirError: if there is none, or a file is damaged.
   """
   summary = workdirs.read_json(workdir, summaries.FILE)
-  found = {
-    name: table
-    for name, table in summary['datasets'].items()
-    if any(row['n'] for row in table['rows'])
-  }
+  try:
+    found = {
+      name: table
+      for name, table in summary['datasets'].items()
+      if any(row['n'] for row in table['rows'])
+    }
+  except (AttributeError, KeyError, TypeError) as error:
+    raise WorkdirError(
+      f'{workdir / summaries.FILE} holds no tables; the command of the sweep'
+      ' writes it again'
+    ) from error
   if not found:
     raise WorkdirError(f'--workdir={workdir} has no finished trial yet')
   return Page(

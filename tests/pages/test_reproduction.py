@@ -1,0 +1,78 @@
+"""The page of a reproduction, from ledgers written by hand."""
+
+import numpy as np
+import pytest
+
+from experiments import reports
+from experiments import tables
+from experiments.ledger import Ledger
+from experiments.pages import drawing
+from experiments.pages import reproduction
+from gat_jax.errors import WorkdirError
+
+
+def add(workdir, row, scores):
+  """Finished seeds of a row, as experiments.reproduce leaves them."""
+  ledger = Ledger(reports.ledger_path(workdir, row), {'config': {}, 'data': ''})
+  rule = {'test': 0.5, 'val': 0.5, 'best_epoch': 1, 'epochs': 2}
+  ledger.add(
+    {
+      'seed': seed,
+      'test': score / 100,
+      'rules': dict.fromkeys(('accuracy', 'loss', 'none'), rule),
+      'epochs': 2,
+      'seconds': 1.0,
+      'finished': '2026-01-01',
+      'versions': {'jax': '0', 'machine': 'none'},
+      'dataset': 'Cora',
+    }
+    for seed, score in enumerate(scores)
+  )
+
+
+@pytest.fixture
+def page(tmp_path):
+  rng = np.random.default_rng(0)
+  for row in tables.TABLES['cora'].rows:
+    mean = row.published.mean if row.published else 83.0
+    add(tmp_path, row, mean + 0.5 + rng.normal(0, 0.3, 12))
+  for row in tables.TABLES['ablations'].rows[1:4]:
+    add(tmp_path, row, 82.0 + rng.normal(0, 0.3, 12))
+  with drawing.style():
+    yield reproduction.make(tmp_path)
+
+
+def chart(page, name):
+  (found,) = [chart for chart in page.charts if chart.name == name]
+  return found
+
+
+def test_the_forest_has_every_published_row_at_its_distance(page):
+  (spots,) = chart(page, 'forest-cora').spots
+  names = [text.partition('\n')[0] for text in spots.texts]
+  assert names == ['MLP', 'GCN', 'GCN-64', 'GAT']
+  np.testing.assert_allclose(spots.x, 0.5, atol=0.3)
+  assert 'paper 83.00 ± 0.70' in spots.texts[3]
+
+
+def test_every_seed_is_a_dot(page):
+  spots = chart(page, 'seeds-cora').spots
+  assert [len(own.texts) for own in spots] == [12] * 5
+
+
+def test_departures_are_held_against_the_same_seeds_of_the_baseline(page):
+  (spots,) = chart(page, 'ablations-ablations').spots
+  assert len(spots.texts) == 3
+  assert all(-2.5 < x < -0.5 for x in spots.x)
+
+
+def test_what_an_unfinished_folder_holds_is_shown_or_said(tmp_path):
+  (tmp_path / 'seeds').mkdir()
+  assert reproduction.is_one(tmp_path)
+  with pytest.raises(WorkdirError, match='no finished seed'):
+    reproduction.make(tmp_path)
+  add(tmp_path, tables.TABLES['cora'].rows[3], [83.0])
+  with drawing.style():
+    page = reproduction.make(tmp_path)
+  assert '1 undecided' in page.lead
+  assert 'forest-cora' in {chart.name for chart in page.charts}
