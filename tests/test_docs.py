@@ -12,7 +12,11 @@ import realdata
 ROOT = pathlib.Path(__file__).parents[1]
 NOTEBOOK = ROOT / 'docs' / 'cora.ipynb'
 WITH_CODE = ('README.md', 'docs/gat.md')
-DOCUMENTS = sorted([*ROOT.glob('*.md'), *ROOT.glob('*/*.md')])
+DOCUMENTS = [
+  path
+  for part in ('.', 'docs', 'benchmarks')
+  for path in ROOT.glob(f'{part}/*.md')
+]
 # Code, and what it prints: a block of text that follows, else nothing.
 BLOCK = re.compile(
   r'^```(?:python\n(?P<code>.*?)^```\n(?:\n```text\n(?P<shown>.*?)^```\n)?'
@@ -75,40 +79,74 @@ def test_links_lead_to_files(path):
       assert (path.parent / link).exists(), link
 
 
-@pytest.mark.parametrize('folder', ['.', 'docs'])
-def test_notebook_runs_in_either_folder(folder, tmp_path, monkeypatch):
-  """As `jupyter lab` starts it: a kernel of its own, in a folder we choose."""
-  data = realdata.folder('planetoid', 'ind.cora.graph')
+@pytest.fixture
+def execute(tmp_path, monkeypatch):
+  """Runs a notebook as Jupyter does, in a process and a folder of its own."""
   for variable in ('IPYTHONDIR', 'JUPYTER_RUNTIME_DIR', 'MPLCONFIGDIR'):
     monkeypatch.setenv(variable, str(tmp_path))
+
+  def execute(notebook, folder):
+    nbclient.NotebookClient(
+      notebook,
+      timeout=600,
+      kernel_name='python3',
+      resources={'metadata': {'path': str(folder)}},
+    ).execute()
+
+  return execute
+
+
+def test_notebook_runs_and_leaves_nothing(execute, monkeypatch):
+  """In docs/, where Jupyter starts it, without its kept outputs."""
+  data = realdata.folder('planetoid', 'ind.cora.graph')
   monkeypatch.setenv('GAT_JAX_DATA', str(data))
-  before = set(ROOT.glob('*')) | set(ROOT.glob('docs/*'))
   notebook = nbformat.read(NOTEBOOK, as_version=4)
-  nbclient.NotebookClient(
-    notebook,
-    timeout=600,
-    kernel_name='python3',
-    resources={'metadata': {'path': str(ROOT / folder)}},
-  ).execute()
+  for cell in code_cells(notebook):
+    cell.update(outputs=[], execution_count=None)
+  before = files_of_the_repository()
+  execute(notebook, NOTEBOOK.parent)
   check_outputs(notebook)
-  assert set(ROOT.glob('*')) | set(ROOT.glob('docs/*')) == before
+  assert files_of_the_repository() == before
+
+
+def test_notebook_finds_the_library_from_the_root_too(execute):
+  notebook = nbformat.read(NOTEBOOK, as_version=4)
+  notebook.cells = code_cells(notebook)[:1]
+  execute(notebook, ROOT)
 
 
 def test_notebook_is_kept_executed_and_clean():
   notebook = nbformat.read(NOTEBOOK, as_version=4)
   nbformat.validate(notebook)
   check_outputs(notebook)
-  assert not TRACES.search(NOTEBOOK.read_text())
+  texts = [cell.source for cell in notebook.cells]
+  texts += [
+    str(output.get('text', output.get('data', {}).get('text/plain')))
+    for cell in code_cells(notebook)
+    for output in cell.outputs
+  ]
+  assert not [text for text in texts if TRACES.search(text)]
   assert not any(cell.metadata for cell in notebook.cells)
   assert NOTEBOOK.stat().st_size < 400_000
 
 
+def code_cells(notebook):
+  return [cell for cell in notebook.cells if cell.cell_type == 'code']
+
+
+def files_of_the_repository():
+  return {
+    path
+    for folder in ('.', 'docs', 'configs')
+    for path in ROOT.glob(f'{folder}/*')
+    if path.name != '__pycache__'
+  }
+
+
 def check_outputs(notebook):
   """Every cell ran, in order; nothing went to stderr; pictures are there."""
-  cells = [cell for cell in notebook.cells if cell.cell_type == 'code']
-  assert [cell.execution_count for cell in cells] == [
-    *range(1, len(cells) + 1)
-  ]
+  cells = code_cells(notebook)
+  assert [cell.execution_count for cell in cells] == [*range(1, len(cells) + 1)]
   outputs = [output for cell in cells for output in cell.outputs]
   assert not [o for o in outputs if o.get('name') == 'stderr']
   pictures = [o for o in outputs if 'image/png' in o.get('data', {})]
