@@ -12,6 +12,7 @@ import re
 from typing import Any
 
 import matplotlib
+from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 import numpy as np
@@ -144,6 +145,17 @@ def figure(
   """A figure of that many inches, and its axes (an array if several)."""
   drawn = Figure(figsize=(width, height), layout='constrained')
   return drawn, drawn.subplots(1, columns)
+
+
+def use_log_scale(axes: Axes) -> None:
+  """For x, with plain numbers, also where all are within one power of ten."""
+  axes.set_xscale('log')
+  low, high = axes.get_xlim()
+  plain = ticker.StrMethodFormatter('{x:,g}')
+  axes.xaxis.set_major_formatter(plain)
+  axes.xaxis.set_minor_formatter(
+    plain if high < 10 * low else ticker.NullFormatter()
+  )
 
 
 def color(index: int) -> str:

@@ -8,7 +8,7 @@ from experiments.pages import measures
 from experiments.pages.page import Section
 from gat_jax.predictions import GraphPrediction
 
-_MOST_EMBEDDED = 4000  # nodes; t-SNE takes seconds a thousand
+_MOST_EMBEDDED = 3000  # nodes; t-SNE takes seconds a thousand
 _MOST_CELLS = 15  # classes whose counts stand in the confusion matrix
 
 

@@ -122,7 +122,7 @@ def _pareto(
   figure, axes = drawing.figure()
   axes.plot(costs, scores, 'o', color=drawing.QUIET, markersize=5)
   axes.plot(costs[front], scores[front], 'o-', color=drawing.COLORS[0])
-  axes.set_xscale('log')
+  drawing.use_log_scale(axes)
   axes.set_xlabel(_COSTS[cost])
   metric = documents.metric_name(table['metric'])
   axes.set_ylabel(f'validation {metric}, %')
