@@ -6,48 +6,51 @@ import shutil
 from xml.etree import ElementTree
 
 import browsers
-import commands
 from commands import run
 import numpy as np
 import pytest
 
+from configs import custom
+from configs import smoke
+from experiments.pages import drawing
+from experiments.pages import run as run_page
+from experiments.pages import sweep as sweep_page
+from gat_jax import runs
+from gat_jax.errors import InputError
+
 SMOKE = '--config=configs/smoke.py'
-SHORT = '--config.max_epochs=40'
+FILE = 'labels & <more>.npz'
 KINDS = ('run', 'labels', 'reproduction', 'sweep', 'large_sweep')
-
-
-def report(environment, workdir, *flags):
-  done = run(environment, 'report', f'--workdir={workdir}', *flags)
-  assert done.returncode == 0, done.stderr
-  return done
 
 
 @pytest.fixture(scope='module')
 def made(environment, tmp_path_factory):
   """A folder of each kind, with its report."""
   root = tmp_path_factory.mktemp('made')
-  several_labels(root / 'labels & <more>.npz')
-  sweep = (SMOKE, '--engine=debug', '--sweep=max_epochs=20', '--seeds=2')
-  axes = ('--sweep=model.num_heads=1,2', '--sweep=model.hidden_dim=2,4')
-  for kind, command, flags in (
-    ('run', 'train', (SMOKE, SHORT, '--config.num_seeds=3')),
-    (
-      'labels',
-      'train',
-      (
-        '--config=configs/custom.py',
-        SHORT,
-        f'--config.dataset.name={root}/labels & <more>.npz',
-      ),
-    ),
-    ('reproduction', 'reproduce', ('--table=smoke', '--seeds=3')),
-    ('sweep', 'sweep', (*sweep, *axes)),
-    ('large_sweep', 'sweep', (*sweep, *axes, '--sweep=learning_rate=1e-3,0.1')),
+  train(root / 'run', num_seeds=3)
+  several_labels(root / FILE)
+  train(root / 'labels', custom, **{'dataset.name': f'{root}/{FILE}'})
+  sweep = ('sweep', SMOKE, '--engine=debug', '--sweep=max_epochs=20')
+  sweep += ('--sweep=model.num_heads=1,2', '--sweep=model.hidden_dim=2,4')
+  for kind, flags in (
+    ('reproduction', ('reproduce', '--table=smoke', '--seeds=3')),
+    ('sweep', (*sweep, '--seeds=2')),
+    ('large_sweep', (*sweep, '--sweep=learning_rate=1e-3,0.1')),
   ):
-    done = run(environment, command, *flags, f'--workdir={root}/{kind}')
+    done = run(environment, *flags, f'--workdir={root}/{kind}')
     assert done.returncode == 0, done.stderr
-    report(environment, root / kind)
+  for kind in KINDS:
+    done = run(environment, 'report', f'--workdir={root}/{kind}')
+    assert done.returncode == 0, done.stderr
+    assert f'{root}/{kind}/report.html' in done.stdout
   return root
+
+
+def train(workdir, module=smoke, **changes):
+  """A short run, in this process."""
+  config = module.get_config()
+  config.update_from_flattened_dict({'max_epochs': 40} | changes)
+  runs.train_and_evaluate(config, workdir)
 
 
 def several_labels(path):
@@ -120,60 +123,81 @@ def test_a_page_needs_nothing_else(made, kind):
   )
 
 
-def test_a_node_that_is_named_is_drawn(made, environment, tmp_path):
-  report(environment, made / 'run', '--node=17', f'--output={tmp_path}/out')
-  text = (tmp_path / 'out' / 'report.html').read_text()
-  assert 'What node 17 attends to, layer 1' in text
-  assert (tmp_path / 'out' / 'pictures' / 'neighborhood-1.png').exists()
+def page_of(workdir, **wanted):
+  with drawing.style():
+    return run_page.make(workdir, run_page.Wanted(**wanted))
+
+
+def test_a_node_that_is_named_is_drawn(made):
+  titles = [chart.title for chart in page_of(made / 'run', node=17).charts]
+  assert 'What node 17 attends to, layer 1' in titles
 
 
 @pytest.mark.parametrize(
-  ('flags', 'absent'),
+  ('changes', 'absent'),
   [
-    (('--config.model.name=gcn',), {'entropy-1', 'neighborhood-1'}),
-    (('--config.model.num_layers=1',), {'t-sne', 'entropy-2'}),
+    ({'model.name': 'gcn'}, {'entropy-1', 'neighborhood-1'}),
+    ({'model.num_layers': 1}, {'t-sne', 'entropy-2'}),
   ],
 )
-def test_what_a_model_has_not_is_left_out(environment, tmp_path, flags, absent):
-  workdir = f'--workdir={tmp_path}/w'
-  assert (
-    run(environment, 'train', SMOKE, SHORT, *flags, workdir).returncode == 0
-  )
-  report(environment, tmp_path / 'w')
-  found = Found((tmp_path / 'w' / 'report.html').read_text())
-  assert set(found.figures) < EXPECTED['run'] | {'entropy-1'}
-  assert not absent & set(found.figures)
+def test_what_a_model_has_not_is_left_out(tmp_path, changes, absent):
+  train(tmp_path / 'w', **changes)
+  names = {chart.name for chart in page_of(tmp_path / 'w').charts}
+  assert names < EXPECTED['run']
+  assert not absent & names
 
 
-def test_bad_input_is_one_error_and_nothing_is_written(
+@pytest.mark.parametrize(
+  ('wanted', 'words'),
+  [
+    ({'node': 600}, 'nodes 0 to 599'),
+    ({'graph': 1}, 'has 1 graphs'),
+    ({'seed': 7}, 'has no seed 7'),
+  ],
+)
+def test_what_a_run_has_not_is_an_error(made, wanted, words):
+  with pytest.raises(InputError, match=words):
+    page_of(made / 'run', **wanted)
+
+
+@pytest.mark.parametrize(
+  ('name', 'content', 'words'),
+  [
+    ('metrics.jsonl', '{}', 'metrics.jsonl is damaged'),
+    ('metrics.jsonl', '{"seed": 0, "epoch"', 'metrics.jsonl is damaged'),
+    ('results.json', '[1]', 'results.json holds no results'),
+    ('results.json', '{"seeds": 3}', 'results.json holds no results'),
+    ('config.json', '[]', 'holds no config'),
+  ],
+)
+def test_a_damaged_file_is_an_error(made, tmp_path, name, content, words):
+  shutil.copytree(made / 'run', tmp_path / 'w')
+  (tmp_path / 'w' / name).write_text(content)
+  with pytest.raises(InputError, match=words):
+    page_of(tmp_path / 'w')
+
+
+def test_a_damaged_sweep_is_an_error(tmp_path):
+  (tmp_path / 'sweep.json').write_text('{"datasets": 3}')
+  with pytest.raises(InputError, match='holds no tables'):
+    sweep_page.make(tmp_path)
+
+
+def test_a_folder_of_nothing_is_one_error_and_nothing_is_written(
   made, environment, tmp_path
 ):
-  damaged = tmp_path / 'damaged'
-  shutil.copytree(made / 'run', damaged)
-  (damaged / 'report.html').unlink()
-  unfinished = tmp_path / 'unfinished'
-  unfinished.mkdir()
-  shutil.copy(damaged / 'config.json', unfinished)
-  for name, content, flags, words in (
-    (made / 'run', None, ('--node=600',), 'nodes 0 to 599'),
-    (made / 'run', None, ('--node=-1',), '--node'),
-    (made / 'run', None, ('--graph=1',), 'has 1 graphs'),
-    (made / 'run', None, ('--seed=7',), 'has no seed 7'),
-    (tmp_path / 'nothing', None, (), 'neither a run'),
-    (unfinished, None, (), 'has not finished'),
-    (damaged, ('metrics.jsonl', '{}'), (), 'metrics.jsonl is damaged'),
-    (damaged, ('results.json', '[1]'), (), 'results.json holds no results'),
-    (damaged, ('sweep.json', '{"datasets": 3}'), (), 'holds no tables'),
+  (tmp_path / 'unfinished').mkdir()
+  shutil.copy(made / 'run' / 'config.json', tmp_path / 'unfinished')
+  for name, words in (
+    ('nothing', 'neither a run, nor'),
+    ('unfinished', 'has not finished'),
   ):
-    if content:
-      (name / content[0]).write_text(content[1])
-    output = tmp_path / 'out'
-    flags = (f'--workdir={name}', f'--output={output}', *flags)
+    flags = (f'--workdir={tmp_path}/{name}', f'--output={tmp_path}/out')
     done = run(environment, 'report', *flags)
-    assert done.returncode == 2, done.stderr
+    assert done.returncode == 2
     assert words in done.stderr
     assert 'Traceback' not in done.stderr
-    assert not output.exists()
+    assert not (tmp_path / 'out').exists()
 
 
 def test_help_shows_examples(environment):
@@ -274,13 +298,3 @@ def test_it_prints_without_controls(made, browser):
     ground = page.evaluate('getComputedStyle(document.body).backgroundColor')
     assert ground == 'rgb(255, 255, 255)'
     assert page.pdf().startswith(b'%PDF')
-
-
-def test_the_pages_of_commands_are_found_by_their_files(environment, tmp_path):
-  """A folder that was moved is still what it was."""
-  workdir = tmp_path / 'w'
-  flags = (SMOKE, SHORT, f'--workdir={workdir}')
-  process = commands.start(environment, 'train', *flags)
-  assert commands.finish(process).returncode == 0
-  moved = workdir.rename(tmp_path / 'moved')
-  assert 'moved/report.html' in report(environment, moved).stdout
