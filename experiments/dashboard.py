@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from experiments import sources
 from experiments import trials
 
 _LOG_SECONDS = 30  # between two lines where there is no terminal
@@ -16,15 +17,15 @@ _SHOW_SECONDS = 1
 class Dashboard:
   """A live table in a terminal, a line now and then elsewhere."""
 
-  def __init__(self, planned: Sequence[trials.Trial], console: Console):
+  def __init__(self, source: sources.Source, console: Console):
     """Reads how far the trials are; use as a context manager."""
-    self._planned = planned
+    self._source = source
     self._console = console
-    self._status = {trial.name: trial.status() for trial in planned}
+    self._ended: dict[str, trials.Status] = {}
     self._best: dict[str, tuple[float, trials.Trial]] = {}
-    for trial in planned:
+    for trial in source.trials:
       self._take_in(trial)
-    self._waiting_before = self._count(trials.Status.WAITING)
+    self._ended_before = len(self._ended)
     self._start = time.monotonic()
     self._last = -_LOG_SECONDS
     self._live = Live(console=console, auto_refresh=False, transient=True)
@@ -40,7 +41,6 @@ class Dashboard:
   def ended(self, group: trials.Group) -> None:
     """Takes in how the trials of a group ended."""
     for trial in group.trials:
-      self._status[trial.name] = trial.status()
       self._take_in(trial)
 
   def show(self, running: Sequence[trials.Group]) -> None:
@@ -62,36 +62,41 @@ class Dashboard:
     self._live.update(table, refresh=True)
 
   def _facts(self, running: Sequence[trials.Group]) -> dict[str, str]:
-    waiting = self._count(trials.Status.WAITING)
     now = sum(
-      self._status[trial.name] is trials.Status.WAITING
+      trial.name not in self._ended
       for group in running
       for trial in group.trials
     )
     facts = {
       'finished': f'{self._count(trials.Status.FINISHED)} of'
-      f' {len(self._planned)}',
+      f' {self._source.total}',
       'running': str(now),
       'failed': str(self._count(trials.Status.FAILED)),
-      'time left': self._time_left(waiting),
     }
+    if pruned := self._count(trials.Status.PRUNED):
+      facts['pruned'] = str(pruned)
+    facts['time left'] = self._time_left()
     for dataset, (score, trial) in self._best.items():
       facts[f'best validation on {dataset}'] = (
         f'{100 * score:.1f} % ({trial.name})'
       )
     return facts
 
-  def _time_left(self, waiting: int) -> str:
-    done = self._waiting_before - waiting
+  def _time_left(self) -> str:
+    done = len(self._ended) - self._ended_before
     if not done:
       return 'unknown'
+    waiting = self._source.total - len(self._ended)
     seconds = (time.monotonic() - self._start) / done * waiting
     return f'{seconds / 60:.0f} min'
 
   def _count(self, status: trials.Status) -> int:
-    return sum(found is status for found in self._status.values())
+    return sum(found is status for found in self._ended.values())
 
   def _take_in(self, trial: trials.Trial) -> None:
+    status = trial.status()
+    if status is not trials.Status.WAITING:
+      self._ended[trial.name] = status
     result = trial.result()
     if not result:
       return

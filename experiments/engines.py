@@ -98,6 +98,8 @@ class Pool:
     Raises:
       ConfigError: if the scheduler refuses them.
     """
+    if not groups:
+      return
     for group in groups:
       held = any(workdirs.is_held(trial.folder) for trial in group.trials)
       (self._elsewhere if held else self._waiting).append(group)
@@ -112,7 +114,12 @@ class Pool:
   @property
   def busy(self) -> bool:
     """Whether anything waits or runs."""
-    return bool(self._waiting or self._running or self._elsewhere)
+    return bool(self._waiting or self.running)
+
+  @property
+  def num_free(self) -> int:
+    """How many more groups could train now."""
+    return self._num_workers - len(self._waiting) - len(self.running)
 
   def ended(self) -> list[tuple[trials.Group, str | None]]:
     """Groups that have ended since, and why if their process was lost."""

@@ -14,6 +14,14 @@ def score(found: dict[str, Any]) -> str:
   return documents.mean_and_deviation(found['mean'], found['std'], digits=1)
 
 
+def has_grid(table: dict[str, Any]) -> bool:
+  """Whether two fields were swept, and most of their combinations tried."""
+  if len(table['axes']) != 2:
+    return False
+  rows, columns = table['axes'].values()
+  return 2 * len(table['rows']) > len(rows) * len(columns)
+
+
 def grid(table: dict[str, Any], split: str) -> list[list[str]]:
   """Scores of `val` or `test`, a line for each value of the first field."""
   (down, rows), (across, columns) = table['axes'].items()
@@ -41,8 +49,8 @@ def draw(name: str, table: dict[str, Any], folder: pathlib.Path) -> None:
 
 
 def can_draw(table: dict[str, Any]) -> bool:
-  """Whether two fields were swept and anything has finished."""
-  return len(table['axes']) == 2 and any(row['n'] for row in table['rows'])
+  """Whether it has a grid and anything in it has finished."""
+  return has_grid(table) and any(row['n'] for row in table['rows'])
 
 
 def figure(table: dict[str, Any]) -> Any:

@@ -13,6 +13,7 @@ is whatever a combinator makes of sweeps.
 
 from collections.abc import Iterable
 import copy
+import dataclasses
 import difflib
 import itertools
 import runpy
@@ -27,6 +28,24 @@ from gat_jax.errors import ConfigError
 
 Change = dict[str, Any]
 Sweep = list[Change]
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+  """All values from `low` to `high`, for a search; a sweep cannot try them.
+
+  Attributes:
+    low: the least.
+    high: the greatest.
+    log: whether a search looks at their logarithms.
+  """
+
+  low: float
+  high: float
+  log: bool = False
+
+  def __str__(self) -> str:
+    return f'{self.low}..{self.high}{":log" if self.log else ""}'
 
 
 def sweep(name: str, values: Iterable[Any]) -> Sweep:
@@ -76,6 +95,8 @@ def chain(*sweeps: Sweep) -> Sweep:
 def parse(text: str, config: config_dict.ConfigDict) -> Sweep:
   """A sweep from `model.num_heads=1,2,4`, with values of the field's type.
 
+  `learning_rate=1e-4..1e-1` and `learning_rate=1e-4..1e-1:log` give a `Range`.
+
   Raises:
     ConfigError: if the field is not there or a value is not of its type.
   """
@@ -86,7 +107,18 @@ def parse(text: str, config: config_dict.ConfigDict) -> Sweep:
       ' model.num_heads=1,2,4'
     )
   kind = type(_value(config, name))
+  if '..' in values and kind in (int, float):
+    return sweep(name, [_range(name, kind, values)])
   return sweep(name, [_convert(name, kind, word) for word in values.split(',')])
+
+
+def values(changes: Sweep, name: str) -> list[Any]:
+  """The different values that a field has in them, in order."""
+  found: list[Any] = []
+  for change in changes:
+    if name in change and change[name] not in found:
+      found.append(change[name])
+  return found
 
 
 def reseed(changes: Sweep, num_seeds: int) -> Sweep:
@@ -149,6 +181,11 @@ def _apply(config, change):
   changed = copy.deepcopy(config)
   for name, value in change.items():
     before = _value(changed, name)
+    if isinstance(value, Range):
+      raise ConfigError(
+        f'config.{name}={value} is a range, which only --search can try; name'
+        ' values, as in 1,2,4'
+      )
     try:
       changed.update_from_flattened_dict({name: value})
     except (TypeError, ValueError) as error:
@@ -193,6 +230,21 @@ def _convert(name, kind, word):
     raise ConfigError(
       f'--sweep={name}: {word!r} is no {kind.__name__}'
     ) from error
+
+
+def _range(name, kind, text):
+  ends, separator, scale = text.partition(':')
+  low, high = (_convert(name, kind, end) for end in ends.split('..', 1))
+  if (
+    (separator and scale != 'log')
+    or not low < high  # nor NaN
+    or (scale and low <= 0)
+  ):
+    raise ConfigError(
+      f'--sweep={name}={text}: write a range as in 1e-4..1e-1, or as in'
+      ' 1e-4..1e-1:log if both ends are positive'
+    )
+  return Range(low, high, log=bool(scale))
 
 
 def _merge(changes: tuple[Change, ...]) -> Change:

@@ -37,7 +37,8 @@ def make(planned: Sequence[trials.Trial], command: str) -> dict[str, Any]:
     )
     changes = {k: v for k, v in trial.changes.items() if k != 'seed'}
     row = table['rows'].setdefault(
-      json.dumps(changes), {'changes': changes, 'entries': [], 'failed': 0}
+      json.dumps(changes),
+      {'changes': changes, 'entries': [], 'failed': 0, 'pruned': 0},
     )
     result = trial.result()
     if trial.status() is trials.Status.FINISHED:
@@ -45,6 +46,7 @@ def make(planned: Sequence[trials.Trial], command: str) -> dict[str, Any]:
       table['metric'] = result['metric']
       row['entries'].append(result)
     row['failed'] += trial.status() is trials.Status.FAILED
+    row['pruned'] += trial.status() is trials.Status.PRUNED
   for table in found.values():
     rows = [_row(**row) for row in table['rows'].values()]
     values = _values([row['changes'] for row in rows])
@@ -54,8 +56,9 @@ def make(planned: Sequence[trials.Trial], command: str) -> dict[str, Any]:
   return {'command': command, 'datasets': found}
 
 
-def _row(changes, entries, failed) -> dict[str, Any]:
+def _row(changes, entries, failed, pruned) -> dict[str, Any]:
   row = {'changes': changes, 'n': len(entries), 'failed': failed}
+  row['pruned'] = pruned
   if not entries:
     return row
   seeds = [entry['seeds'][0] for entry in entries]
@@ -113,14 +116,14 @@ def cells(table: dict[str, Any]) -> list[list[str]]:
   header += ['validation', 'test', 'seeds', 'parameters', 'epochs', 's a seed']
   lines = [header]
   for row in table['rows']:
-    line = [str(row['changes'].get(name, '')) for name in names]
+    line = [_short(row['changes'].get(name, '')) for name in names]
     if row['n']:
       line += [heatmaps.score(row['val']), heatmaps.score(row['test'])]
     else:
       line += ['', '']
-    line.append(
-      f'{row["n"]}, {row["failed"]} failed' if row['failed'] else str(row['n'])
-    )
+    counts = [str(row['n'])]
+    counts += [f'{row[s]} {s}' for s in ('failed', 'pruned') if row[s]]
+    line.append(', '.join(counts))
     if row['n']:
       line += [
         f'{row["num_parameters"]:,}',
@@ -129,6 +132,11 @@ def cells(table: dict[str, Any]) -> list[list[str]]:
       ]
     lines.append(line + [''] * (len(header) - len(line)))
   return lines
+
+
+def _short(value: Any) -> str:
+  """In words; what a search drew has more digits than anyone reads."""
+  return str(float(f'{value:.4g}') if isinstance(value, float) else value)
 
 
 def write(
@@ -172,7 +180,7 @@ def markdown(summary: dict[str, Any]) -> str:
     parts.append(f'## Sweep: {_title(table)}\n')
     parts.append(f'`{summary["command"]}`\n')
     parts.append(documents.markdown_table(cells(table)))
-    if len(table['axes']) == 2:
+    if heatmaps.has_grid(table):
       parts.append('\nTest score, mean and deviation:\n')
       parts.append(documents.markdown_table(heatmaps.grid(table, 'test')))
     parts.append('')
@@ -188,6 +196,8 @@ def _line(trial: trials.Trial) -> dict[str, Any]:
     'status': trial.status().value,
     'error': trial.error(),
   }
+  if epochs := trial.pruned_after():
+    line['epochs'] = epochs
   result = trial.result()
   if result:
     (seed,) = result['seeds']

@@ -9,32 +9,35 @@ Try:
       --workdir=runs/both --dry_run
   python -m experiments.sweep --config=configs/cora.py --workdir=runs/heads \
       --engine=slurm --slurm.partition=gpu --slurm.time=60
+  python -m experiments.sweep --config=configs/cora.py --workdir=runs/tpe \
+      --search=tpe --trials=50 --sweep 'learning_rate=1e-4..1e-1:log' \
+      --sweep 'model.num_heads=1,2,4,8' --seeds=3
 
 Without --sweep a config's own get_hyper says what is swept: heads x hidden x
 seeds. --sweep with one value sets a field. Trials of the same shapes (learning
 rate, L2, dropout, patience, seed) share one compiled program. Stopped or
 killed, the same command goes on; finished trials are never trained again.
+With --search each trial is chosen by those before it, and ended early where it
+is worse than half of them; --sweep may then give a range (search.py).
 Writes trials.csv, trials.jsonl, sweep.json, sweep.md and heatmaps.
 """
 
-from collections.abc import Iterator
-import contextlib
 import pathlib
 import sys
-import time
 
 from absl import flags
+from ml_collections import config_dict
 from ml_collections import config_flags
 from rich.console import Console
 
 from experiments import cli
+from experiments import coordinator
 from experiments import engines
 from experiments import hyper
 from experiments import plans
+from experiments import sources
 from experiments import summaries
 from experiments import trials
-from experiments import worker
-from experiments.dashboard import Dashboard
 from gat_jax import workdirs
 
 _CONFIG = flags.DEFINE_list(
@@ -59,6 +62,12 @@ _SLURM = config_flags.DEFINE_config_dict(
   'for --engine=slurm, as in --slurm.time=60: '
   + ', '.join(engines.slurm_options()),
 )
+_SEARCH = flags.DEFINE_enum(
+  'search', None, ['tpe'], 'try --trials combinations, each chosen by this'
+)
+_TRIALS = flags.DEFINE_integer(
+  'trials', None, 'combinations that --search tries', 1
+)
 _DRY_RUN = flags.DEFINE_bool(
   'dry_run', False, 'show trials, memory and time, and train nothing'
 )
@@ -68,7 +77,6 @@ _RETRY_FAILED = flags.DEFINE_bool(
 _OUTPUT = flags.DEFINE_string(
   'output', None, 'put the tables into this Markdown file as well'
 )
-_POLL_SECONDS = 0.2
 
 
 def main() -> None:
@@ -78,80 +86,67 @@ def main() -> None:
   if not _CONFIG.value:
     cli.fail('--config is missing; try --config=configs/cora.py')
   workdir = pathlib.Path(_WORKDIR.value).absolute()
-  planned = plan(workdir)
+  source = plan(workdir)
   console = Console()
   if _DRY_RUN.value:
-    plans.show(planned, console)
+    show(source, console)
     return
   with workdirs.hold(workdir), cli.StopRequest() as stop:
-    if _RETRY_FAILED.value:
-      for trial in planned:
-        trial.forget_failure()
-    train(workdir, planned, console, stop)
-    summary = summaries.make(planned, command())
-    summaries.write(summary, planned, workdir, _OUTPUT.value)
+    with workdirs.explained(workdir):
+      source.begin(_RETRY_FAILED.value)
+      if not source.done:
+        coordinator.train(source, pool(workdir), console, stop)
+    summary = summaries.make(source.trials, command())
+    summaries.write(summary, source.trials, workdir, _OUTPUT.value)
   console.print(*summaries.tables(summary), sep='\n')
-  finish(planned, console, stop)
+  finish(source, console, stop)
 
 
-def plan(workdir: pathlib.Path) -> list[trials.Trial]:
-  """Every trial of every config."""
-  found = []
-  for path in _CONFIG.value:
-    config, own = hyper.load(path)
-    changes = hyper.product(
-      *(hyper.parse(text, config) for text in _SWEEP.value)
-    )
-    if not _SWEEP.value and own is not None:
-      changes = own
-    if _SEEDS.value:
-      changes = hyper.reseed(changes, _SEEDS.value)
-    found += trials.make(workdir, config, changes)
-  return found
+def plan(workdir: pathlib.Path) -> sources.Source:
+  """What the flags ask for; nothing is written."""
+  if bool(_SEARCH.value) != bool(_TRIALS.value):
+    cli.fail('--search and --trials go together: --search=tpe --trials=50')
+  if not _SEARCH.value:
+    planned: list[trials.Trial] = []
+    for path in _CONFIG.value:
+      planned += trials.make(workdir, *swept(path))
+    return sources.Grid(planned)
+  if len(_CONFIG.value) > 1:
+    cli.fail('--search takes one --config; give each a search and a --workdir')
+  from experiments import search  # slow to import
+
+  return search.Search(workdir, *swept(_CONFIG.value[0]), _TRIALS.value)
 
 
-def train(
-  workdir: pathlib.Path,
-  planned: list[trials.Trial],
-  console: Console,
-  stop: cli.StopRequest,
-) -> None:
-  """Trains what waits, until nothing does or a signal comes."""
-  waiting = [t for t in planned if t.status() is trials.Status.WAITING]
-  if not waiting:
-    return
+def swept(path: str) -> tuple[config_dict.ConfigDict, hyper.Sweep]:
+  """A config, and the changes to it that --sweep or its get_hyper name."""
+  config, own = hyper.load(path)
+  changes = hyper.product(*(hyper.parse(text, config) for text in _SWEEP.value))
+  if not _SWEEP.value and own is not None:
+    changes = own
+  if _SEEDS.value:
+    changes = hyper.reseed(changes, _SEEDS.value)
+  return config, changes
+
+
+def show(source: sources.Source, console: Console) -> None:
+  """What --dry_run shows."""
+  if _SEARCH.value:
+    corners = [source.corner(min), source.corner(max)]
+    plans.show_search(source.fields, corners, _TRIALS.value, console)
+  else:
+    plans.show(source.trials, console)
+
+
+def pool(workdir: pathlib.Path) -> engines.Pool:
+  """The workers that the flags ask for."""
   num_workers = {
     engines.LOCAL: _WORKERS.value or engines.num_places(),
     engines.SLURM: _SLURM.value.array_parallelism,
     engines.DEBUG: 1,
   }[_ENGINE.value]
-  pool = engines.Pool(
+  return engines.Pool(
     workdir / 'jobs', _ENGINE.value, num_workers, _SLURM.value
-  )
-  with _accounted(console), Dashboard(planned, console) as dashboard:
-    pool.start(trials.split(trials.group(waiting), num_workers))
-    stopping = False
-    while pool.busy:
-      if stop and not stopping:
-        stopping = True
-        pool.stop()
-      for group, reason in pool.ended():
-        if reason and not stopping:
-          settle(group, reason)
-        dashboard.ended(group)
-      dashboard.show(pool.running)
-      time.sleep(_POLL_SECONDS)
-
-
-@contextlib.contextmanager
-def _accounted(console: Console) -> Iterator[None]:
-  """Says how long it took, and how much of a core this process used for it."""
-  wall, own = time.perf_counter(), time.process_time()
-  yield
-  wall = time.perf_counter() - wall
-  share = (time.process_time() - own) / wall
-  console.print(
-    f'trained for {wall / 60:.1f} min; coordinating took {share:.1%} of a core'
   )
 
 
@@ -160,25 +155,22 @@ def command() -> str:
   words = [f'--config={",".join(_CONFIG.value)}']
   words += [f"--sweep '{text}'" for text in _SWEEP.value]
   words += [f'--seeds={_SEEDS.value}'] if _SEEDS.value else []
+  if _SEARCH.value:
+    words += [f'--search={_SEARCH.value}', f'--trials={_TRIALS.value}']
   return ' '.join(['python -m experiments.sweep', *words])
 
 
-def settle(group: trials.Group, reason: str) -> None:
-  """Makes the trials failed ones that a lost process left without a result."""
-  for trial in group.trials:
-    if trial.status() is trials.Status.WAITING:
-      worker.record_error(trial, reason)
-
-
 def finish(
-  planned: list[trials.Trial], console: Console, stop: cli.StopRequest
+  source: sources.Source, console: Console, stop: cli.StopRequest
 ) -> None:
   """Says where everything is, and leaves with the exit code that fits."""
   by_status = {status: 0 for status in trials.Status}
-  for trial in planned:
+  for trial in source.trials:
     by_status[trial.status()] += 1
     if error := trial.error():
       console.print(f'{trial.name} failed: {error}', style='bold red')
+  # Of a search also those that it has not thought of.
+  by_status[trials.Status.WAITING] += source.total - len(source.trials)
   counts = ', '.join(f'{n} {s.value}' for s, n in by_status.items() if n)
   console.print(f'{counts}; everything is in {_WORKDIR.value}', soft_wrap=True)
   if by_status[trials.Status.FAILED]:
@@ -187,7 +179,7 @@ def finish(
     console.print('the same command goes on with those that wait')
   if stop:
     sys.exit(stop.exit_code)
-  if by_status[trials.Status.FINISHED] < len(planned):
+  if by_status[trials.Status.FAILED] or by_status[trials.Status.WAITING]:
     sys.exit(cli.BROKEN)
 
 

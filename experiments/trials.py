@@ -5,7 +5,6 @@ of any run. Trials whose configs share a compiled program form a group.
 """
 
 from collections.abc import Iterable, Sequence
-import copy
 import dataclasses
 import enum
 import hashlib
@@ -23,10 +22,24 @@ from gat_jax import arguments
 from gat_jax import workdirs
 
 ERROR = 'error.json'
+PRUNED = 'pruned.json'
 _FOLDER = 'trials'
 _MOST_LETTERS = 80
 # Fields that do not change what comes out.
 _BESIDE = ('data_dir', 'checkpoint_minutes', 'log_every', 'seed_loop')
+
+
+class Pruned(Exception):  # noqa: N818, it is no error
+  """A search ended a group before its end.
+
+  Attributes:
+    epochs: that were done.
+  """
+
+  def __init__(self, epochs: int):
+    """See the class."""
+    super().__init__(f'pruned after epoch {epochs}')
+    self.epochs = epochs
 
 
 class Status(enum.Enum):
@@ -35,6 +48,7 @@ class Status(enum.Enum):
   WAITING = 'waiting'
   FINISHED = 'finished'
   FAILED = 'failed'
+  PRUNED = 'pruned'  # by a search, before its end
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +89,20 @@ class Trial:
       return None
     return workdirs.read_json(self.folder, workdirs.RESULTS)
 
+  def prune(self, epochs: int) -> None:
+    """Makes it a pruned one, after so many epochs."""
+    workdirs.write_json(self.folder / PRUNED, {'epochs': epochs})
+
+  def pruned_after(self) -> int | None:
+    """The epochs it was given, if it is a pruned one."""
+    if self.status() is not Status.PRUNED:
+      return None
+    return workdirs.read_json(self.folder, PRUNED)['epochs']
+
+  def forget_pruning(self) -> None:
+    """Lets a pruned trial wait again."""
+    (self.folder / PRUNED).unlink(missing_ok=True)
+
   def forget_failure(self) -> None:
     """Lets a failed trial wait again: from its checkpoint, or from scratch."""
     if self.result() and self.error():
@@ -85,7 +113,10 @@ class Trial:
     """What its folder says."""
     if self.error():
       return Status.FAILED
-    return Status.FINISHED if self.result() else Status.WAITING
+    if self.result():
+      return Status.FINISHED
+    pruned = (self.folder / PRUNED).exists()
+    return Status.PRUNED if pruned else Status.WAITING
 
 
 def make(
@@ -108,28 +139,59 @@ def make(
 
 def _name(change: hyper.Change, config: config_dict.ConfigDict) -> str:
   """Readable, and another one for another config."""
-  fields = copy.deepcopy(config.to_dict())
-  for field in _BESIDE:
-    del fields[field]
-  digest = hashlib.sha256(json.dumps(fields, sort_keys=True).encode())
+  fields = json.dumps(deciding_fields(config), sort_keys=True)
+  digest = hashlib.sha256(fields.encode())
   words = [pathlib.Path(config.dataset.name).stem]
   words += [f'{k.rpartition(".")[2]}={v}' for k, v in change.items()]
   readable = re.sub(r'[^\w.=-]+', '_', '-'.join(words))[:_MOST_LETTERS]
   return f'{readable}-{digest.hexdigest()[:8]}'
 
 
+def deciding_fields(config: config_dict.ConfigDict) -> dict[str, Any]:
+  """The fields of a config that decide what comes out."""
+  fields = config.to_dict()
+  return {name: v for name, v in fields.items() if name not in _BESIDE}
+
+
 @dataclasses.dataclass(frozen=True)
 class Group:
-  """Trials that one process trains with one compiled program."""
+  """Trials that one process trains with one compiled program.
+
+  Attributes:
+    trials: the trials.
+    number: of the search's trial that it is, if a search asked for it.
+  """
 
   trials: tuple[Trial, ...]
+  number: int | None = None
+
+  @property
+  def names(self) -> tuple[str, ...]:
+    """Of the trials."""
+    return tuple(trial.name for trial in self.trials)
+
+  @property
+  def workdir(self) -> pathlib.Path:
+    """Of the sweep."""
+    return self.trials[0].folder.parents[1]
+
+  def has(self, status: Status) -> bool:
+    """Whether any of its trials is that far."""
+    return any(trial.status() is status for trial in self.trials)
+
+  @property
+  def work(self) -> int:
+    """Roughly how long it trains, in no unit: epochs x heads x features."""
+    return sum(
+      config.max_epochs * config.model.num_heads * config.model.hidden_dim
+      for config in (trial.config for trial in self.trials)
+    )
 
   @property
   def states_in(self) -> pathlib.Path:
     """The folder for its checkpoints; another one for other trials."""
-    names = '\n'.join(trial.name for trial in self.trials)
-    digest = hashlib.sha256(names.encode()).hexdigest()[:12]
-    return self.trials[0].folder.parents[1] / 'groups' / digest
+    digest = hashlib.sha256('\n'.join(self.names).encode()).hexdigest()[:12]
+    return self.workdir / 'groups' / digest
 
 
 def group(trials: Iterable[Trial]) -> list[Group]:

@@ -14,6 +14,7 @@ from gat_jax import runs
 from gat_jax import workdirs
 from gat_jax.errors import InputError
 from gat_jax.observers import Interrupted
+from gat_jax.observers import Observer
 
 # Slurm sends the first to end a job, and where submitit asks for it the second
 # to preempt one, in any order; later it kills.
@@ -45,39 +46,53 @@ class TrainGroup:
     left = [t for t in self.group.trials if t.status() is trials.Status.WAITING]
     if not left or any(workdirs.is_held(trial.folder) for trial in left):
       return
+    group = dataclasses.replace(self.group, trials=tuple(left))
     with cli.StopRequest(*(_SCHEDULERS if self.scheduled else ())) as stop:
-      interrupted = self._train(left, stop)
+      interrupted = _train(group, stop)
     stop.pass_on()  # submitit requeues the job if it is preempted
     while interrupted and self.scheduled:
       signal.pause()  # a job that ends by itself is not requeued
-
-  def _train(self, left: list[trials.Trial], stop: cli.StopRequest) -> bool:
-    """Returns whether a signal interrupted it."""
-    try:
-      runs.train_group(
-        [trial.config for trial in left],
-        [trial.folder for trial in left],
-        self.group.states_in,
-        cli.StoppableObserver(stop),
-      )
-    except Interrupted:
-      return True
-    except InputError as error:
-      _fail(left, str(error))
-    except Exception as error:  # whatever it is, other groups go on
-      traceback.print_exc()  # into the log of the job
-      _fail(left, f'{type(error).__name__}: {error}')
-    else:
-      shutil.rmtree(self.group.states_in, ignore_errors=True)
-    return False
 
   def checkpoint(self) -> submitit.helpers.DelayedSubmission:
     """What a preempted job is requeued with: itself."""
     return submitit.helpers.DelayedSubmission(self)
 
 
-def _fail(left: list[trials.Trial], error: str) -> None:
-  for trial in left:
+def _train(group: trials.Group, stop: cli.StopRequest) -> bool:
+  """Returns whether a signal interrupted it."""
+  try:
+    runs.train_group(
+      [trial.config for trial in group.trials],
+      [trial.folder for trial in group.trials],
+      group.states_in,
+      _observer(group, stop),
+    )
+  except Interrupted:
+    return True
+  except trials.Pruned as pruned:
+    for trial in group.trials:
+      trial.prune(pruned.epochs)
+  except InputError as error:
+    _fail(group, str(error))
+    return False
+  except Exception as error:  # whatever it is, other groups go on
+    traceback.print_exc()  # into the log of the job
+    _fail(group, f'{type(error).__name__}: {error}')
+    return False
+  shutil.rmtree(group.states_in, ignore_errors=True)
+  return False
+
+
+def _observer(group: trials.Group, stop: cli.StopRequest) -> Observer:
+  if group.number is None:
+    return cli.StoppableObserver(stop)
+  from experiments import search  # slow to import
+
+  return search.PruningObserver(group, stop)
+
+
+def _fail(group: trials.Group, error: str) -> None:
+  for trial in group.trials:
     record_error(trial, error)
 
 

@@ -217,12 +217,11 @@ def check_unfinished(workdir: str | os.PathLike) -> None:
 
 def _check_same(path: pathlib.Path, config: Any, card: dict) -> None:
   """Raises WorkdirError, with the differences, if a folder's run is another."""
-  theirs, ours = flat(read_json(path, CONFIG)), flat(config.to_dict())
-  differing = [
-    f'config.{field} is {theirs.get(field)!r} there and {ours.get(field)!r} now'
-    for field in sorted(theirs.keys() | ours.keys())
-    if theirs.get(field) != ours.get(field) and field not in _MAY_DIFFER
-  ]
+  theirs, ours = read_json(path, CONFIG), config.to_dict()
+  for field in _MAY_DIFFER:
+    theirs.pop(field, None)
+    ours.pop(field, None)
+  differing = differences({'config': theirs}, {'config': ours})
   if read_json(path, DATASET).get('digest') != card['digest']:
     differing.append('the data are others')
   if differing:
@@ -231,6 +230,16 @@ def _check_same(path: pathlib.Path, config: Any, card: dict) -> None:
       f' settings: {"; ".join(differing)}. Give it those, or choose another'
       ' folder'
     )
+
+
+def differences(theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:
+  """What differs between nested settings: there and now, field by field."""
+  there, now = flat(theirs), flat(ours)
+  return [
+    f'{field} is {there.get(field)!r} there and {now.get(field)!r} now'
+    for field in sorted(there.keys() | now.keys())
+    if there.get(field) != now.get(field)
+  ]
 
 
 def _size(path: pathlib.Path) -> int:

@@ -52,6 +52,9 @@ def test_configs_have_the_changes_and_leave_the_first_alone():
     ('learning_rate=1e-3,0.5', [1e-3, 0.5]),
     ('model.residual=True,False', [True, False]),
     ('model.name=gat,gcn', ['gat', 'gcn']),
+    ('learning_rate=1e-3..1', [hyper.Range(1e-3, 1.0)]),
+    ('learning_rate=1e-3..1:log', [hyper.Range(1e-3, 1.0, log=True)]),
+    ('model.num_heads=1..8', [hyper.Range(1, 8)]),
   ],
 )
 def test_parse_takes_the_type_of_the_field(text, values):
@@ -81,6 +84,16 @@ def test_parse_takes_the_type_of_the_field(text, values):
     (lambda c: hyper.parse('sed=1', c), 'did you mean seed?'),
     (lambda c: hyper.parse('seed=1.5', c), "'1.5' is no int"),
     (lambda c: hyper.parse('model.residual=1', c), 'neither True nor False'),
+    (lambda c: hyper.parse('model.num_heads=1..2.5', c), "'2.5' is no int"),
+    (lambda c: hyper.parse('patience=1..2,5', c), "'2,5' is no int"),
+    (lambda c: hyper.parse('patience=5..5', c), 'write a range'),
+    (lambda c: hyper.parse('learning_rate=nan..1', c), 'write a range'),
+    (lambda c: hyper.parse('weight_decay=0..1:log', c), 'ends are positive'),
+    (lambda c: hyper.parse('patience=1..5:lin', c), 'write a range'),
+    (
+      lambda c: hyper.configs(c, hyper.parse('patience=1..5', c)),
+      'only --search can try',
+    ),
   ],
 )
 def test_mistakes_are_one_clear_error(make, words):

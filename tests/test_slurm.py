@@ -7,6 +7,8 @@ import signal
 import cluster
 import commands
 from commands import run
+import optuna
+from optuna.storages import journal
 import pytest
 
 from configs import smoke
@@ -158,3 +160,28 @@ def test_what_slurm_refuses_is_one_error(slurm, tmp_path):
   assert done.returncode == 2
   assert 'partition' in done.stderr
   assert 'Traceback' not in done.stderr
+
+
+def test_a_search_runs_as_jobs_and_its_workers_report(slurm, tmp_path):
+  done = run(
+    slurm,
+    'sweep',
+    '--config=configs/smoke.py',
+    f'--workdir={tmp_path}/w',
+    '--engine=slurm',
+    '--slurm.array_parallelism=2',
+    '--search=tpe',
+    '--trials=3',
+    '--sweep=learning_rate=1e-3..1e-1:log',
+    '--sweep=model.name=mlp',
+    '--sweep=max_epochs=40',
+  )
+  assert done.returncode == 0, done.stderr
+  assert '3 finished' in done.stdout
+  backend = journal.JournalFileBackend(str(tmp_path / 'w' / 'search.journal'))
+  storage = optuna.storages.JournalStorage(backend)
+  study = optuna.load_study(study_name='search', storage=storage)
+  assert len(study.trials) == 3
+  for trial in study.trials:
+    assert trial.state.name == 'COMPLETE'
+    assert list(trial.intermediate_values) == [20, 40]

@@ -13,6 +13,7 @@ import pytest
 
 from configs import smoke
 from experiments import hyper
+from experiments import sources
 from experiments import summaries
 from experiments import trials
 from gat_jax import runs
@@ -245,3 +246,19 @@ def test_trials_of_other_configs_have_other_folders():
   changes = hyper.sweep('learning_rate', [1e-3, 1.0000001e-3])
   one, other = trials.make(pathlib.Path('w'), config, changes)
   assert one.folder != other.folder
+
+
+def test_the_longest_groups_start_first(tmp_path):
+  changes = hyper.product(
+    hyper.sweep('model.num_heads', [1, 8]),
+    hyper.sweep('model.hidden_dim', [4, 16]),
+    hyper.sweep('seed', range(2)),
+  )
+  planned = trials.make(tmp_path, smoke.get_config(), changes)
+  grid = sources.Grid(planned)
+  grid.begin(retry_failed=False)
+  assert [group.trials[0].changes for group in grid.ask(4)] == [
+    {'model.num_heads': heads, 'model.hidden_dim': dim, 'seed': 0}
+    for heads, dim in ((8, 16), (8, 4), (1, 16), (1, 4))
+  ]
+  assert grid.done
