@@ -31,11 +31,11 @@ def made(environment, tmp_path_factory):
   several_labels(root / FILE)
   train(root / 'labels', custom, **{'dataset.name': f'{root}/{FILE}'})
   sweep = ('sweep', SMOKE, '--engine=debug', '--sweep=max_epochs=20')
-  sweep += ('--sweep=model.num_heads=1,2', '--sweep=model.hidden_dim=2,4')
+  sweep += ('--sweep=model.num_heads=1,2', '--sweep=learning_rate=1e-3,0.1')
   for kind, flags in (
     ('reproduction', ('reproduce', '--table=smoke', '--seeds=3')),
     ('sweep', (*sweep, '--seeds=2')),
-    ('large_sweep', (*sweep, '--sweep=learning_rate=1e-3,0.1')),
+    ('large_sweep', (*sweep, '--sweep=weight_decay=0,1e-3')),
   ):
     done = run(environment, *flags, f'--workdir={root}/{kind}')
     assert done.returncode == 0, done.stderr
