@@ -34,9 +34,9 @@ from absl import flags
 import hypothesis
 from hypothesis import strategies as st
 from ml_collections import config_flags
+import small_archives
 import test_npz
 import test_planetoid
-import test_ppi
 
 from configs import smoke
 from experiments import cli
@@ -143,7 +143,7 @@ def damaged_zip(draw, members: dict[str, bytes]) -> bytes:
   if draw(st.booleans()):
     name = draw(st.sampled_from(sorted(members)))
     members = members | {name: draw(damaged(members[name]))}
-  content = test_ppi.packed(members)
+  content = small_archives.packed(members)
   return content if draw(st.booleans()) else draw(damaged(content))
 
 
@@ -168,9 +168,9 @@ def read_ppi(folder):
     if dataset.card['nodes'] > len(content):
       raise Forbidden(f'made {dataset.card["nodes"]} nodes of nothing')
 
-  archives = [test_ppi.dgl(), test_ppi.sage()]
+  archives = [small_archives.dgl(), small_archives.sage()]
   inputs = st.sampled_from(
-    [{k: test_ppi.encoded(v) for k, v in a.items()} for a in archives]
+    [{k: small_archives.encoded(v) for k, v in a.items()} for a in archives]
   ).flatmap(damaged_zip)
   return inputs, read
 
