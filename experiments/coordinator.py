@@ -10,7 +10,6 @@ from experiments import cli
 from experiments import engines
 from experiments import sources
 from experiments import trials
-from experiments import worker
 from experiments.dashboard import Dashboard
 
 _POLL_SECONDS = 0.2
@@ -39,7 +38,6 @@ def train(
         if reason:
           _settle(group, reason)
         source.tell(group)
-        dashboard.ended(group)
       dashboard.show(pool.running)
       done = stopping or source.done
       groups = [] if done else source.ask(pool.num_free)
@@ -51,7 +49,7 @@ def _settle(group: trials.Group, reason: str) -> None:
   """Makes the trials failed ones that a lost process left without a result."""
   for trial in group.trials:
     if trial.status() is trials.Status.WAITING:
-      worker.record_error(trial, reason)
+      trial.fail(reason)
 
 
 @contextlib.contextmanager

@@ -23,8 +23,7 @@ class Dashboard:
     self._console = console
     self._ended: dict[str, trials.Status] = {}
     self._best: dict[str, tuple[float, trials.Trial]] = {}
-    for trial in source.trials:
-      self._take_in(trial)
+    self._take_in()
     self._ended_before = len(self._ended)
     self._start = time.monotonic()
     self._last = -_LOG_SECONDS
@@ -38,17 +37,13 @@ class Dashboard:
   def __exit__(self, *unused_error) -> None:
     self._live.stop()
 
-  def ended(self, group: trials.Group) -> None:
-    """Takes in how the trials of a group ended."""
-    for trial in group.trials:
-      self._take_in(trial)
-
   def show(self, running: Sequence[trials.Group]) -> None:
     """Draws the table, at most once a second, or logs a line."""
     wait = _SHOW_SECONDS if self._console.is_terminal else _LOG_SECONDS
     if time.monotonic() - self._last < wait:
       return
     self._last = time.monotonic()
+    self._take_in()
     facts = self._facts(running)
     if not self._console.is_terminal:
       self._console.print(
@@ -93,14 +88,17 @@ class Dashboard:
   def _count(self, status: trials.Status) -> int:
     return sum(found is status for found in self._ended.values())
 
-  def _take_in(self, trial: trials.Trial) -> None:
-    status = trial.status()
-    if status is not trials.Status.WAITING:
+  def _take_in(self) -> None:
+    """Looks at the trials that had not ended before."""
+    for trial in self._source.trials:
+      if trial.name in self._ended:
+        continue
+      status = trial.status()
+      if status is trials.Status.WAITING:
+        continue
       self._ended[trial.name] = status
-    result = trial.result()
-    if not result:
-      return
-    score = result['seeds'][0]['val']
-    best = self._best.get(trial.dataset)
-    if best is None or score > best[0]:
-      self._best[trial.dataset] = score, trial
+      if result := trial.result():
+        score = result['seeds'][0]['val']
+        best = self._best.get(trial.dataset)
+        if best is None or score > best[0]:
+          self._best[trial.dataset] = score, trial

@@ -15,11 +15,21 @@ def score(found: dict[str, Any]) -> str:
 
 
 def has_grid(table: dict[str, Any]) -> bool:
-  """Whether two fields were swept, and most of their combinations tried."""
+  """Whether the rows are most of the combinations of two fields."""
   if len(table['axes']) != 2:
     return False
-  rows, columns = table['axes'].values()
-  return 2 * len(table['rows']) > len(rows) * len(columns)
+  down, across = table['axes'].values()
+  return 2 * len(_placed(table)) > len(down) * len(across)
+
+
+def finished(table: dict[str, Any]) -> list[dict[str, Any]]:
+  """The rows that have a place in the grid and a finished seed."""
+  return [row for row in _placed(table) if row['n']]
+
+
+def _placed(table: dict[str, Any]) -> list[dict[str, Any]]:
+  fields = table['axes'].keys()
+  return [row for row in table['rows'] if fields <= row['changes'].keys()]
 
 
 def grid(table: dict[str, Any], split: str) -> list[list[str]]:
@@ -50,7 +60,7 @@ def draw(name: str, table: dict[str, Any], folder: pathlib.Path) -> None:
 
 def can_draw(table: dict[str, Any]) -> bool:
   """Whether it has a grid and anything in it has finished."""
-  return has_grid(table) and any(row['n'] for row in table['rows'])
+  return has_grid(table) and bool(finished(table))
 
 
 def figure(table: dict[str, Any]) -> Any:
@@ -71,7 +81,8 @@ def figure(table: dict[str, Any]) -> Any:
     panel.set_title('validation' if split == 'val' else 'test')
   drawn.suptitle(
     f'{table["title"]}: {documents.metric_name(table["metric"])} in %, mean ±'
-    ' deviation over seeds'
+    ' deviation over seeds',
+    parse_math=False,  # a dollar in a name is a dollar
   )
   return drawn
 
@@ -95,10 +106,9 @@ def _draw_panel(panel, table, split) -> None:
 
 
 def _cell(table, wanted) -> dict[str, Any] | None:
-  """The row that has those values and at least one finished seed."""
-  for row in table['rows']:
-    changes = row['changes']
-    if row['n'] and all(changes.get(k) == v for k, v in wanted.items()):
+  """The finished row that has those values."""
+  for row in finished(table):
+    if all(row['changes'][k] == v for k, v in wanted.items()):
       return row
   return None
 

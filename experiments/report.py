@@ -8,8 +8,8 @@ Try:
 
 Writes report.html, which needs no network, into the workdir or --output, and
 every picture of it as PNG and SVG under pictures/. It trains nothing. The page
-of a run needs its data; that of a reproduction or a sweep shows what has
-finished so far.
+of a run needs its data; that of a reproduction shows the seeds that have
+finished so far, that of a sweep what stood in its last tables.
 """
 
 from collections.abc import Callable
@@ -27,6 +27,7 @@ from experiments.pages import run
 from experiments.pages import sweep
 from experiments.pages.page import Page
 from gat_jax import workdirs
+from gat_jax.errors import ConfigError
 from gat_jax.errors import WorkdirError
 
 _WORKDIR = flags.DEFINE_string(
@@ -70,8 +71,10 @@ def main() -> None:
 def maker(workdir: pathlib.Path) -> Callable[[pathlib.Path], Page]:
   """What makes the page of the folder, by the files that it holds."""
   if (workdir / summaries.FILE).exists():
+    check_flags('a sweep')
     return sweep.make
   if reproduction.is_one(workdir):
+    check_flags('a reproduction')
     return reproduction.make
   if (workdir / workdirs.RESULTS).exists():
     return lambda folder: run.make(
@@ -87,6 +90,15 @@ def maker(workdir: pathlib.Path) -> Callable[[pathlib.Path], Page]:
     f'--workdir={workdir} holds neither a run, nor a reproduction, nor a sweep'
     ' that has written its tables'
   )
+
+
+def check_flags(kind: str) -> None:
+  """Refuses flags that choose something of a run."""
+  for flag in (_SEED, _NODE, _GRAPH, _DATA_DIR):
+    if flag.present:
+      raise ConfigError(
+        f'--{flag.name} is for the report of a run; {_WORKDIR.value} is {kind}'
+      )
 
 
 if __name__ == '__main__':

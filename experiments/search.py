@@ -19,6 +19,7 @@ A combination that is drawn again counts, and is not trained again.
 from collections import deque
 from collections.abc import Callable, Sequence
 import math
+import os
 import pathlib
 import statistics
 from typing import Any
@@ -38,8 +39,9 @@ from gat_jax.observers import Look
 _JOURNAL = 'search.journal'
 _STUDY = 'search'
 _ASKED_FOR = 'asked for'  # what the study searches, for who goes on with it
-_AGAIN = 'again'  # marks another try of what failed; it does not count
+_AGAIN = 'again'  # marks another try of a combination; it does not count
 _WARM_UP_LOOKS = 5  # that end no trial
+_LEAST_CURVES = 5  # that a median is taken of
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
@@ -114,26 +116,19 @@ class Search:
       ConfigError: if the study of that workdir searches something else.
     """
     self._study = self._open()
-    if retry_failed:
-      self._enqueue_failed()
-    for _ in self._study.get_trials(states=(TrialState.WAITING,)):
-      self._study.ask(self._distributions)
-    for trial in self._study.get_trials():
-      running = trial.state is TrialState.RUNNING
-      if trial.params.keys() != self.fields.keys():  # killed while it was drawn
-        if running:
-          self._study.tell(trial.number, state=TrialState.FAIL)
-        continue
-      group = self._group(trial.params, trial.number)
+    self._ask_enqueued()
+    self._enqueue_again(retry_failed)
+    self._ask_enqueued()
+    for trial, group in self._known():
       self._num_drawn += _AGAIN not in trial.user_attrs
       self._take_in(group)
-      if running:
+      if trial.state is TrialState.RUNNING:
         self._again.append(group)
 
-  def ask(self, num_groups: int) -> list[trials.Group]:
-    """At most so many groups to train next."""
+  def ask(self, num_workers: int) -> list[trials.Group]:
+    """One for each worker, as long as there are any."""
     found: list[trials.Group] = []
-    while len(found) < num_groups and not self.done:
+    while len(found) < num_workers and not self.done:
       group = self._again.popleft() if self._again else self._draw()
       numbers = self._out.setdefault(group.names, [])
       numbers.append(group.number)
@@ -168,14 +163,30 @@ class Search:
     self._take_in(group)
     return group
 
-  def _enqueue_failed(self) -> None:
-    """Lets wait again what failed, under another number of the study."""
-    for trial in self._study.get_trials(states=(TrialState.FAIL,)):
-      if trial.params.keys() != self.fields.keys():
-        continue
-      group = self._group(trial.params)
-      if group.has(trials.Status.FAILED):
+  def _ask_enqueued(self) -> None:
+    for _ in self._study.get_trials(states=(TrialState.WAITING,)):
+      self._study.ask(self._distributions)
+
+  def _known(self) -> list[tuple[optuna.trial.FrozenTrial, trials.Group]]:
+    """The study's trials; one that was cut off while it was drawn is failed."""
+    found = []
+    for trial in self._study.get_trials():
+      if trial.params.keys() == self.fields.keys():
+        found.append((trial, self._group(trial.params, trial.number)))
+      elif trial.state is TrialState.RUNNING:
+        self._study.tell(trial.number, state=TrialState.FAIL)
+    return found
+
+  def _enqueue_again(self, retry_failed: bool) -> None:
+    """Gives what failed, if it is to be retried, and what is gone, a number."""
+    known = self._known()
+    out = {g.names for trial, g in known if trial.state is TrialState.RUNNING}
+    for trial, group in known:
+      retry = retry_failed and group.has(trials.Status.FAILED)
+      if group.names not in out and (retry or group.has(trials.Status.WAITING)):
+        out.add(group.names)
         self._study.enqueue_trial(trial.params, user_attrs={_AGAIN: True})
+      if retry:
         for own in group.trials:
           own.forget_failure()
 
@@ -197,9 +208,10 @@ class Search:
         self._group(least | {name: value})
 
   def _open(self) -> optuna.Study:
+    _cut_torn_line(self._workdir / _JOURNAL)
     try:
       storage = _storage(self._workdir)
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError) as error:
       raise ConfigError(
         f'{self._workdir / _JOURNAL} is damaged ({error}); delete it, then the'
         ' same command searches again and trains no finished trial twice'
@@ -236,7 +248,9 @@ class PruningObserver(cli.StoppableObserver):
     study = optuna.load_study(
       study_name=_STUDY,
       storage=storage,
-      pruner=optuna.pruners.MedianPruner(n_warmup_steps=warm_up),
+      pruner=optuna.pruners.MedianPruner(
+        n_warmup_steps=warm_up + 1, n_min_trials=_LEAST_CURVES
+      ),
     )
     trial_id = storage.get_trial_id_from_study_id_trial_number(
       storage.get_study_id_from_name(_STUDY), group.number
@@ -255,6 +269,20 @@ class PruningObserver(cli.StoppableObserver):
       self._trial.report(float(look.val_score.mean()), epoch)
     if look.running.any() and self._trial.should_prune():
       raise trials.Pruned(epoch)
+
+
+def _cut_torn_line(path: pathlib.Path) -> None:
+  """Drops what a power cut or a full disk left of the journal's last line."""
+  if not path.exists():
+    return
+  lock = journal.JournalFileSymlinkLock(str(path))
+  lock.acquire()
+  try:
+    whole, _, torn = path.read_bytes().rpartition(b'\n')
+    if torn:
+      os.truncate(path, len(whole) + 1 if whole else 0)
+  finally:
+    lock.release()
 
 
 def _storage(workdir: pathlib.Path) -> optuna.storages.JournalStorage:

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from experiments import documents
 from experiments import heatmaps
+from experiments import hyper
 from experiments import trials
 from gat_jax import results
 from gat_jax import workdirs
@@ -49,7 +50,9 @@ def make(planned: Sequence[trials.Trial], command: str) -> dict[str, Any]:
     row['pruned'] += trial.status() is trials.Status.PRUNED
   for table in found.values():
     rows = [_row(**row) for row in table['rows'].values()]
-    values = _values([row['changes'] for row in rows])
+    changes = [row['changes'] for row in rows]
+    names = dict.fromkeys(name for own in changes for name in own)
+    values = {name: hyper.values(changes, name) for name in names}
     table['axes'] = {k: v for k, v in values.items() if len(v) > 1}
     table['fixed'] = {k: v for k, (v, *more) in values.items() if not more}
     table['rows'] = sorted(rows, key=_by_validation)
@@ -76,17 +79,6 @@ def _row(changes, entries, failed, pruned) -> dict[str, Any]:
 
 def _by_validation(row) -> float:
   return -row['val']['mean'] if row['n'] else 1.0
-
-
-def _values(all_changes: list[dict[str, Any]]) -> dict[str, list[Any]]:
-  """The different values of each field, in order."""
-  found: dict[str, list[Any]] = {}
-  for changes in all_changes:
-    for name, value in changes.items():
-      values = found.setdefault(name, [])
-      if value not in values:
-        values.append(value)
-  return found
 
 
 def tables(summary: dict[str, Any]) -> list[Table]:

@@ -109,7 +109,14 @@ def plan(workdir: pathlib.Path) -> sources.Source:
   if not _SEARCH.value:
     planned: list[trials.Trial] = []
     for path in _CONFIG.value:
-      planned += trials.make(workdir, *swept(path))
+      own = trials.make(workdir, *swept(path))
+      twice = {t.dataset for t in planned} & {t.dataset for t in own}
+      if twice:
+        cli.fail(
+          f'two of --config are on {min(twice)}, and a table is kept for each'
+          ' data set; give them a --workdir each'
+        )
+      planned += own
     return sources.Grid(planned)
   if len(_CONFIG.value) > 1:
     cli.fail('--search takes one --config; give each a search and a --workdir')
@@ -131,11 +138,11 @@ def swept(path: str) -> tuple[config_dict.ConfigDict, hyper.Sweep]:
 
 def show(source: sources.Source, console: Console) -> None:
   """What --dry_run shows."""
-  if _SEARCH.value:
+  if isinstance(source, sources.Grid):
+    plans.show(source.trials, console)
+  else:
     corners = [source.corner(min), source.corner(max)]
     plans.show_search(source.fields, corners, _TRIALS.value, console)
-  else:
-    plans.show(source.trials, console)
 
 
 def pool(workdir: pathlib.Path) -> engines.Pool:

@@ -89,6 +89,11 @@ class Trial:
       return None
     return workdirs.read_json(self.folder, workdirs.RESULTS)
 
+  def fail(self, error: str) -> None:
+    """Makes it a failed one."""
+    self.folder.mkdir(parents=True, exist_ok=True)
+    workdirs.write_json(self.folder / ERROR, {'error': error[:2000]})
+
   def prune(self, epochs: int) -> None:
     """Makes it a pruned one, after so many epochs."""
     workdirs.write_json(self.folder / PRUNED, {'epochs': epochs})

@@ -93,13 +93,7 @@ def _observer(group: trials.Group, stop: cli.StopRequest) -> Observer:
 
 def _fail(group: trials.Group, error: str) -> None:
   for trial in group.trials:
-    record_error(trial, error)
-
-
-def record_error(trial: trials.Trial, error: str) -> None:
-  """Makes a trial a failed one."""
-  trial.folder.mkdir(parents=True, exist_ok=True)
-  workdirs.write_json(trial.folder / trials.ERROR, {'error': error[:2000]})
+    trial.fail(error)
 
 
 def _take_place(place: int | None) -> None:

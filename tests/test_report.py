@@ -80,7 +80,7 @@ class Found(html.parser.HTMLParser):
   def handle_starttag(self, tag, attrs):
     attrs = dict(attrs)
     if tag == 'figure':
-      self.figures.append(attrs['id'])
+      self.figures.append(attrs['id'].removeprefix('chart-'))
     if attrs.get('role') == 'img':
       self.alts.append(attrs['aria-label'])
     self.links += [attrs[name] for name in ('src', 'href') if name in attrs]
@@ -245,12 +245,13 @@ def test_the_switch_changes_the_ground_and_the_ink(made, browser):
     light = page.evaluate(look)
     page.locator('#theme').click()
     dark = page.evaluate(look)
-    assert light[0] == dark[1] or light != dark
+    assert light[0] != dark[0]
+    assert light[1] != dark[1]
     page.reload()
     assert page.evaluate(look) == dark  # it is remembered
     page.locator('#theme').click()
     assert page.evaluate(look) == light
-    text = page.locator('#curve-score svg text').first
+    text = page.locator('#chart-curve-score svg text').first
     assert text.evaluate('(t) => getComputedStyle(t).fill') == light[1]
 
 
@@ -268,7 +269,7 @@ def test_the_switch_changes_the_ground_and_the_ink(made, browser):
 )
 def test_a_point_says_what_it_is(made, browser, kind, chart, words):
   with browsers.showing(browser, made / kind / 'report.html') as page:
-    figure, tip = page.locator(f'#{chart}'), page.locator('#tip')
+    figure, tip = page.locator(f'#chart-{chart}'), page.locator('#tip')
     figure.scroll_into_view_if_needed()
     spots = json.loads(figure.locator('script.spots').text_content())
     x, y, _ = spots[len(spots) // 2]

@@ -1,6 +1,7 @@
 """Searches: nothing tried twice, nothing lost, the hopeless ended early."""
 
 import json
+import shutil
 import signal
 
 import commands
@@ -104,6 +105,24 @@ def test_more_trials_train_only_what_is_new(searched, environment):
   assert before.items() <= times(workdir).items()
 
 
+def test_what_is_lost_is_trained_again(searched, environment, tmp_path):
+  workdir, flags, _ = searched
+  shutil.copytree(workdir, tmp_path / 'w')
+  gone = min((tmp_path / 'w').glob('trials/*'))
+  shutil.rmtree(gone)
+  with open(tmp_path / 'w' / 'search.journal', 'a') as file:
+    file.write('{"op_code":6,"wor')  # of a power cut
+  flags = (*flags, f'--workdir={tmp_path}/w', '--trials=3', '--engine=debug')
+  done = run(environment, 'sweep', *flags)
+  assert done.returncode == 0, done.stderr
+  assert 'waiting' not in done.stdout
+  assert (gone / 'results.json').exists()
+  found = study_of(tmp_path / 'w')
+  assert [trial.state for trial in found].count(STATES.COMPLETE) == len(found)
+  again = [trial for trial in found if 'again' in trial.user_attrs]
+  assert len(again) == 1
+
+
 def test_stopped_it_goes_on_as_if_it_had_not_been(environment, tmp_path):
   flags = (SMOKE, '--workers=1', '--search=tpe', '--trials=3', *SMALL, RATES)
   flags += ('--sweep=max_epochs=2000', '--sweep=stop_rule=none')
@@ -144,14 +163,15 @@ def test_what_is_hopeless_is_pruned_and_that_is_no_error(environment, tmp_path):
     *SMALL,
     '--sweep=learning_rate=1e-2,2e-2,3e-2,1e-6',
     '--sweep=weight_decay=0..1e-3',
-    '--sweep=max_epochs=120',
+    '--sweep=max_epochs=160',
+    '--sweep=stop_rule=none',
   )
   assert done.returncode == 0, done.stderr
   assert 'pruned; everything is in' in done.stdout
   *others, last = lines(tmp_path / 'w')
   assert all(line['status'] == 'finished' for line in others)
   assert (last['learning_rate'], last['status']) == (1e-6, 'pruned')
-  assert last['epochs'] == 100
+  assert last['epochs'] == 120
   states = [trial.state for trial in study_of(tmp_path / 'w')]
   assert states == [STATES.COMPLETE] * 5 + [STATES.PRUNED]
   assert not list((tmp_path / 'w').glob('groups/*'))

@@ -193,6 +193,7 @@ def test_a_killed_worker_is_a_failed_trial_and_two_cannot_share_a_workdir(
     ([SMOKE, '--sweep=model.num_heads='], 'num_heads'),
     ([SMOKE, '--sweep=model.num_heads=0'], 'num_heads'),
     (['--config=configs/smoky.py'], 'did you mean configs/smoke.py'),
+    ([f'{SMOKE},configs/smoke.py'], 'two of --config are on csbm'),
   ],
 )
 def test_bad_input_is_one_error_and_nothing_is_written(

@@ -31,11 +31,15 @@ def section(
     WorkdirError: if there is no such node.
   """
   depth = len(graphs[0].attention)
-  charts = [_entropy(graphs, layer) for layer in range(depth)]
-  charts.append(_own_class(graphs))
+  has_choice = any(len(_measured([graph], 0)[1]) for graph in graphs)
+  charts = []
+  if has_choice:
+    charts += [_entropy(graphs, layer) for layer in range(depth)]
+  charts += _own_class(graphs)
   where = f' of graph {chosen}' if len(graphs) > 1 else ''
   charts += neighborhood.charts(graphs[chosen], node, where)
-  charts.append(_degree(graphs))
+  if has_choice:
+    charts.append(_degree(graphs))
   graphs_named = 'the graph' if len(graphs) == 1 else f'{len(graphs)} graphs'
   return Section(
     'Attention',
@@ -97,7 +101,11 @@ def _entropy(graphs: list[GraphPrediction], layer: int) -> drawing.Chart:
   )
 
 
-def _own_class(graphs: list[GraphPrediction]) -> drawing.Chart:
+def _own_class(graphs: list[GraphPrediction]) -> list[drawing.Chart]:
+  """One chart; none where no edge joins two nodes with labels."""
+  graphs = [g for g in graphs if _joins_labels(g)]
+  if not graphs:
+    return []
   depth = len(graphs[0].attention)
   figure, axes = drawing.figure()
   ticks, spots, gains = [], [], []
@@ -109,7 +117,9 @@ def _own_class(graphs: list[GraphPrediction]) -> drawing.Chart:
     heads = np.mean([own for own, _ in found], axis=0)
     uniform = float(np.mean([share for _, share in found]))
     x = layer + _spread(len(heads))
-    axes.plot(x, heads, drawing.MARKERS[layer], markersize=5)
+    axes.plot(
+      x, heads, drawing.MARKERS[layer % len(drawing.MARKERS)], markersize=5
+    )
     axes.hlines(uniform, layer - 0.4, layer + 0.4, color=drawing.QUIET)
     texts = [
       f'{drawing.layer_name(layer, depth)}, head {head + 1}: {share:.3f}'
@@ -127,7 +137,7 @@ def _own_class(graphs: list[GraphPrediction]) -> drawing.Chart:
   what = 'label overlap' if multilabel else 'share within the own class'
   axes.set_ylabel(what)
   told = ', '.join(f'{gain:+.2f}' for gain in gains)
-  return drawing.Chart(
+  chart = drawing.Chart(
     name='own-class',
     title='Attention to labels like its own'
     if multilabel
@@ -146,6 +156,12 @@ def _own_class(graphs: list[GraphPrediction]) -> drawing.Chart:
     figure=figure,
     spots=tuple(spots),
   )
+  return [chart]
+
+
+def _joins_labels(graph: GraphPrediction) -> bool:
+  _, uniform = measures.within_class(graph.attention[0], graph.labels)
+  return not np.isnan(uniform)
 
 
 def _widen(axes, span: float) -> None:
@@ -162,10 +178,13 @@ def _spread(n: int) -> np.ndarray:
 def _degree(graphs: list[GraphPrediction]) -> drawing.Chart:
   entropy, degree = _measured(graphs, 0)
   entropy = entropy.mean(axis=1)
+  gap = np.median(np.log(degree) - entropy)
+  dots = f'One dot a node, {len(degree):,} in all'
   if len(degree) > _MOST_DOTS:
     rng = np.random.default_rng(0)
     shown = rng.choice(len(degree), _MOST_DOTS, replace=False)
     entropy, degree = entropy[shown], degree[shown]
+    dots += f' of which {_MOST_DOTS:,} are drawn'
   figure, axes = drawing.figure()
   axes.plot(degree, entropy, 'o', markersize=3, alpha=0.4)
   x = np.geomspace(2, max(3, degree.max()), 50)
@@ -174,18 +193,17 @@ def _degree(graphs: list[GraphPrediction]) -> drawing.Chart:
   axes.set_xlabel('degree, with the self-loop')
   axes.set_ylabel('entropy of attention, nats')
   axes.legend()
-  gap = np.log(degree) - entropy
   texts = [
     f'degree {d}\nentropy {e:.2f}, uniform {np.log(d):.2f}'
     for d, e in zip(degree, entropy, strict=True)
   ]
+  name = drawing.layer_name(0, len(graphs[0].attention))
   return drawing.Chart(
     name='degree-entropy',
-    title='Degree against entropy, layer 1',
+    title=f'Degree against entropy, {name}',
     caption=(
-      f'One dot a node ({len(degree):,} of them), the mean over heads. Dots on'
-      ' the line attend to all alike; the median node is'
-      f' {np.median(gap):.2f} nats below it.'
+      f'{dots}; the mean over heads. Dots on the line attend to all alike; the'
+      f' median node is {gap:.2f} nats below it.'
     ),
     alt=(
       'Scatter plot of attention entropy against degree; no dot is above the'

@@ -37,6 +37,7 @@ _POINTS = 72  # an inch; figures have that many dots, so that a dot is a point
 _STYLE = {
   'figure.dpi': _POINTS,
   'font.size': 9,
+  'text.parse_math': False,  # a dollar in a name is a dollar
   'font.family': 'sans-serif',
   'font.sans-serif': ['DejaVu Sans'],
   'axes.titlesize': 9,

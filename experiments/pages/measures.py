@@ -59,7 +59,8 @@ def within_class(
     labels: [N], or [N, C] if there are several labels a node.
 
   Returns:
-    [K], the mean over nodes for each head, and that of uniform attention.
+    [K], the mean over nodes for each head, and that of uniform attention; nan
+    where no node counts.
   """
   same = agreement(attention, labels)
   counted = (attention.senders != attention.receivers) & ~np.isnan(same)
@@ -134,7 +135,9 @@ def embed(features: np.ndarray) -> np.ndarray:
   # anything else one thread is several times faster than two.
   with threadpoolctl.threadpool_limits(1):
     return TSNE(
-      init='pca', perplexity=perplexity, random_state=0
+      init='pca' if features.shape[1] > 1 else 'random',
+      perplexity=perplexity,
+      random_state=0,
     ).fit_transform(features)
 
 
@@ -143,4 +146,4 @@ def _sums(
 ) -> np.ndarray:
   """[num_segments, K] of [E, K]."""
   columns = [np.bincount(segments, v, num_segments) for v in values.T]
-  return np.stack(columns, axis=1)
+  return np.stack(columns, axis=1).astype(float)  # of no value it is integer

@@ -101,6 +101,8 @@ class _Neighborhood:
 
   def _draw(self, axes, alpha: dict[int, float]) -> None:
     node, drawn, places = self._node, self._drawn, self._places
+    # Uniform attention is two points thick, but nothing more than twelve.
+    scale = max([6 / len(alpha), *(alpha[other] for other in self._others)])
     networkx.draw_networkx_edges(
       drawn,
       places,
@@ -114,7 +116,7 @@ class _Neighborhood:
       places,
       [(other, node) for other in self._others],
       ax=axes,
-      width=[2 * min(6, alpha[o] * len(alpha)) for o in self._others],
+      width=[12 * alpha[o] / scale for o in self._others],
       edge_color=drawing.INK,
       alpha=0.55,
     )
@@ -144,15 +146,17 @@ class _Neighborhood:
     axes.margins(0.12)
 
   def _caption(self, alpha: dict[int, float], num_heads: int) -> str:
-    most = max(self._others, key=alpha.__getitem__, default=self._node)
+    if not self._others:
+      return f'{self._name.capitalize()} has no neighbour but itself.'
+    most = max(self._others, key=alpha.__getitem__)
     words = [
       f'Lines into {self._name} are as thick as alpha'
       + (f', the mean of {num_heads} heads.' if num_heads > 1 else '.'),
       f'Uniform attention would give each {1 / len(alpha):.3f}; it gives itself'
       f' {alpha[self._node]:.3f}, and of the others node {most} the most,'
       f' {alpha[most]:.3f}.',
-      'Thin lines are other edges; colours are '
-      + ('classes.' if self._graph.labels.ndim == 1 else 'overlap of labels.'),
+      'Thin lines are other edges; a node has the colour of its'
+      + (' class.' if self._graph.labels.ndim == 1 else ' overlap of labels.'),
     ]
     if self._left_out:
       words.append(f'{len(self._left_out)} with less attention are left out.')

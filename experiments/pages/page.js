@@ -70,6 +70,11 @@
     };
     svg.addEventListener('pointermove', show);
     svg.addEventListener('pointerdown', show);
-    svg.addEventListener('pointerleave', hide);
+    svg.addEventListener('pointerleave', (event) => {
+      if (event.pointerType !== 'touch') hide(); // a finger that is lifted
+    });
+    // Captured, so that another chart can show its own afterwards.
+    document.addEventListener('pointerdown', hide, { capture: true });
+    document.addEventListener('scroll', hide, { capture: true, passive: true });
   }
 }

@@ -43,11 +43,6 @@ class Section:
   text: str = ''
   items: Sequence[Table | Chart] = ()
 
-  @property
-  def anchor(self) -> str:
-    """What a link to it ends with."""
-    return self.title.lower().replace(' ', '-')
-
 
 @dataclasses.dataclass(frozen=True)
 class Page:

@@ -9,7 +9,7 @@ from experiments.pages.page import Section
 from gat_jax.predictions import GraphPrediction
 
 _MOST_EMBEDDED = 3000  # nodes; t-SNE takes seconds a thousand
-_MOST_CELLS = 15  # classes whose counts stand in the confusion matrix
+_MOST_CELLS = 15  # classes whose counts and colours are named
 
 
 def section(graphs: list[GraphPrediction], seed: int) -> Section:
@@ -33,10 +33,10 @@ def section(graphs: list[GraphPrediction], seed: int) -> Section:
 
 
 def _confusion(labels: np.ndarray, guesses: np.ndarray) -> drawing.Chart:
-  labelled = labels >= 0
   n = int(max(labels.max(), guesses.max())) + 1
-  counts = measures.confusion(labels[labelled], guesses[labelled], n)
-  shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+  counts = measures.confusion(labels, guesses, n)
+  total = counts.sum(axis=1)
+  shares = counts / np.maximum(total, 1)[:, None]
   figure, axes = drawing.figure(height=4.2)
   axes.imshow(shares, cmap=drawing.SEQUENTIAL, vmin=0, vmax=1)
   if n <= _MOST_CELLS:
@@ -55,9 +55,7 @@ def _confusion(labels: np.ndarray, guesses: np.ndarray) -> drawing.Chart:
   axes.grid(visible=False)
   axes.set_xlabel('predicted class')
   axes.set_ylabel('class')
-  recall = np.diag(shares)
-  wrong = counts - np.diag(np.diag(counts))
-  row, column = np.unravel_index(wrong.argmax(), wrong.shape)
+  right = np.diag(shares)[total > 0]
   rows, columns = np.indices(counts.shape)
   texts = [
     f'{counts[i, j]:,} of class {i}\npredicted as {j} ({shares[i, j]:.0%})'
@@ -68,15 +66,26 @@ def _confusion(labels: np.ndarray, guesses: np.ndarray) -> drawing.Chart:
     title='Confusion matrix',
     caption=(
       'Test nodes by class (rows) and predicted class; the colour is the share'
-      f' of the row. The most frequent error: {wrong.max():,} of class {row}'
-      f' predicted as {column}.'
+      f' of the row. {_worst(counts)}'
     ),
     alt=(
-      f'Confusion matrix of {n} classes; between {recall.min():.0%} and'
-      f' {recall.max():.0%} of a class are predicted right.'
+      f'Confusion matrix of {n} classes; between {right.min():.0%} and'
+      f' {right.max():.0%} of a class are predicted right.'
     ),
     figure=figure,
     spots=(drawing.Spots(axes, columns.ravel(), rows.ravel(), texts),),
+  )
+
+
+def _worst(counts: np.ndarray) -> str:
+  """The most frequent error in words."""
+  wrong = counts - np.diag(np.diag(counts))
+  if not wrong.any():
+    return 'No node is predicted wrong.'
+  row, column = np.unravel_index(wrong.argmax(), wrong.shape)
+  return (
+    f'The most frequent error: {wrong.max():,} of class {row} predicted as'
+    f' {column}.'
   )
 
 
@@ -126,16 +135,18 @@ def _calibration(
     f'predicted {p:.1%}, was {q:.1%}\n{n:,} predictions'
     for p, q, n in zip(*found[:3], strict=True)
   ]
-  gap = float(((found.frequency - found.confidence) * found.count).sum())
-  tendency = 'less sure than right' if gap > 0 else 'surer than right'
-  of = 'likeliest class' if labels.ndim == 1 else 'every label'
+  if labels.ndim == 1:
+    what = 'Probability of the likeliest class of test nodes'
+  else:
+    what = 'Probability of each label of test nodes'
+  gap = np.average(found.confidence - found.frequency, weights=found.count)
   return drawing.Chart(
     name='calibration',
     title='Calibration',
     caption=(
-      f'Probability of the {of} of test nodes, in ten bins; on the dashed line'
-      ' it could be taken at its word. On the whole the model is'
-      f' {tendency}: expected calibration error {found.error:.3f}.'
+      f'{what}, in ten bins; on the dashed line it could be taken at its word.'
+      f' On average it is {abs(gap):.3f} too {"high" if gap > 0 else "low"};'
+      f' expected calibration error {found.error:.3f}.'
     ),
     alt=f'Reliability diagram; expected calibration error {found.error:.3f}.',
     figure=figure,
@@ -199,12 +210,14 @@ def _scatter_classes(axes, x, y, labels) -> None:
       linewidths=0.5,
       label=f'{label}' if label >= 0 else 'none',
     )
-  axes.legend(
-    title='class',
-    ncols=len(np.unique(labels)),
-    loc='upper center',
-    bbox_to_anchor=(0.5, 0),
-    columnspacing=0.6,
-    handletextpad=0,
-    markerscale=2,
-  )
+  num_classes = len(np.unique(labels))
+  if num_classes <= _MOST_CELLS:
+    axes.legend(
+      title='class',
+      ncols=min(num_classes, 8),
+      loc='upper center',
+      bbox_to_anchor=(0.5, 0),
+      columnspacing=0.6,
+      handletextpad=0,
+      markerscale=2,
+    )

@@ -32,7 +32,13 @@ def make(workdir: pathlib.Path) -> Page:
   """
   margin = _MARGIN
   if (workdir / formats.FILE).exists():
-    margin = workdirs.read_json(workdir, formats.FILE)['margin']
+    try:
+      margin = float(workdirs.read_json(workdir, formats.FILE)['margin'])
+    except (KeyError, TypeError, ValueError) as error:
+      raise WorkdirError(
+        f'{workdir / formats.FILE} is damaged; experiments.reproduce writes it'
+        ' again'
+      ) from error
   report = reports.collect(workdir, margin)
   if not report['tables']:
     raise WorkdirError(f'--workdir={workdir} has no finished seed yet')
@@ -68,8 +74,9 @@ def _section(
   scores = {row: own for row, own in scores.items() if own}
   charts = [_seeds(name, table, scores)]
   published = [row for row in table['rows'] if row['published']]
-  if tables.TABLES[name].paired:
-    charts.append(_ablations(name, table))
+  paired = [row for row in table['rows'] if row.get('paired')]
+  if paired:
+    charts.append(_ablations(name, paired, table['baseline']))
   elif published:
     charts.insert(0, _forest(name, published, margin))
   return Section(
@@ -111,7 +118,7 @@ def _forest(
   figure.legend(loc='outside upper right', ncols=2)
   texts = [
     f'{row["name"]}\nhere {_score(row)}, n {row["n"]}'
-    f'\npaper {_score(row["published"])}'
+    f'\npaper {_score(row["published"])}: {row["verdict"]["word"]}'
     for row in rows
   ]
   return drawing.Chart(
@@ -119,8 +126,8 @@ def _forest(
     title='Against the paper',
     caption=(
       'Dots are means over seeds less the published ones, with bootstrap 95 %'
-      f' intervals. An interval within {_points(margin)} of the line reproduces'
-      " the paper's figure."
+      f' intervals; shaded is what is within {_points(margin)} of the paper.'
+      ' The verdict is that of the test in the table.'
     ),
     alt='Forest plot: ' + '; '.join(t.replace('\n', ', ') for t in texts),
     figure=figure,
@@ -167,8 +174,9 @@ def _seeds(
   )
 
 
-def _ablations(name: str, table: dict[str, Any]) -> drawing.Chart:
-  rows = [row for row in table['rows'] if row.get('paired')]
+def _ablations(
+  name: str, rows: list[dict[str, Any]], baseline: str
+) -> drawing.Chart:
   figure, axes = _rows_figure(rows)
   axes.axvline(0, color=drawing.QUIET, linewidth=1)
   texts, means = [], []
@@ -181,12 +189,12 @@ def _ablations(name: str, table: dict[str, Any]) -> drawing.Chart:
     changes = ', '.join(f'{k}={v}' for k, v in row['changes'].items())
     texts.append(f'{row["name"]}: {pair["mean"]:+.2f}\n{changes}')
     means.append(pair['mean'])
-  axes.set_xlabel(f'points against {table["baseline"]}, seed by seed')
+  axes.set_xlabel(f'points against {baseline}, seed by seed')
   return drawing.Chart(
     name=f'ablations-{name}',
     title='What each departure costs',
     caption=(
-      f'Mean difference to {table["baseline"]} over the seeds that both have,'
+      f'Mean difference to {baseline} over the seeds that both have,'
       ' with its bootstrap 95 % interval. Left of zero a departure costs'
       ' accuracy; an interval over zero cannot tell.'
     ),

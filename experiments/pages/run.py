@@ -87,7 +87,10 @@ def make(workdir: pathlib.Path, wanted: Wanted) -> Page:
 def _read_result(workdir: pathlib.Path) -> Result:
   content = workdirs.read_json(workdir, workdirs.RESULTS)
   try:
-    return Result.from_json(content)
+    result = Result.from_json(content)
+    if not result.seeds:
+      raise ValueError('no results')
+    return result
   except ValueError as error:
     raise WorkdirError(f'{workdir / workdirs.RESULTS} holds {error}') from error
 
@@ -110,7 +113,9 @@ def _read_looks(workdir: pathlib.Path) -> dict[int, _Looks]:
 
 
 def _thin(lines: list[Any]) -> list[Any]:
-  return lines[:: -(-len(lines) // _MOST_LOOKS)]
+  """At most so many, evenly, the first and the last among them."""
+  count = min(len(lines), _MOST_LOOKS)
+  return [lines[i] for i in np.linspace(0, len(lines) - 1, count).astype(int)]
 
 
 def _scores(result: Result) -> Section:
@@ -129,9 +134,9 @@ def _scores(result: Result) -> Section:
   lines.append(['mean', _mean(result, 'test'), _mean(result, 'val'), '', ''])
   return Section(
     'Scores',
-    f'{documents.metric_name(result.metric)} in %, of the parameters that the'
-    f' stopping rule kept. {result.num_parameters:,} parameters; trained in'
-    f' {result.train_seconds:.1f} s after {result.compile_seconds:.1f} s of'
+    f'In % {documents.metric_name(result.metric)}, of what the stopping rule'
+    f' kept. A model has {result.num_parameters:,} parameters; all trained in'
+    f' {result.train_seconds:.1f} s, after {result.compile_seconds:.1f} s of'
     ' compiling.',
     [Table(f'seeds: {len(result.seeds)}', lines)],
   )
@@ -183,8 +188,8 @@ def _learning(looks: dict[int, _Looks], result: Result) -> Section:
   loss.mark({s.seed: (s.best_epoch, s.val_loss) for s in result.seeds})
   return Section(
     'Learning',
-    'Every look that was logged; a dot marks the epoch whose parameters were'
-    ' kept and tested.',
+    f'What was logged, at most {_MOST_LOOKS} looks a seed; a dot marks the'
+    ' epoch whose parameters were kept and tested.',
     [
       score.chart('curve-score', f'Validation {metric}', kept),
       loss.chart(

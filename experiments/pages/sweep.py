@@ -21,7 +21,8 @@ _COSTS = {
   'num_parameters': 'number of parameters',
   'seconds': 'seconds of training a seed',
 }
-_MOST_TICKS = 8  # values of an axis that stand in equal distances
+_MOST_TICKS = 8  # numbers of an axis that stand in equal distances
+_UNCHANGED = 'as it is'  # where a row leaves a field to the config
 
 
 def make(workdir: pathlib.Path) -> Page:
@@ -32,6 +33,7 @@ def make(workdir: pathlib.Path) -> Page:
   """
   summary = workdirs.read_json(workdir, summaries.FILE)
   try:
+    command = summary['command']
     found = {
       name: table
       for name, table in summary['datasets'].items()
@@ -47,7 +49,7 @@ def make(workdir: pathlib.Path) -> Page:
   return Page(
     title='Sweep of ' + ', '.join(table['title'] for table in found.values()),
     lead=(
-      f'{summary["command"]}. Rows are sorted by the validation score; the test'
+      f'{command}. Rows are sorted by the validation score; the test'
       ' score is shown and selects nothing.'
     ),
     sections=[_section(name, table) for name, table in found.items()],
@@ -59,7 +61,7 @@ def _section(name: str, table: dict[str, Any]) -> Section:
   charts = []
   if heatmaps.can_draw(table):
     charts.append(_heatmap(name, table))
-  if len(table['axes']) > 2:
+  elif table['axes']:
     charts.append(_parallel(name, table, rows))
   charts += [_pareto(name, table, rows, cost) for cost in _COSTS]
   best = rows[0]
@@ -75,7 +77,8 @@ def _section(name: str, table: dict[str, Any]) -> Section:
 
 def _setting(changes: dict[str, Any], table: dict[str, Any]) -> list[str]:
   """The fields that differ between rows, as words."""
-  return [f'{heatmaps.short(k)} {changes.get(k)}' for k in table['axes']]
+  axes = [k for k in table['axes'] if k in changes]
+  return [f'{heatmaps.short(k)} {changes[k]}' for k in axes]
 
 
 def _describe(row: dict[str, Any], table: dict[str, Any]) -> str:
@@ -90,11 +93,10 @@ def _heatmap(name: str, table: dict[str, Any]) -> drawing.Chart:
   figure = heatmaps.figure(table)
   (down, rows), (across, columns) = table['axes'].items()
   texts, x, y = [], [], []
-  for row in table['rows']:
-    if row['n']:
-      x.append(columns.index(row['changes'][across]))
-      y.append(rows.index(row['changes'][down]))
-      texts.append(_describe(row, table))
+  for row in heatmaps.finished(table):
+    x.append(columns.index(row['changes'][across]))
+    y.append(rows.index(row['changes'][down]))
+    texts.append(_describe(row, table))
   return drawing.Chart(
     name=f'heatmap-{name}',
     title=f'{heatmaps.short(down)} x {heatmaps.short(across)}',
@@ -175,7 +177,9 @@ def _parallel(
   name: str, table: dict[str, Any], rows: list[dict[str, Any]]
 ) -> drawing.Chart:
   columns = {
-    heatmaps.short(field): [row['changes'][field] for row in rows]
+    heatmaps.short(field): [
+      row['changes'].get(field, _UNCHANGED) for row in rows
+    ]
     for field in table['axes']
   }
   columns['validation'] = [row['val']['mean'] for row in rows]
@@ -221,18 +225,25 @@ def _parallel(
 def _axis(axes, x: int, name: str, values: list[Any]) -> np.ndarray:
   """Draws a vertical axis; returns the heights of the values, 0 to 1."""
   axes.axvline(x, color=drawing.QUIET, linewidth=1)
-  different = sorted(set(values), key=lambda v: (str(type(v)), v))
-  if len(different) <= _MOST_TICKS and name not in ('validation', 'test'):
-    places = np.linspace(0, 1, len(different)) if different[1:] else [0.5]
-    ticks = dict(zip(different, places, strict=True))
-    heights = np.array([ticks[value] for value in values])
-  else:
+  different = sorted(set(values), key=lambda v: (not _is_number(v), v))
+  is_score = name in ('validation', 'test')
+  if (is_score or len(different) > _MOST_TICKS) and all(
+    map(_is_number, different)
+  ):
     low, high = different[0], different[-1]
     change = math.log if low > 0 and high > 50 * low else float
     span = (change(high) - change(low)) or 1.0
-    heights = np.array([(change(v) - change(low)) / span for v in values])
-    ticks = {low: 0.0, high: heights.max()}
-  for value, height in ticks.items():
+    heights = {v: (change(v) - change(low)) / span for v in different}
+    ticks = {low, high}
+  else:
+    places = np.linspace(0, 1, len(different)) if different[1:] else [0.5]
+    heights = dict(zip(different, places, strict=True))
+    ticks = set(different)
+  for value in ticks:
     word = f'{value:.4g}' if isinstance(value, float) else str(value)
-    axes.text(x + 0.04, height, word, size=8, va='center')
-  return heights
+    axes.text(x + 0.04, heights[value], word, size=8, va='center')
+  return np.array([heights[value] for value in values])
+
+
+def _is_number(value: Any) -> bool:
+  return isinstance(value, int | float)

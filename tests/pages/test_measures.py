@@ -140,3 +140,13 @@ def test_nothing_beats_the_front_at_its_price():
       costs[o] == costs[index] and scores[o] == scores[index] for o in front
     )
     assert beaten != same
+
+
+def test_where_no_edge_joins_labels_there_is_no_share(attention):
+  heads, uniform = measures.within_class(attention, np.full(N, -1))
+  assert np.isnan(heads).all()
+  assert np.isnan(uniform)
+
+
+def test_one_feature_is_enough_to_embed():
+  assert measures.embed(np.arange(20.0)[:, None]).shape == (20, 2)

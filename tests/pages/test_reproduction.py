@@ -76,3 +76,18 @@ def test_what_an_unfinished_folder_holds_is_shown_or_said(tmp_path):
     page = reproduction.make(tmp_path)
   assert '1 undecided' in page.lead
   assert 'forest-cora' in {chart.name for chart in page.charts}
+
+
+def test_a_departure_without_its_baseline_is_not_held_against_it(tmp_path):
+  add(tmp_path, tables.TABLES['ablations'].rows[1], [83.0, 82.0])
+  with drawing.style():
+    page = reproduction.make(tmp_path)
+  assert {chart.name for chart in page.charts} == {'seeds-ablations'}
+
+
+@pytest.mark.parametrize('text', ['[]', '{}', '{"margin": "much"}'])
+def test_a_damaged_table_is_an_error(tmp_path, text):
+  add(tmp_path, tables.TABLES['cora'].rows[3], [83.0])
+  (tmp_path / 'reproduction.json').write_text(text)
+  with pytest.raises(WorkdirError, match='damaged'):
+    reproduction.make(tmp_path)

@@ -1,0 +1,66 @@
+"""The page of a sweep, from tables written by hand."""
+
+import numpy as np
+import pytest
+
+from experiments import summaries
+from experiments.pages import drawing
+from experiments.pages import sweep
+from gat_jax import workdirs
+
+
+def row(changes, score, n=2):
+  facts = {'changes': changes, 'n': n, 'failed': 0, 'pruned': 0}
+  if n:
+    cost = {'num_parameters': int(score), 'epochs': 3.0, 'seconds': score}
+    facts |= {split: {'mean': score, 'std': 0.5} for split in ('val', 'test')}
+    facts |= cost
+  return facts
+
+
+def page_of(folder, rows, name='a $b$ c'):
+  names = dict.fromkeys(k for r in rows for k in r['changes'])
+  axes = {
+    k: list(dict.fromkeys(r['changes'][k] for r in rows if k in r['changes']))
+    for k in names
+  }
+  table = {'title': name, 'metric': 'accuracy', 'axes': axes, 'fixed': {}}
+  summary = {'command': 'c', 'datasets': {name: table | {'rows': rows}}}
+  workdirs.write_json(folder / summaries.FILE, summary)
+  with drawing.style():
+    page = sweep.make(folder)
+    page.write(folder)
+  return {chart.name.partition('-')[0]: chart for chart in page.charts}
+
+
+def test_a_dollar_in_a_name_is_a_dollar(tmp_path):
+  rows = [row({'x': x, 'y': y}, 10.0 + x + y) for x in (1, 2) for y in (1, 2)]
+  assert 'heatmap' in page_of(tmp_path, rows)
+  assert 'a $b$ c' in (tmp_path / 'report.html').read_text()
+
+
+@pytest.mark.parametrize(
+  'rows',
+  [
+    [row({'x': 1}, 10.0), row({'x': 2}, 11.0), row({'y': 5}, 12.0)],
+    [row({'x': x / 7}, 10.0 + x) for x in range(12)],
+    [row({'x': x}, 10.0) for x in [0, 1e-4, 1e-3, 1e-2, 'None']],
+    [row({'x': f'word {x}'}, 10.0 + x) for x in range(12)],
+    [row({'x': 1, 'y': 0.1 * i, 'z': True}, 10.0 + i) for i in range(9)],
+    [row({'x': 1}, 10.0), row({'x': 2}, 11.0, n=0)],
+  ],
+  ids=['chain', 'range', 'mixed', 'words', 'many', 'unfinished'],
+)
+def test_all_axes_are_drawn_within_their_bounds(tmp_path, rows):
+  charts = page_of(tmp_path, rows)
+  assert 'heatmap' not in charts
+  for spots in charts['parallel'].spots:
+    assert len(spots.y) == sum(r['n'] > 0 for r in rows)
+    assert np.min(spots.y) >= 0
+    assert np.max(spots.y) <= 1
+
+
+def test_larger_numbers_are_higher(tmp_path):
+  rows = [row({'x': x}, 10.0) for x in [1e-2, 0, 1e-3]]
+  heights = page_of(tmp_path, rows)['parallel'].spots[0].y
+  np.testing.assert_array_equal(np.argsort(heights), [1, 2, 0])
