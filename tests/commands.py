@@ -1,6 +1,7 @@
 """Starts the commands as a person does, in processes of their own."""
 
 from collections.abc import Callable
+import json
 import pathlib
 import subprocess
 import sys
@@ -39,6 +40,12 @@ def has_metrics(workdir: pathlib.Path) -> bool:
   """Whether a run there has logged its first look."""
   metrics = workdir / 'metrics.jsonl'
   return metrics.exists() and metrics.stat().st_size > 0
+
+
+def lines(workdir: pathlib.Path) -> list[dict]:
+  """What a sweep says of its trials, one a trial."""
+  text = (workdir / 'trials.jsonl').read_text()
+  return [json.loads(line) for line in text.splitlines()]
 
 
 def wait_for(condition: Callable[[], object]) -> None:

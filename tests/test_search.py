@@ -5,6 +5,7 @@ import shutil
 import signal
 
 import commands
+from commands import lines
 from commands import run
 import optuna
 import pytest
@@ -30,11 +31,6 @@ def study_of(workdir):
 
 def drawn(workdir):
   return [trial.params for trial in study_of(workdir)]
-
-
-def lines(workdir):
-  text = (workdir / 'trials.jsonl').read_text()
-  return [json.loads(line) for line in text.splitlines()]
 
 
 def times(workdir):

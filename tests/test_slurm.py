@@ -114,8 +114,7 @@ def test_of_an_array_one_is_killed_and_one_runs_into_its_time_limit(
   done = commands.finish(process)
   assert done.returncode == 1, done.stderr
   assert '2 finished, 1 failed' in done.stdout
-  lines = (workdir / 'trials.jsonl').read_text().splitlines()
-  status = {line['max_epochs']: line for line in map(json.loads, lines)}
+  status = {line['max_epochs']: line for line in commands.lines(workdir)}
   assert 'killed' in status[10**6]['error']
   assert restarts(slurm, limited) == 1
   assert seeds_of(workdir, 3)[0]['epochs'] == epochs

@@ -8,6 +8,7 @@ import signal
 import subprocess
 
 import commands
+from commands import lines
 from commands import run
 import pytest
 
@@ -22,11 +23,6 @@ from gat_jax import workdirs
 SMOKE = '--config=configs/smoke.py'
 SHORT = ('--sweep=max_epochs=20', '--sweep=model.hidden_dim=4')
 LONG = ('--sweep=max_epochs=1000000', '--sweep=stop_rule=none')
-
-
-def lines(workdir):
-  text = (workdir / 'trials.jsonl').read_text()
-  return [json.loads(line) for line in text.splitlines()]
 
 
 def is_training(workdir):
