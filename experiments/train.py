@@ -62,7 +62,11 @@ def main() -> None:
       f' finite; its scores are those of epoch {seed.best_epoch}',
       style='bold red',
     )
-  console.print(f'everything is in {workdir}', soft_wrap=True)
+  console.print(
+    f'everything is in {workdir}; python -m experiments.report'
+    f' --workdir={workdir} draws it',
+    soft_wrap=True,
+  )
   if broken:
     sys.exit(cli.BROKEN)
 
