@@ -112,12 +112,14 @@ def parse(text: str, config: config_dict.ConfigDict) -> Sweep:
   return sweep(name, [_convert(name, kind, word) for word in values.split(',')])
 
 
-def values(changes: Sweep, name: str) -> list[Any]:
-  """The different values that a field has in them, in order."""
-  found: list[Any] = []
+def fields(changes: Sweep) -> dict[str, list[Any]]:
+  """The different values that each field has in them, in order."""
+  found: dict[str, list[Any]] = {}
   for change in changes:
-    if name in change and change[name] not in found:
-      found.append(change[name])
+    for name, value in change.items():
+      values = found.setdefault(name, [])
+      if value not in values:
+        values.append(value)
   return found
 
 

@@ -292,8 +292,7 @@ def _storage(workdir: pathlib.Path) -> optuna.storages.JournalStorage:
 
 def _fields(changes: hyper.Sweep) -> dict[str, list[Any]]:
   """The values of each field, of a sweep that has every combination."""
-  names = dict.fromkeys(name for change in changes for name in change)
-  fields = {name: hyper.values(changes, name) for name in names}
+  fields = hyper.fields(changes)
   if all(
     len(values) < 2 and not isinstance(values[0], hyper.Range)
     for name, values in fields.items()
@@ -305,7 +304,7 @@ def _fields(changes: hyper.Sweep) -> dict[str, list[Any]]:
     )
   num_combinations = math.prod(map(len, fields.values()))
   if len(changes) != num_combinations or any(
-    change.keys() != names.keys() for change in changes
+    change.keys() != fields.keys() for change in changes
   ):
     raise ConfigError(
       '--search chooses each field by itself, but this sweep has only some of'

@@ -50,9 +50,7 @@ def make(planned: Sequence[trials.Trial], command: str) -> dict[str, Any]:
     row['pruned'] += trial.status() is trials.Status.PRUNED
   for table in found.values():
     rows = [_row(**row) for row in table['rows'].values()]
-    changes = [row['changes'] for row in rows]
-    names = dict.fromkeys(name for own in changes for name in own)
-    values = {name: hyper.values(changes, name) for name in names}
+    values = hyper.fields([row['changes'] for row in rows])
     table['axes'] = {k: v for k, v in values.items() if len(v) > 1}
     table['fixed'] = {k: v for k, (v, *more) in values.items() if not more}
     table['rows'] = sorted(rows, key=_by_validation)

@@ -31,7 +31,8 @@ class GraphPrediction:
     splits: [N] of 'train', 'val', 'test' or ''.
     labels: [N], or [N, C] if there are several labels a node; -1 for none.
     probabilities: [N, C].
-    hidden: [N, K F] for each hidden layer, what it makes of the nodes.
+    hidden: [N, K F] for each hidden layer, what it makes of the nodes; empty if
+      it was not asked for.
     attention: one entry a layer; empty if it was not asked for.
   """
 
@@ -55,6 +56,7 @@ def predict(
   data_dir: str | None = None,
   *,
   attention: bool = False,
+  hidden: bool = False,
   splits: Collection[str] = datasets.SPLITS,
 ) -> tuple[int, list[GraphPrediction]]:
   """Applies the kept parameters of one seed to the graphs of its data set.
@@ -65,6 +67,7 @@ def predict(
       an interrupted run the first.
     data_dir: where the data are now, if not where training found them.
     attention: return alpha as well; only models that have attention can.
+    hidden: return what the hidden layers make of the nodes as well.
     splits: leave out graphs that have no node in any of these.
 
   Returns:
@@ -87,7 +90,7 @@ def predict(
     )
   model = _restore(workdir, config, dataset, seeds.index(seed), len(seeds))
   return seed, [
-    _predict_graph(model, examples, attention)
+    _predict_graph(model, examples, attention, hidden)
     for examples in _by_graph(dataset)
     if examples.keys() & set(splits)
   ]
@@ -159,11 +162,17 @@ def _by_graph(dataset: datasets.Dataset):
 
 
 def _predict_graph(
-  model: models.Model, examples: dict[str, datasets.Example], attention: bool
+  model: models.Model,
+  examples: dict[str, datasets.Example],
+  attention: bool,
+  hidden: bool,
 ) -> GraphPrediction:
   any_example = next(iter(examples.values()))
   graph, labels = any_example.graph, any_example.labels
-  *hidden, logits = jax.jit(lambda graph: model.activations(graph))(graph)
+  outputs = jax.jit(
+    lambda graph: model.activations(graph) if hidden else [model(graph)]
+  )(graph)
+  *hidden_nodes, logits = outputs
   normalize = jax.nn.softmax if labels.ndim == 1 else jax.nn.sigmoid
   splits = np.full(len(labels), '', dtype='U5')
   for split, example in examples.items():
@@ -172,6 +181,6 @@ def _predict_graph(
     splits=splits,
     labels=labels,
     probabilities=np.asarray(normalize(logits)),
-    hidden=jax.device_get(hidden),
+    hidden=jax.device_get(hidden_nodes),
     attention=jax.device_get(model.attention(graph)) if attention else [],
   )

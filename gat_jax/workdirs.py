@@ -10,7 +10,7 @@ events.out.*    the same metrics for TensorBoard
 .lock           held by the process that writes
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 import contextlib
 import json
 import math
@@ -34,7 +34,7 @@ _LOCK = '.lock'
 _HOLDER = '.holder.json'
 _RESERVE = 500_000  # bytes that are left for what is logged between two looks
 # Fields that an interrupted run may be continued without.
-_MAY_DIFFER = ('data_dir', 'checkpoint_minutes')
+_MAY_DIFFER = ('config.data_dir', 'config.checkpoint_minutes')
 
 
 class RunWriter:
@@ -218,10 +218,7 @@ def check_unfinished(workdir: str | os.PathLike) -> None:
 def _check_same(path: pathlib.Path, config: Any, card: dict) -> None:
   """Raises WorkdirError, with the differences, if a folder's run is another."""
   theirs, ours = read_json(path, CONFIG), config.to_dict()
-  for field in _MAY_DIFFER:
-    theirs.pop(field, None)
-    ours.pop(field, None)
-  differing = differences({'config': theirs}, {'config': ours})
+  differing = differences({'config': theirs}, {'config': ours}, _MAY_DIFFER)
   if read_json(path, DATASET).get('digest') != card['digest']:
     differing.append('the data are others')
   if differing:
@@ -232,13 +229,15 @@ def _check_same(path: pathlib.Path, config: Any, card: dict) -> None:
     )
 
 
-def differences(theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:
+def differences(
+  theirs: dict[str, Any], ours: dict[str, Any], may_differ: Sequence[str] = ()
+) -> list[str]:
   """What differs between nested settings: there and now, field by field."""
   there, now = flat(theirs), flat(ours)
   return [
     f'{field} is {there.get(field)!r} there and {now.get(field)!r} now'
     for field in sorted(there.keys() | now.keys())
-    if there.get(field) != now.get(field)
+    if there.get(field) != now.get(field) and field not in may_differ
   ]
 
 

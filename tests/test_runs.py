@@ -7,6 +7,7 @@ import pytest
 from configs import smoke
 from gat_jax import arguments
 from gat_jax import runs
+from gat_jax.errors import WorkdirError
 
 
 def make_config(**fields):
@@ -55,3 +56,12 @@ def test_what_a_program_takes_as_argument_is_no_field_of_it():
   fields = arguments.program_fields(make_config())
   for changes in MIXED:
     assert arguments.program_fields(make_config(**changes)) == fields
+
+
+@pytest.mark.parametrize('text', ['[]', '{}', '"words"'])
+def test_a_folder_with_a_damaged_config_is_refused(tmp_path, text):
+  (tmp_path / 'metrics.jsonl').write_text('{}\n')
+  (tmp_path / 'config.json').write_text(text)
+  (tmp_path / 'dataset.json').write_text('{}')
+  with pytest.raises(WorkdirError, match='cannot be continued'):
+    runs.train_and_evaluate(make_config(), tmp_path)

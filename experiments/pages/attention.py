@@ -31,7 +31,10 @@ def section(
     WorkdirError: if there is no such node.
   """
   depth = len(graphs[0].attention)
-  has_choice = any(len(_measured([graph], 0)[1]) for graph in graphs)
+  has_choice = any(
+    (measures.degrees(graph.attention[0], len(graph.labels)) > 1).any()
+    for graph in graphs
+  )
   charts = []
   if has_choice:
     charts += [_entropy(graphs, layer) for layer in range(depth)]
@@ -160,8 +163,10 @@ def _own_class(graphs: list[GraphPrediction]) -> list[drawing.Chart]:
 
 
 def _joins_labels(graph: GraphPrediction) -> bool:
-  _, uniform = measures.within_class(graph.attention[0], graph.labels)
-  return not np.isnan(uniform)
+  attention = graph.attention[0]
+  same = measures.agreement(attention, graph.labels)
+  others = attention.senders != attention.receivers
+  return not np.isnan(same[others]).all()
 
 
 def _widen(axes, span: float) -> None:
@@ -180,11 +185,10 @@ def _degree(graphs: list[GraphPrediction]) -> drawing.Chart:
   entropy = entropy.mean(axis=1)
   gap = np.median(np.log(degree) - entropy)
   dots = f'One dot a node, {len(degree):,} in all'
-  if len(degree) > _MOST_DOTS:
-    rng = np.random.default_rng(0)
-    shown = rng.choice(len(degree), _MOST_DOTS, replace=False)
-    entropy, degree = entropy[shown], degree[shown]
-    dots += f' of which {_MOST_DOTS:,} are drawn'
+  shown = drawing.sample(len(degree), _MOST_DOTS)
+  if len(shown) < len(degree):
+    dots += f' of which {len(shown):,} are drawn'
+  entropy, degree = entropy[shown], degree[shown]
   figure, axes = drawing.figure()
   axes.plot(degree, entropy, 'o', markersize=3, alpha=0.4)
   x = np.geomspace(2, max(3, degree.max()), 50)

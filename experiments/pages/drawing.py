@@ -50,9 +50,10 @@ _STYLE = {
   'axes.axisbelow': True,
   'legend.frameon': False,
   'legend.fontsize': 8,
-  **dict.fromkeys(
-    ['text.color', 'axes.labelcolor', 'axes.edgecolor', 'xtick.color'], INK
-  ),
+  'text.color': INK,
+  'axes.labelcolor': INK,
+  'axes.edgecolor': INK,
+  'xtick.color': INK,
   'ytick.color': INK,
 }
 
@@ -140,12 +141,17 @@ def style() -> Any:
   return matplotlib.rc_context(_STYLE)
 
 
-def figure(
-  width: float = 4.8, height: float = 3.4, columns: int = 1
-) -> tuple[Figure, Any]:
-  """A figure of that many inches, and its axes (an array if several)."""
+def figure(width: float = 4.8, height: float = 3.4) -> tuple[Figure, Axes]:
+  """A figure of that many inches, and its axes."""
   drawn = Figure(figsize=(width, height), layout='constrained')
-  return drawn, drawn.subplots(1, columns)
+  return drawn, drawn.subplots()
+
+
+def sample(count: int, most: int) -> np.ndarray:
+  """Indices below `count`, in order: all, or that many, always the same."""
+  if count <= most:
+    return np.arange(count)
+  return np.sort(np.random.default_rng(0).choice(count, most, replace=False))
 
 
 def use_log_scale(axes: Axes) -> None:

@@ -161,10 +161,7 @@ def _embedding(graphs: list[GraphPrediction]) -> drawing.Chart:
   nodes = [
     (g, i) for g, own in enumerate(graphs) for i in range(len(own.labels))
   ]
-  shown = np.arange(len(hidden))
-  if len(shown) > _MOST_EMBEDDED:
-    rng = np.random.default_rng(0)
-    shown = np.sort(rng.choice(shown, _MOST_EMBEDDED, replace=False))
+  shown = drawing.sample(len(hidden), _MOST_EMBEDDED)
   x, y = measures.embed(hidden[shown]).T
   figure, axes = drawing.figure(height=4.2)
   if labels.ndim == 1:

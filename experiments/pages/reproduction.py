@@ -94,6 +94,15 @@ def _rows_figure(rows: list[dict[str, Any]]):
   return figure, axes
 
 
+def _draw_means(axes, means, intervals) -> None:
+  """A dot for each row, on its interval if it has one."""
+  color = drawing.COLORS[0]
+  for y, (mean, interval) in enumerate(zip(means, intervals, strict=True)):
+    if interval:
+      axes.hlines(y, *interval, color=color, linewidth=2)
+    axes.plot(mean, y, 'o', color=color, markersize=5)
+
+
 def _forest(
   name: str, rows: list[dict[str, Any]], margin: float
 ) -> drawing.Chart:
@@ -109,11 +118,11 @@ def _forest(
     label=f'± {_points(margin)}',
   )
   differences = [row['mean'] - row['published']['mean'] for row in rows]
-  for y, (row, difference) in enumerate(zip(rows, differences, strict=True)):
-    if row['interval']:
-      ends = [end - row['published']['mean'] for end in row['interval']]
-      axes.hlines(y, *ends, color=drawing.COLORS[0], linewidth=2)
-    axes.plot(difference, y, 'o', color=drawing.COLORS[0], markersize=5)
+  intervals = [
+    row['interval'] and [e - row['published']['mean'] for e in row['interval']]
+    for row in rows
+  ]
+  _draw_means(axes, differences, intervals)
   axes.set_xlabel("points above the paper's figure")
   figure.legend(loc='outside upper right', ncols=2)
   texts = [
@@ -179,16 +188,13 @@ def _ablations(
 ) -> drawing.Chart:
   figure, axes = _rows_figure(rows)
   axes.axvline(0, color=drawing.QUIET, linewidth=1)
-  texts, means = [], []
-  for y, row in enumerate(rows):
-    pair = row['paired']
-    color = drawing.COLORS[0]
-    if pair['interval']:
-      axes.hlines(y, *pair['interval'], color=color, linewidth=2)
-    axes.plot(pair['mean'], y, 'o', color=color, markersize=5)
-    changes = ', '.join(f'{k}={v}' for k, v in row['changes'].items())
-    texts.append(f'{row["name"]}: {pair["mean"]:+.2f}\n{changes}')
-    means.append(pair['mean'])
+  means = [row['paired']['mean'] for row in rows]
+  _draw_means(axes, means, [row['paired']['interval'] for row in rows])
+  texts = [
+    f'{row["name"]}: {mean:+.2f}\n'
+    + ', '.join(f'{k}={v}' for k, v in row['changes'].items())
+    for row, mean in zip(rows, means, strict=True)
+  ]
   axes.set_xlabel(f'points against {baseline}, seed by seed')
   return drawing.Chart(
     name=f'ablations-{name}',

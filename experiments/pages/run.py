@@ -58,6 +58,7 @@ def make(workdir: pathlib.Path, wanted: Wanted) -> Page:
     wanted.seed,
     wanted.data_dir,
     attention=models.has_attention(config.model.name),
+    hidden=True,
     splits=('test',),
   )
   if wanted.graph >= len(graphs):
