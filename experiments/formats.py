@@ -30,7 +30,8 @@ def write(
   Args:
     report: see `reports.collect`.
     workdir: where reproduction.json, .csv, .md and .tex go.
-    output: a Markdown file that gets the tables as a section of its own.
+    output: a Markdown file that gets each table as a section of its own, so
+      that those of another workdir stay.
 
   Raises:
     WorkdirError: if one of them cannot be written.
@@ -47,26 +48,32 @@ def write(
     except OSError as error:
       raise WorkdirError(f'{path} cannot be written: {error}') from error
   if output:
-    documents.put_section(output, NAME, markdown(report))
+    for name, text in _sections(report).items():
+      documents.put_section(output, name, text)
 
 
 def markdown(report: dict[str, Any]) -> str:
   """All tables with what they mean and what they were made with."""
-  parts = [
-    '# Reproduction\n\nWritten by `python -m experiments.reproduce`: means and'
-    ' sample deviations of test scores over seeds, in points; bootstrap 95 %'
-    " intervals of the mean; Welch's test against the paper's figure; TOST is"
-    ' the p of two one-sided tests of a difference of'
+  return '\n'.join(_sections(report).values())
+
+
+def _sections(report: dict[str, Any]) -> dict[str, str]:
+  """What the tables mean, then each table, by the names of their sections."""
+  sections = {
+    NAME: '# Reproduction\n\nWritten by `python -m experiments.reproduce`:'
+    ' means and sample deviations of test scores over seeds, in points;'
+    " bootstrap 95 % intervals of the mean; Welch's test against the paper's"
+    ' figure; TOST is the p of two one-sided tests of a difference of'
     f' {report["margin"]:g} points or more.\n'
-  ]
+  }
   for name, table in report['tables'].items():
     text = documents.markdown_table(cells(table))
     rules = _rules_text(table)
-    parts.append(
+    sections[f'{NAME} of {name}'] = (
       f'## {table["title"]}\n\n`python -m experiments.reproduce --table={name}`'
       f'\n\n{text}\n{rules}\n{_made_with(table)}\n'
     )
-  return '\n'.join(parts)
+  return sections
 
 
 def latex(report: dict[str, Any]) -> str:
