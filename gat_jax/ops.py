@@ -56,12 +56,17 @@ def project(
       block,
       dtype,
     )
-  return jnp.einsum(
-    'nd,dkf->nkf' if features.ndim == 2 else 'nkd,dkf->nkf',
+  over_features = (features.ndim - 1,), (0,)
+  over_heads = ((), ()) if features.ndim == 2 else ((1,), (1,))
+  products = jax.lax.dot_general(
     jnp.asarray(features, dtype),
     jnp.asarray(kernel, dtype),
+    (over_features, over_heads),
     preferred_element_type=kernel.dtype,
   )
+  # [K, N, F] if each head has its own features; XLA would lay an einsum's
+  # result out as [K, F, N], which is slow to read as [N, K, F].
+  return products if features.ndim == 2 else products.swapaxes(0, 1)
 
 
 def densify(features: Features, num_heads: int) -> jax.Array:
