@@ -2,14 +2,18 @@
 
     python -m experiments.train --config=configs/ppi.py
 
-On the rebuilt archive seeds 0 to 2 gave 0.967, 0.964 and 0.957, the first in
-47 min on two CPU cores.
+On the rebuilt archive seed 0 gave 0.966 by the authors' stopping rule, 0.974 by
+micro-F1 alone (--config.stop_rule=accuracy) and 0.973 after the last epoch, in
+an hour on two CPU cores.
 
 The paper leaves open, and the authors never released, the training script. What
-was chosen: weights as in the citation networks' code (Glorot-uniform for each
-head), the skip connection of that code (for each head a linear map with bias
-from the layer's input, in the middle layer only), batches of two graphs drawn
-anew in every epoch, and one validation after each epoch (of ten steps).
+was chosen: the skip connection of the citation networks' code (for each head a
+linear map with bias from the layer's input, in the middle layer only), batches
+of two graphs drawn anew in every epoch, one validation after each epoch (of ten
+steps), and weights that are Glorot-uniform for all heads of a layer as one
+matrix. That code starts each head by itself, which makes weights 1.2 to 1.9
+times larger (--config.model.fused_fan=False): such a model fits sooner and
+generalises worse, so validation decided.
 """
 
 from ml_collections import config_dict
@@ -34,6 +38,7 @@ def get_config() -> config_dict.ConfigDict:
   config.model.num_output_heads = 6
   config.model.dropout_rate = 0.0
   config.model.residual = True
+  config.model.fused_fan = True
   return config
 
 
