@@ -76,8 +76,8 @@ def by_kind(program: str, trace: pathlib.Path) -> dict[str, float]:
     trace: the folder that the profiler wrote.
 
   Returns:
-    Milliseconds by kind of work. Loops count as a whole, so instructions inside
-    them do not.
+    Milliseconds by kind of work, the most first. Loops count as a whole, so
+    instructions inside them do not.
   """
   kinds = {}
   for line in program.partition('\nENTRY ')[2].splitlines():
@@ -89,14 +89,14 @@ def by_kind(program: str, trace: pathlib.Path) -> dict[str, float]:
         kinds[name] = 'dense products'
       else:
         kinds[name] = 'the rest'
-  spent = collections.Counter(dict.fromkeys(sorted(set(kinds.values())), 0.0))
+  spent: collections.Counter = collections.Counter()
   (file,) = trace.rglob('*.trace.json.gz')
   with gzip.open(file) as stream:
     for event in json.load(stream)['traceEvents']:
       kind = kinds.get(event.get('args', {}).get('hlo_op'))
       if kind:
         spent[kind] += event['dur'] / 1e3
-  return dict(spent)
+  return dict(spent.most_common())
 
 
 if __name__ == '__main__':

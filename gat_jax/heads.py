@@ -66,7 +66,7 @@ class HeadsLayer(nnx.Module):
       residual: add the skip connection.
       shared_input_dropout: drop the same inputs for all heads. The paper: no.
       fused_fan: initialise all heads as one matrix with fan (D, K F). The
-        paper: no, each head has fan (D, F).
+        authors' code: no, each head has fan (D, F).
       edge_block: edges that are aggregated at a time; 0 chooses.
       compute_dtype: of the factors of products; sums are always float32.
       rngs: the source of the initial parameters.
