@@ -25,7 +25,8 @@ class HeadsLayer(nnx.Module):
 
       h'_i = act(mix_i + b + skip(h_i))
 
-  where a subclass's `mix` is its equation. While training, the inputs h are
+  where a subclass's `mix` is its equation, which adds b and the skip connection
+  as it sums. While training, the inputs h are
   dropped before anything else, for each head its own (Velickovic et al., ICLR
   2018, the authors' code). The skip connection reads the dropped inputs; it is
   the identity where they are as wide as one head's output, else a learned
@@ -47,7 +48,7 @@ class HeadsLayer(nnx.Module):
     num_heads: int,
     *,
     average_heads: bool = False,
-    activation: Callable[[jax.Array], jax.Array] = jax.nn.elu,
+    activation: Callable[[jax.Array], jax.Array] = ops.elu,
     residual: bool = False,
     shared_input_dropout: bool = False,
     fused_fan: bool = False,
@@ -89,9 +90,20 @@ class HeadsLayer(nnx.Module):
     self,
     graph: jraph.GraphsTuple,
     inputs: graphs.Features,
+    initial: jax.Array,
     dropout: Dropout | None,
   ) -> jax.Array:
-    """Returns what each head makes of the (dropped) inputs: [N, K, F]."""
+    """Returns `initial` plus what each head makes of the (dropped) inputs.
+
+    Args:
+      graph: as the layer was called with.
+      inputs: its nodes, dropped while training: see `ops.project`.
+      initial: [N, K, F], or [K, F] without a skip connection.
+      dropout: as the layer was called with.
+
+    Returns:
+      [N, K, F].
+    """
     raise NotImplementedError
 
   def __call__(
@@ -114,10 +126,10 @@ class HeadsLayer(nnx.Module):
         self.num_heads,
         self.shared_input_dropout,
       )
-    outputs = self.mix(graph, inputs, dropout) + self.bias[...]  # [N, K, F]
+    initial = self.bias[...]  # [K, F]
     if self.residual:
-      outputs += self._skip(inputs)
-    outputs = self.activation(outputs)
+      initial += self._skip(inputs)  # [N, K, F]
+    outputs = self.activation(self.mix(graph, inputs, initial, dropout))
     if self.average_heads:
       return graph._replace(nodes=outputs.mean(axis=1))
     return graph._replace(nodes=outputs.reshape(outputs.shape[0], -1))
@@ -129,9 +141,13 @@ class HeadsLayer(nnx.Module):
     )
 
   def aggregate(
-    self, graph: jraph.GraphsTuple, weights: jax.Array, values: jax.Array
+    self,
+    graph: jraph.GraphsTuple,
+    weights: jax.Array,
+    values: jax.Array,
+    initial: jax.typing.ArrayLike = 0.0,
   ) -> jax.Array:
-    """Sum of weights [E, K] times values [N, K, F] over incoming edges."""
+    """`initial` plus weights [E, K] times values [N, K, F] over its edges."""
     return ops.aggregate(
       weights,
       values,
@@ -140,6 +156,7 @@ class HeadsLayer(nnx.Module):
       values.shape[0],
       self.edge_block,
       self._narrow_dtype(),
+      initial,
     )
 
   def _narrow_dtype(self) -> jnp.dtype | None:
@@ -212,20 +229,22 @@ class AttentionLayer(HeadsLayer):
     self,
     graph: jraph.GraphsTuple,
     inputs: graphs.Features,
+    initial: jax.Array,
     dropout: Dropout | None,
   ) -> jax.Array:
-    """Returns sum_j alpha_ij v_j, [N, K, F]."""
+    """Returns initial + sum_j alpha_ij v_j, [N, K, F]."""
     values, scores = self.values_and_scores(graph, inputs)
     weights = ops.segment_softmax(scores, graph.receivers, values.shape[0])
     if dropout is not None:
       weights *= dropout.fold_in(_WEIGHTS).scales(weights.shape)
       if self.value_dropout:
         values *= dropout.fold_in(_VALUES).scales(values.shape)
-        return self.aggregate(graph, weights, values)
+        return self.aggregate(graph, weights, values, initial)
     if self._is_widening(inputs):
       inputs = ops.densify(inputs, self.num_heads)  # [N, K, D]
-      return self.project(self.aggregate(graph, weights, inputs), self.kernel)
-    return self.aggregate(graph, weights, values)
+      sums = self.aggregate(graph, weights, inputs)
+      return self.project(sums, self.kernel) + initial
+    return self.aggregate(graph, weights, values, initial)
 
   def _is_widening(self, inputs: graphs.Features) -> bool:
     """Whether sum_j alpha_ij h_j has fewer entries than the same sum of v_j."""

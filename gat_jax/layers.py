@@ -159,11 +159,12 @@ class MLPLayer(HeadsLayer):
     self,
     graph: jraph.GraphsTuple,
     inputs: graphs.Features,
+    initial: jax.Array,
     dropout: Dropout | None,
   ) -> jax.Array:
-    """Returns W h, [N, K, F]."""
+    """Returns initial + W h, [N, K, F]."""
     del graph, dropout
-    return self.project(inputs, self.kernel)
+    return self.project(inputs, self.kernel) + initial
 
 
 class GCNLayer(MLPLayer):
@@ -179,10 +180,12 @@ class GCNLayer(MLPLayer):
     self,
     graph: jraph.GraphsTuple,
     inputs: graphs.Features,
+    initial: jax.Array,
     dropout: Dropout | None,
   ) -> jax.Array:
-    """Returns the normalised sum of W h, [N, K, F]."""
-    values = super().mix(graph, inputs, dropout)
+    """Returns initial + the normalised sum of W h, [N, K, F]."""
+    del dropout
+    values = self.project(inputs, self.kernel)
     degrees = jax.ops.segment_sum(
       jnp.ones(len(graph.receivers)),
       graph.receivers,
@@ -192,4 +195,4 @@ class GCNLayer(MLPLayer):
     scales = jax.lax.rsqrt(jnp.maximum(degrees, 1))  # [N]
     weights = scales[graph.senders] * scales[graph.receivers]  # [E]
     weights = jnp.broadcast_to(weights[:, None], (len(weights), self.num_heads))
-    return self.aggregate(graph, weights, values)
+    return self.aggregate(graph, weights, values, initial)

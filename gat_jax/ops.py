@@ -1,4 +1,4 @@
-"""The hot loops: per-head products, segment softmax, aggregation over edges.
+"""The hot loops: products, softmax and sums over edges, and ELU.
 
 Shapes: N nodes, E edges, K heads, D input features, F output features a head,
 Z stored non-zeros, M rows of anything.
@@ -155,6 +155,7 @@ def aggregate(
   num_receivers: int,
   block: int = 0,
   dtype: jnp.dtype | None = None,
+  initial: jax.typing.ArrayLike = 0.0,
 ) -> jax.Array:
   """Sums alpha_ij v_j over the incoming edges of every receiver i.
 
@@ -173,61 +174,64 @@ def aggregate(
     num_receivers: N.
     block: edges at a time; 0 chooses by the sizes and the backend.
     dtype: of the factors, if not that of the values, which the sums keep.
+    initial: what the sums start from, broadcast to [N, K, F]. It saves an array
+      of that size where something is to be added to them anyway.
 
   Returns:
-    [N, K, F]; zeros where nothing comes in.
+    [N, K, F]; `initial` where nothing comes in.
   """
   if not block and jax.default_backend() == 'cpu':
     block = _CPU_BLOCK
   elif not block:
     entries_per_edge = max(1, values.shape[1] * values.shape[2])
     block = max(1, _ACCELERATOR_BLOCK_ENTRIES // entries_per_edge)
+  shape = (num_receivers, *values.shape[1:])
+  initial = jnp.broadcast_to(jnp.asarray(initial, values.dtype), shape)
   num_features = values.shape[2]
   if num_features > 4 * _CPU_VECTOR:  # else the filler costs more than it saves
-    filler = -num_features % _CPU_VECTOR
-    values = jnp.pad(values, ((0, 0), (0, 0), (0, filler)))
-  sums = _aggregate(
-    weights, values, senders, receivers, num_receivers, block, dtype
-  )
+    filler = (0, 0), (0, 0), (0, -num_features % _CPU_VECTOR)
+    initial, values = jnp.pad(initial, filler), jnp.pad(values, filler)
+  sums = _aggregate(initial, weights, values, senders, receivers, block, dtype)
   return sums[:, :, :num_features]
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(4, 5, 6))
-def _aggregate(
-  weights, values, senders, receivers, num_receivers, block, dtype
-):
+@functools.partial(jax.custom_vjp, nondiff_argnums=(5, 6))
+def _aggregate(initial, weights, values, senders, receivers, block, dtype):
   return _weighted_sums(
-    weights, values, senders, receivers, num_receivers, block, dtype, True
+    initial, weights, values, senders, receivers, block, dtype, True
   )
 
 
 def _aggregate_forward(
-  weights, values, senders, receivers, num_receivers, block, dtype
+  initial, weights, values, senders, receivers, block, dtype
 ):
-  sums = _aggregate(
-    weights, values, senders, receivers, num_receivers, block, dtype
-  )
+  sums = _aggregate(initial, weights, values, senders, receivers, block, dtype)
   return sums, (weights, values, senders, receivers)
 
 
-def _aggregate_backward(num_receivers, block, dtype, residuals, cotangent):
-  del num_receivers
+def _aggregate_backward(block, dtype, residuals, cotangent):
   weights, values, senders, receivers = residuals
   edges = senders, receivers
   d_weights = _edge_products(values, cotangent, *edges, block, dtype)
   d_values = _weighted_sums(
-    weights, cotangent, *edges[::-1], values.shape[0], block, dtype, False
+    jnp.zeros_like(values),
+    weights,
+    cotangent,
+    *edges[::-1],
+    block,
+    dtype,
+    False,
   )
-  return d_weights, d_values, None, None
+  return cotangent, d_weights, d_values, None, None
 
 
 _aggregate.defvjp(_aggregate_forward, _aggregate_backward)
 
 
 def _weighted_sums(
-  weights, values, senders, receivers, num_receivers, block, dtype, is_sorted
+  sums, weights, values, senders, receivers, block, dtype, is_sorted
 ):
-  """Sum of weights [E, K] times values[senders] for each receiver."""
+  """Adds weights [E, K] times values[senders] to each receiver's sums."""
 
   def add_block(sums, edges):
     weights, senders, receivers = edges
@@ -237,13 +241,12 @@ def _weighted_sums(
     )
     return sums, None
 
-  sums = jnp.zeros((num_receivers, *values.shape[1:]), values.dtype)
   weights = jnp.asarray(weights, dtype)
   values = jnp.asarray(values, dtype)
   edges = (
     _in_blocks(weights, block),
     _in_blocks(senders, block),
-    _in_blocks(receivers, block, padding=num_receivers),
+    _in_blocks(receivers, block, padding=len(sums)),
   )
   return jax.lax.scan(add_block, sums, edges)[0]
 
@@ -270,3 +273,20 @@ def _in_blocks(x, block, padding=0):
   filler = [(0, num_blocks * size - len(x))] + [(0, 0)] * (x.ndim - 1)
   x = jnp.pad(x, filler, constant_values=padding)
   return x.reshape(num_blocks, size, *x.shape[1:])
+
+
+@jax.custom_jvp
+def elu(x: jax.Array) -> jax.Array:
+  """ELU: x where x > 0, else e^x - 1 (Clevert et al., ICLR 2016, equation 1).
+
+  The same as `jax.nn.elu`, but its derivative needs x alone: XLA on a CPU keeps
+  e^x - 1 besides x and the result for that of `jax.nn.elu`.
+  """
+  return jax.nn.elu(x)
+
+
+@elu.defjvp
+def _elu_jvp(primals, tangents):
+  (x,) = primals
+  slopes = jnp.where(x > 0, 1, jnp.exp(jnp.minimum(x, 0)))
+  return elu(x), tangents[0] * slopes

@@ -218,12 +218,15 @@ def test_permuting_nodes_permutes_outputs(layer_type):
 @each_layer
 @each_graph
 def test_padding_changes_nothing(layer_type, name):
+  """But the last bit: whether XLA fuses a product and a sum is up to shapes."""
   graph = GRAPHS[name]
   layer = make_layer(layer_type)
   padded = graphs.pad(graph, len(graph.nodes) + 3, len(graph.senders) + 7)
   n_node = len(graph.nodes)
   outputs = layer(padded).nodes
-  np.testing.assert_array_equal(outputs[:n_node], layer(graph).nodes)
+  np.testing.assert_allclose(
+    outputs[:n_node], layer(graph).nodes, rtol=1e-6, atol=1e-7
+  )
   assert np.isfinite(outputs).all()
 
 

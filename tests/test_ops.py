@@ -117,17 +117,25 @@ def plain_aggregate(weights, values, senders, receivers, num_receivers):
 @pytest.mark.parametrize('block', [0, 1, 7, 1000])
 @pytest.mark.parametrize('num_features', [4, 67])  # the latter is filled up
 def test_aggregate_equals_segment_sum(name, dtype, block, num_features):
+  """Also what it begins with: for all receivers the same, here."""
   graph = GRAPHS[name]
   with jax.enable_x64(True):
     weights = edge_values(graph, dtype=dtype)
     rng = np.random.default_rng(2)
     values = rng.normal(size=(len(graph.nodes), 3, num_features)).astype(dtype)
+    initial = rng.normal(size=(3, num_features)).astype(dtype)
     edges = graph.senders, graph.receivers, len(graph.nodes)
     sums, gradient = jax.vjp(
-      lambda w, v: ops.aggregate(w, v, *edges, block), weights, values
+      lambda w, v, i: ops.aggregate(w, v, *edges, block, initial=i),
+      weights,
+      values,
+      initial,
     )
     expected, expected_gradient = jax.vjp(
-      lambda w, v: plain_aggregate(w, v, *edges), weights, values
+      lambda w, v, i: plain_aggregate(w, v, *edges) + i,
+      weights,
+      values,
+      initial,
     )
     np.testing.assert_allclose(sums, expected, **tolerance(dtype))
     cotangent = rng.normal(size=sums.shape).astype(dtype)
@@ -142,10 +150,10 @@ def test_aggregate_gradient_equals_finite_differences():
   with jax.enable_x64(True):
     values = np.random.default_rng(3).normal(size=(len(graph.nodes), 3, 2))
     check_grads(
-      lambda w, v: ops.aggregate(
-        w, v, graph.senders, graph.receivers, len(graph.nodes), 16
+      lambda w, v, i: ops.aggregate(
+        w, v, graph.senders, graph.receivers, len(graph.nodes), 16, initial=i
       ),
-      (edge_values(graph, dtype=np.float64), values),
+      (edge_values(graph, dtype=np.float64), values, values[::-1]),
       order=1,
       modes=['rev'],
     )
@@ -196,3 +204,32 @@ def test_dot_per_head_equals_einsum():
     rtol=1e-5,
     atol=1e-6,
   )
+
+
+@each_dtype
+def test_elu_equals_that_of_jax_forward_and_backward(dtype):
+  with jax.enable_x64(True):
+    x = np.array([-1e30, -100, -5, -1e-3, -1e-20, 0, 1e-3, 4, 1e30], dtype)
+    np.testing.assert_array_equal(ops.elu(x), jax.nn.elu(x))
+    ours, theirs = (
+      jax.vmap(jax.grad(function))(x) for function in (ops.elu, jax.nn.elu)
+    )
+    np.testing.assert_allclose(ours, theirs, **tolerance(dtype))
+    assert ours.dtype == dtype
+
+
+def test_elu_has_forward_mode_and_second_derivatives():
+  with jax.enable_x64(True):
+    check_grads(ops.elu, (np.array([-3.0, -0.5, 0.5, 3.0]),), order=2)
+
+
+def test_elu_keeps_one_array_less_than_that_of_jax():
+  def num_bytes(elu):
+    def loss(x, kernel):
+      return ((elu(elu(x @ kernel) @ kernel) @ kernel) ** 2).sum()
+
+    x, kernel = jnp.ones((4096, 256)), jnp.ones((256, 256))
+    gradient = jax.jit(jax.grad(loss, argnums=1)).lower(x, kernel)
+    return gradient.compile().memory_analysis().temp_size_in_bytes
+
+  assert num_bytes(ops.elu) <= num_bytes(jax.nn.elu) - 4096 * 256 * 4
