@@ -25,13 +25,13 @@ class HeadsLayer(nnx.Module):
 
       h'_i = act(mix_i + b + skip(h_i))
 
-  where a subclass's `mix` is its equation, which adds b and the skip connection
-  as it sums. While training, the inputs h are
-  dropped before anything else, for each head its own (Velickovic et al., ICLR
-  2018, the authors' code). The skip connection reads the dropped inputs; it is
-  the identity where they are as wide as one head's output, else a learned
-  linear map with bias for each head. The heads are joined (equation 5) or
-  averaged (equation 6).
+  where mix_i is a subclass's equation. Its method `mix` is given b + skip(h_i)
+  as `initial` and returns the sum of both, so that sums over edges can start
+  from it. While training, the inputs h are dropped before anything else, for
+  each head its own (Velickovic et al., ICLR 2018, the authors' code). The skip
+  connection reads the dropped inputs; it is the identity where they are as wide
+  as one head's output, else a learned linear map with bias for each head. The
+  heads are joined (equation 5) or averaged (equation 6).
   """
 
   OPTIONS: ClassVar[tuple[str, ...]] = (
@@ -147,7 +147,10 @@ class HeadsLayer(nnx.Module):
     values: jax.Array,
     initial: jax.typing.ArrayLike = 0.0,
   ) -> jax.Array:
-    """`initial` plus weights [E, K] times values [N, K, F] over its edges."""
+    """`initial` plus the weighted sum over incoming edges: see `ops.aggregate`.
+
+    Weights are [E, K], values and the result [N, K, F].
+    """
     return ops.aggregate(
       weights,
       values,

@@ -174,8 +174,9 @@ def aggregate(
     num_receivers: N.
     block: edges at a time; 0 chooses by the sizes and the backend.
     dtype: of the factors, if not that of the values, which the sums keep.
-    initial: what the sums start from, broadcast to [N, K, F]. It saves an array
-      of that size where something is to be added to them anyway.
+    initial: what the sums start from, broadcast to [N, K, F] in the dtype of
+      the values. It saves an array where something is to be added to them
+      anyway.
 
   Returns:
     [N, K, F]; `initial` where nothing comes in.
