@@ -289,5 +289,4 @@ def elu(x: jax.Array) -> jax.Array:
 @elu.defjvp
 def _elu_jvp(primals, tangents):
   (x,) = primals
-  slopes = jnp.where(x > 0, 1, jnp.exp(jnp.minimum(x, 0)))
-  return elu(x), tangents[0] * slopes
+  return elu(x), tangents[0] * jnp.exp(jnp.minimum(x, 0))

@@ -117,7 +117,7 @@ def plain_aggregate(weights, values, senders, receivers, num_receivers):
 @pytest.mark.parametrize('block', [0, 1, 7, 1000])
 @pytest.mark.parametrize('num_features', [4, 67])  # the latter is filled up
 def test_aggregate_equals_segment_sum(name, dtype, block, num_features):
-  """Also what it begins with: for all receivers the same, here."""
+  """Started from what is the same for all receivers, as a layer's bias."""
   graph = GRAPHS[name]
   with jax.enable_x64(True):
     weights = edge_values(graph, dtype=dtype)

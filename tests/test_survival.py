@@ -3,7 +3,6 @@
 import json
 import multiprocessing
 import random
-import re
 import shutil
 import signal
 import subprocess
@@ -121,7 +120,7 @@ def test_what_does_not_fit_is_refused_and_the_folder_stays_usable(
     environment, 'train', *flags, f'--config.model.hidden_dim={2 * 10**6}'
   )
   assert process.returncode == 2
-  assert re.search(r'training needs about 2\d\d\.\d GB', process.stderr)
+  assert 'training needs about 25' in process.stderr
   assert 'lower --config.num_seeds' in process.stderr
   assert run(environment, 'train', *flags).returncode == 0
 
