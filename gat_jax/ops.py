@@ -168,7 +168,7 @@ def aggregate(
     senders: [E], rows of `values`.
     receivers: [E], sorted.
     num_receivers: N.
-    block: edges at a time; 0 chooses by the sizes and the backend.
+    block: edges at a time, 8 or more; 0 chooses by the sizes and the backend.
     dtype: of the factors, if not that of the values, which the sums keep.
     initial: what the sums start from, broadcast to [N, K, F] in the dtype of
       the values. It saves an array where something is to be added to them
@@ -261,40 +261,42 @@ def _weighted_sums(
 def _edge_products(sent, received, senders, receivers, block, dtype):
   """sent[senders] . received[receivers], per edge and head: [E, K]."""
   num_heads, num_features = sent.shape[1:]
-  folds = _is_on_cpu() and num_features % _CPU_VECTOR == 0
-  multiply = _folded_products if folds else _all_products
-  lanes = _CPU_VECTOR if folds else num_features
+  multiply, lanes = _all_products, num_features
+  if _is_on_cpu() and num_features % _CPU_VECTOR == 0:
+    multiply, lanes = _folded_products, _CPU_VECTOR
+  ones = jnp.ones((num_heads, lanes, 1), sent.dtype)
 
   def multiply_block(_, edges):
-    products = multiply(sent, received, *edges)  # [block, K, lanes]
-    return None, dot_per_head(products.astype(ones.dtype), ones)[:, :, 0]
+    senders, receivers = edges
+    products = multiply(sent, received, senders, receivers, ones.dtype)
+    return None, dot_per_head(products, ones)[:, :, 0]
 
-  ones = jnp.ones((num_heads, lanes, 1), sent.dtype)
   sent, received = jnp.asarray(sent, dtype), jnp.asarray(received, dtype)
   edges = _in_blocks(senders, block), _in_blocks(receivers, block)
   _, products = jax.lax.scan(multiply_block, None, edges)
   return products.reshape(-1, num_heads)[: len(senders)]
 
 
-def _all_products(sent, received, senders, receivers):
-  """sent[senders] * received[receivers]: [block, K, F]."""
-  return sent[senders] * received[receivers]
+def _all_products(sent, received, senders, receivers, dtype):
+  """sent[senders] * received[receivers], [block, K, F]."""
+  return (sent[senders] * received[receivers]).astype(dtype)
 
 
-def _folded_products(sent, received, senders, receivers):
-  """The same, those added that are a vector of the core apart.
+def _folded_products(sent, received, senders, receivers, dtype):
+  """The same, added up to [block, K, _CPU_VECTOR].
 
   Columns are cut before rows are taken, which XLA on a CPU makes one loop of.
   """
   _, num_heads, num_features = sent.shape
   heads = []
   for head in range(num_heads):
-    products = 0
+    sums = jnp.zeros((), dtype)
     for first in range(0, num_features, _CPU_VECTOR):
       columns = head, slice(first, first + _CPU_VECTOR)
-      products += sent[:, *columns][senders] * received[:, *columns][receivers]
-    heads.append(products)
-  return jnp.stack(heads, axis=1)  # [block, K, _CPU_VECTOR]
+      products = sent[:, *columns][senders] * received[:, *columns][receivers]
+      sums += products.astype(dtype)
+    heads.append(sums)
+  return jnp.stack(heads, axis=1)
 
 
 def _is_on_cpu() -> bool:

@@ -10,6 +10,8 @@ from jax import numpy as jnp
 
 # Gradients so many times narrower than the features are transposed instead.
 _MUCH_NARROWER = 8
+# The axes of heads where both factors have one, for `jax.lax.dot_general`.
+_OWN_HEAD = (1,), (1,)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -34,7 +36,7 @@ def product(
     return _dot(features, kernel, ((1,), (0,)), dtype)
   # XLA would lay an einsum's result out as [K, F, N], which is slow to read as
   # [N, K, F].
-  products = _dot(features, kernel, ((2,), (0,)), dtype, ((1,), (1,)))
+  products = _dot(features, kernel, ((2,), (0,)), dtype, _OWN_HEAD)
   return products.swapaxes(0, 1)
 
 
@@ -45,20 +47,25 @@ def _forward(features, kernel, dtype):
 def _backward(dtype, residuals, cotangent):
   features, kernel = residuals
   cotangent = jnp.asarray(cotangent, features.dtype)  # [N, K, F]
-  over_nodes = (0,), (0,)
-  if features.ndim == 3:
-    own_head = (1,), (1,)
-    d_features = _dot(cotangent, kernel, ((2,), (2,)), dtype, own_head)
-    d_kernel = _dot(features, cotangent, over_nodes, dtype, own_head)
-    d_features, d_kernel = d_features.swapaxes(0, 1), d_kernel.swapaxes(0, 1)
-  else:
+  if features.ndim == 2:
     d_features = _dot(cotangent, kernel, ((1, 2), (1, 2)), dtype)
-    if features.shape[1] >= _MUCH_NARROWER * cotangent[0].size:
-      d_kernel = _dot(cotangent, features, over_nodes, dtype)
-      d_kernel = jnp.moveaxis(d_kernel, -1, 0)
-    else:
-      d_kernel = _dot(features, cotangent, over_nodes, dtype)
+  else:
+    d_features = _dot(cotangent, kernel, ((2,), (2,)), dtype, _OWN_HEAD)
+    d_features = d_features.swapaxes(0, 1)
+  d_kernel = _kernel_gradient(features, cotangent, dtype)
   return d_features.astype(features.dtype), d_kernel.astype(kernel.dtype)
+
+
+def _kernel_gradient(features, cotangent, dtype):
+  """h^T dz, [D, K, F]; the other way where XLA on a CPU is better at that."""
+  heads = _OWN_HEAD if features.ndim == 3 else ((), ())
+  over_nodes = (0,), (0,)
+  is_narrow = features.shape[-1] >= _MUCH_NARROWER * cotangent[0].size
+  if is_narrow or features.dtype != dtype:  # no mixed dtypes for h^T dz
+    gradient = _dot(cotangent, features, over_nodes, dtype, heads)  # [K, F, D]
+    return jnp.moveaxis(gradient, -1, 0)
+  gradient = _dot(features, cotangent, over_nodes, dtype, heads)
+  return gradient if features.ndim == 2 else gradient.swapaxes(0, 1)
 
 
 product.defvjp(_forward, _backward)
