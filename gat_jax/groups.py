@@ -15,7 +15,8 @@ class Groups(NamedTuple):
   """Up to C edges each that have one end in common.
 
   Attributes:
-    edges: [T, C]; a group that is not full repeats its last edge.
+    edges: [T, C]; a group that is not full repeats its last edge, one without
+      edges any edge.
     is_edge: [T, C], False for such repetitions.
     nodes: [T], the common end, never decreasing; N for groups without edges,
       which come last.
@@ -34,7 +35,7 @@ def group(
   """Groups edges by one of their ends, in their order.
 
   Args:
-    ends: [E] with E > 0, the node at that end of each edge.
+    ends: [E] with E > 0, the node at that end of each edge, in [0, N).
     num_nodes: N.
     size: C.
     is_sorted: whether `ends` never decreases.
@@ -52,11 +53,11 @@ def group(
   most = (num_edges + (size - 1) * min(num_nodes, num_edges)) // size
   index = jnp.arange(most)
   nodes = jnp.searchsorted(groups_until, index, side='right').astype(jnp.int32)
-  own = jnp.minimum(nodes, num_nodes - 1)
+  own = jnp.minimum(nodes, num_nodes - 1)  # groups without edges: the last's
   groups_before = (groups_until - groups_of_node)[own]
   first = (edges_until - degrees)[own] + size * (index - groups_before)
   edges = first[:, None] + jnp.arange(size)
-  until = edges_until[own][:, None]
+  until = edges_until[own][:, None]  # none of a group without edges is before
   is_edge = edges < until
   edges = jnp.clip(edges, 0, until - 1)
   if not is_sorted:

@@ -16,11 +16,12 @@ from gat_jax.graphs import SparseFeatures
 from gat_jax.groups import group
 from gat_jax.products import product
 
-# Edges that `aggregate` takes at a time on a CPU, where [block, K, F] must stay
-# in the cache, and the size of that array on an accelerator, in entries.
+# Edges that `aggregate` takes at a time on a CPU, where a block must stay in the
+# cache, and the size of [block, K, F] on an accelerator, in entries.
 _CPU_BLOCK = 512
 _ACCELERATOR_BLOCK_ENTRIES = 2**26
-# Edges whose messages are added before the sum of their node is touched.
+# Edges of a node whose messages are added in one loop, before its sum is
+# touched. Nodes with fewer edges waste what is left.
 _GROUP = 8
 # Entries that a core takes at a time: rows that are no multiple of it, as PPI's
 # 121 labels, take twice as long to add.
@@ -60,6 +61,7 @@ def project(
       block,
       dtype,
     )
+  dtype = dtype or kernel.dtype
   return product(
     jnp.asarray(features, dtype), jnp.asarray(kernel, dtype), kernel.dtype
   )
@@ -160,15 +162,17 @@ def aggregate(
   Non-zeros of a matrix are edges from its columns to its rows, so the product
   of sparse features and a kernel is the same sum.
 
-  It has a gradient, but no forward-mode derivative (`jax.jvp`).
+  It has a gradient, but no forward-mode derivative (`jax.jvp`). Edges that are
+  out of order or range give wrong sums, and no error.
 
   Args:
     weights: alpha, [E, K].
     values: [M, K, F].
-    senders: [E], rows of `values`.
-    receivers: [E], sorted.
+    senders: [E], rows of `values`, in [0, M).
+    receivers: [E], sorted, in [0, N).
     num_receivers: N.
-    block: edges at a time, 8 or more; 0 chooses by the sizes and the backend.
+    block: edges at a time, for sums at least 8; 0 chooses by the sizes and the
+      backend.
     dtype: of the factors, if not that of the values, which the sums keep.
     initial: what the sums start from, broadcast to [N, K, F] in the dtype of
       the values. It saves an array where something is to be added to them
@@ -188,36 +192,39 @@ def aggregate(
   if num_features > 4 * _CPU_VECTOR:  # else the filler costs more than it saves
     filler = (0, 0), (0, 0), (0, -num_features % _CPU_VECTOR)
     initial, values = jnp.pad(initial, filler), jnp.pad(values, filler)
-  sums = _aggregate(initial, weights, values, senders, receivers, block, dtype)
+  edges = senders, receivers
+  sums = _aggregate(initial, weights, values, *edges, block, dtype, True)
   return sums[:, :, :num_features]
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(5, 6))
-def _aggregate(initial, weights, values, senders, receivers, block, dtype):
+@functools.partial(jax.custom_vjp, nondiff_argnums=(5, 6, 7))
+def _aggregate(
+  initial, weights, values, senders, receivers, block, dtype, is_sorted
+):
   return _weighted_sums(
-    initial, weights, values, senders, receivers, block, dtype, True
+    initial, weights, values, senders, receivers, block, dtype, is_sorted
   )
 
 
-def _aggregate_forward(
-  initial, weights, values, senders, receivers, block, dtype
-):
-  sums = _aggregate(initial, weights, values, senders, receivers, block, dtype)
+def _aggregate_forward(initial, weights, values, senders, receivers, *static):
+  sums = _aggregate(initial, weights, values, senders, receivers, *static)
   return sums, (weights, values, senders, receivers)
 
 
-def _aggregate_backward(block, dtype, residuals, cotangent):
+def _aggregate_backward(block, dtype, is_sorted, residuals, cotangent):
   weights, values, senders, receivers = residuals
-  edges = senders, receivers
-  d_weights = _edge_products(values, cotangent, *edges, block, dtype)
-  d_values = _weighted_sums(
+  d_weights = _edge_products(
+    values, cotangent, senders, receivers, block, dtype
+  )
+  d_values = _aggregate(
     jnp.zeros_like(values),
     weights,
     cotangent,
-    *edges[::-1],
+    receivers,
+    senders,
     block,
     dtype,
-    False,
+    not is_sorted,
   )
   return cotangent, d_weights, d_values, None, None
 
@@ -235,26 +242,26 @@ def _weighted_sums(
   weights = jnp.asarray(weights, dtype)[groups.edges]  # [T, C, K]
   weights = jnp.where(groups.is_edge[:, :, None], weights, 0)
   values = jnp.asarray(values, dtype)
-  size = max(1, block // _GROUP)
+  at_once = max(1, block // _GROUP)
   blocks = (
-    _in_blocks(weights, size),
-    _in_blocks(jnp.asarray(senders)[groups.edges], size),
-    _in_blocks(groups.nodes, size, padding=len(sums)),
+    _in_blocks(weights, at_once),
+    _in_blocks(jnp.asarray(senders)[groups.edges], at_once),
+    _in_blocks(groups.nodes, at_once, padding=len(sums)),
   )
+  num_blocks, at_once = blocks[0].shape[:2]
+  if _is_on_cpu():  # an accelerator would wait for the host in every block
+    num_blocks = -(-groups.num_groups // at_once)
 
   def add_block(index, sums):
     weights, senders, nodes = [x[index] for x in blocks]
     messages = [
       (weights[:, i, :, None] * values[senders[:, i]]).astype(sums.dtype)
       for i in range(_GROUP)
-    ]  # [groups, K, F] each
+    ]  # [at_once, K, F] each
     return sums.at[nodes].add(
       sum(messages), indices_are_sorted=True, mode='drop'
     )
 
-  if len(blocks[0]) == 1:
-    return add_block(0, sums)
-  num_blocks = -(-groups.num_groups // blocks[0].shape[1])
   return jax.lax.fori_loop(0, num_blocks, add_block, sums)
 
 
@@ -286,6 +293,7 @@ def _folded_products(sent, received, senders, receivers, dtype):
   """The same, added up to [block, K, _CPU_VECTOR].
 
   Columns are cut before rows are taken, which XLA on a CPU makes one loop of.
+  It is compiled for a second or two longer where K F is in the thousands.
   """
   _, num_heads, num_features = sent.shape
   heads = []

@@ -4,14 +4,15 @@ Shapes: N nodes, K heads, D input features, F output features a head.
 """
 
 import functools
+import math
 
 import jax
 from jax import numpy as jnp
 
-# Gradients so many times narrower than the features are transposed instead.
+# A dz so many times narrower than h is transposed instead.
 _MUCH_NARROWER = 8
-# The axes of heads where both factors have one, for `jax.lax.dot_general`.
-_OWN_HEAD = (1,), (1,)
+# The axis of heads of either factor that has one.
+_HEADS = (1,), (1,)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -25,7 +26,8 @@ def product(
   an order that is slow to read. It has no forward-mode derivative (`jax.jvp`).
 
   Args:
-    features: h, [N, D] or, for each head its own, [N, K, D].
+    features: h, [N, D] or, for each head its own, [N, K, D]; of a floating
+      dtype, which dz is rounded to as the other factor of gradients.
     kernel: W, [D, K, F].
     dtype: of the sums.
 
@@ -36,7 +38,7 @@ def product(
     return _dot(features, kernel, ((1,), (0,)), dtype)
   # XLA would lay an einsum's result out as [K, F, N], which is slow to read as
   # [N, K, F].
-  products = _dot(features, kernel, ((2,), (0,)), dtype, _OWN_HEAD)
+  products = _dot(features, kernel, ((2,), (0,)), dtype, _HEADS)
   return products.swapaxes(0, 1)
 
 
@@ -50,7 +52,7 @@ def _backward(dtype, residuals, cotangent):
   if features.ndim == 2:
     d_features = _dot(cotangent, kernel, ((1, 2), (1, 2)), dtype)
   else:
-    d_features = _dot(cotangent, kernel, ((2,), (2,)), dtype, _OWN_HEAD)
+    d_features = _dot(cotangent, kernel, ((2,), (2,)), dtype, _HEADS)
     d_features = d_features.swapaxes(0, 1)
   d_kernel = _kernel_gradient(features, cotangent, dtype)
   return d_features.astype(features.dtype), d_kernel.astype(kernel.dtype)
@@ -58,9 +60,10 @@ def _backward(dtype, residuals, cotangent):
 
 def _kernel_gradient(features, cotangent, dtype):
   """h^T dz, [D, K, F]; the other way where XLA on a CPU is better at that."""
-  heads = _OWN_HEAD if features.ndim == 3 else ((), ())
+  heads = _HEADS if features.ndim == 3 else ((), ())
   over_nodes = (0,), (0,)
-  is_narrow = features.shape[-1] >= _MUCH_NARROWER * cotangent[0].size
+  width = math.prod(cotangent.shape[1:])
+  is_narrow = _MUCH_NARROWER * width <= features.shape[-1]
   if is_narrow or features.dtype != dtype:  # no mixed dtypes for h^T dz
     gradient = _dot(cotangent, features, over_nodes, dtype, heads)  # [K, F, D]
     return jnp.moveaxis(gradient, -1, 0)

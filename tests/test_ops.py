@@ -1,3 +1,5 @@
+import functools
+
 from fixtures import all_graphs
 import jax
 from jax import numpy as jnp
@@ -157,6 +159,61 @@ def test_aggregate_gradient_equals_finite_differences():
       order=1,
       modes=['rev'],
     )
+
+
+def test_aggregate_has_a_second_derivative_where_the_graph_is_an_argument():
+  graph = GRAPHS['random']
+  n_node = len(graph.nodes)
+  rng = np.random.default_rng(5)
+  values = jnp.asarray(rng.normal(size=(n_node, 3, 16)), jnp.float32)
+  weights = edge_values(graph)
+
+  def slope(aggregate):
+    def loss(weights, senders, receivers):
+      sums = aggregate(weights, values, senders, receivers, n_node)
+      return (sums**3).sum()
+
+    def second(weights, *edges):
+      return (jax.grad(loss)(weights, *edges) ** 2).sum()
+
+    return jax.jit(jax.grad(second))(weights, graph.senders, graph.receivers)
+
+  np.testing.assert_allclose(
+    slope(ops.aggregate), slope(plain_aggregate), rtol=1e-3, atol=1e-3
+  )
+
+
+@pytest.mark.parametrize('axes', [(0, 0, None), (0, None, None), (0, 0, 0)])
+def test_aggregate_under_vmap_equals_segment_sum(axes):
+  """Seeds of one graph, and several graphs of different degrees, at once."""
+  n_node, n_edge, n_seed = 12, 90, 3
+  rng = np.random.default_rng(6)
+  power = np.array([1, 2, 4])[:, None]
+  ends = n_node * rng.random((2, n_seed, n_edge)) ** power
+  senders, receivers = np.sort(ends.astype(np.int32))
+  senders = rng.permuted(senders, axis=1)
+  weights = rng.normal(size=(n_seed, n_edge, 2)).astype(np.float32)
+  values = rng.normal(size=(n_seed, n_node, 2, 5)).astype(np.float32)
+
+  def gradients(aggregate):
+    def loss(weights, values, edges):
+      sums = aggregate(weights, values, *edges, n_node)
+      return (sums**2).sum()
+
+    over_values, over_graphs = axes[1:]
+    return jax.vmap(jax.value_and_grad(loss, (0, 1)), axes)(
+      weights,
+      values if over_values == 0 else values[0],
+      (senders, receivers) if over_graphs == 0 else (senders[2], receivers[2]),
+    )
+
+  jax.tree.map(
+    lambda ours, theirs: np.testing.assert_allclose(
+      ours, theirs, rtol=1e-4, atol=1e-4
+    ),
+    gradients(functools.partial(ops.aggregate, block=16)),
+    gradients(plain_aggregate),
+  )
 
 
 def test_aggregate_of_no_edges_is_what_it_starts_from():

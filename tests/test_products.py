@@ -5,6 +5,7 @@ from jax import numpy as jnp
 import numpy as np
 import pytest
 
+from gat_jax import ops
 from gat_jax.products import product
 
 # A kernel as wide as the features, one so narrow that its gradient is
@@ -13,6 +14,7 @@ SHAPES = {
   'wide': ((30, 40), (40, 3, 16), 'nd,dkf->nkf'),
   'narrow': ((30, 40), (40, 1, 2), 'nd,dkf->nkf'),
   'own': ((30, 3, 40), (40, 3, 16), 'nkd,dkf->nkf'),
+  'no nodes': ((0, 40), (40, 3, 16), 'nd,dkf->nkf'),
 }
 
 
@@ -40,25 +42,46 @@ def test_product_and_gradient_equal_einsum(name, dtype):
 
 @pytest.mark.parametrize('name', SHAPES)
 def test_narrow_factors_are_summed_in_float32(name):
+  """With bfloat16 factors, dz one of them, sums are as exact as float32."""
   features, kernel, equation = SHAPES[name]
-  h = jnp.asarray(random(features, np.float32, 0), jnp.bfloat16)
-  w = jnp.asarray(random(kernel, np.float32, 1), jnp.bfloat16)
-  result, gradient = jax.vjp(lambda h, w: product(h, w, jnp.float32), h, w)
-  exact = np.einsum(equation, np.float64(h), np.float64(w))
-  np.testing.assert_allclose(result, exact, rtol=1e-5, atol=1e-5)
-  d_h, d_w = gradient(jnp.ones_like(result))
-  assert d_h.dtype == d_w.dtype == jnp.bfloat16
-  _, exact_gradient = jax.vjp(
-    lambda h, w: jnp.einsum(equation, h, w),
-    jnp.asarray(h, jnp.float32),
-    jnp.asarray(w, jnp.float32),
+  narrow = [
+    jnp.asarray(random(shape, np.float32, seed), jnp.bfloat16)
+    for seed, shape in enumerate((features, kernel))
+  ]
+  wide = [np.float64(x) for x in narrow]
+  result, gradient = jax.vjp(lambda h, w: product(h, w, jnp.float32), *narrow)
+  np.testing.assert_allclose(
+    result, np.einsum(equation, *wide), rtol=1e-5, atol=1e-5
   )
-  for ours, exact in zip(
-    (d_h, d_w), exact_gradient(jnp.ones_like(result)), strict=True
+  cotangent = jnp.asarray(random(result.shape, np.float32, 2), jnp.bfloat16)
+  with jax.enable_x64(True):
+    _, exact_gradient = jax.vjp(lambda h, w: jnp.einsum(equation, h, w), *wide)
+    exact = exact_gradient(np.float64(cotangent))
+  for ours, theirs in zip(
+    gradient(cotangent.astype(jnp.float32)), exact, strict=True
   ):
-    np.testing.assert_allclose(np.float32(ours), exact, rtol=2**-8, atol=1e-5)
+    assert ours.dtype == jnp.bfloat16
+    np.testing.assert_allclose(np.float64(ours), theirs, rtol=2**-8, atol=1e-4)
 
 
+@pytest.mark.parametrize('dtype', [np.int32, np.bool_, jnp.bfloat16])
+def test_features_of_any_dtype_give_the_gradient_of_float32(dtype):
+  """One-hot features are often integers, which must not round dz."""
+  features = np.eye(5, dtype=np.float32)[[0, 2, 2, 4]]
+  kernel = random((5, 2, 3), np.float32, 0)
+  cotangent = random((4, 2, 3), np.float32, 1)
+
+  def gradient(features):
+    return jax.vjp(lambda w: ops.project(features, w), kernel)[1](cotangent)[0]
+
+  np.testing.assert_array_equal(
+    gradient(jnp.asarray(features, dtype)), gradient(features)
+  )
+
+
+@pytest.mark.skipif(
+  jax.default_backend() != 'cpu', reason='accelerators transpose at no cost'
+)
 def test_the_gradient_of_a_kernel_comes_out_as_it_is_stored():
   """XLA on a CPU would copy dz column by column otherwise."""
 
