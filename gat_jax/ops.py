@@ -16,8 +16,8 @@ from gat_jax.graphs import SparseFeatures
 from gat_jax.groups import group
 from gat_jax.products import product
 
-# Edges that `aggregate` takes at a time on a CPU, where a block must stay in the
-# cache, and the size of [block, K, F] on an accelerator, in entries.
+# Edges that `aggregate` takes at a time on a CPU, where a block must stay in
+# the cache, and the size of [block, K, F] on an accelerator, in entries.
 _CPU_BLOCK = 512
 _ACCELERATOR_BLOCK_ENTRIES = 2**26
 # Edges of a node whose messages are added in one loop, before its sum is
