@@ -26,6 +26,9 @@ _GROUP = 8
 # Entries that a core takes at a time: rows that are no multiple of it, as PPI's
 # 121 labels, take twice as long to add.
 _CPU_VECTOR = 16
+# Entries K F up to which a product per edge is written out vector by vector:
+# compiling takes three seconds for so many, and grows with them.
+_MOST_FOLDED = 4096
 
 
 def project(
@@ -269,7 +272,10 @@ def _edge_products(sent, received, senders, receivers, block, dtype):
   """sent[senders] . received[receivers], per edge and head: [E, K]."""
   num_heads, num_features = sent.shape[1:]
   multiply, lanes = _all_products, num_features
-  if _is_on_cpu() and num_features % _CPU_VECTOR == 0:
+  is_foldable = (
+    num_features % _CPU_VECTOR == 0 and num_heads * num_features <= _MOST_FOLDED
+  )
+  if _is_on_cpu() and is_foldable:
     multiply, lanes = _folded_products, _CPU_VECTOR
   ones = jnp.ones((num_heads, lanes, 1), sent.dtype)
 
@@ -293,7 +299,6 @@ def _folded_products(sent, received, senders, receivers, dtype):
   """The same, added up to [block, K, _CPU_VECTOR].
 
   Columns are cut before rows are taken, which XLA on a CPU makes one loop of.
-  It is compiled for a second or two longer where K F is in the thousands.
   """
   _, num_heads, num_features = sent.shape
   heads = []
