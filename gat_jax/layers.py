@@ -13,6 +13,7 @@ import jraph
 
 from gat_jax import graphs
 from gat_jax import ops
+from gat_jax import products
 from gat_jax.dropout import Dropout
 from gat_jax.heads import AttentionLayer
 from gat_jax.heads import HeadsLayer
@@ -73,7 +74,7 @@ class GATLayer(AttentionLayer):
     [N, K, F] each, alone.
     """
     if isinstance(inputs, graphs.SparseFeatures):
-      return ops.dot_per_head(z, vectors)
+      return products.dot_per_head(z, vectors)
     folded = jnp.einsum('dkf,kfv->dkv', self.kernel[...], vectors)
     return ops.project(inputs, folded)
 
@@ -109,7 +110,7 @@ class GATv2Layer(AttentionLayer):
     queries = self.project(inputs, self.receiver_kernel)  # [N, K, F]
     pairs = queries[graph.receivers] + values[graph.senders]  # [E, K, F]
     pairs = jax.nn.leaky_relu(pairs, NEGATIVE_SLOPE)
-    return values, ops.dot_per_head(pairs, self.vector[..., None])[:, :, 0]
+    return values, products.dot_per_head(pairs, self.vector[..., None])[:, :, 0]
 
 
 class ConstGATLayer(AttentionLayer):

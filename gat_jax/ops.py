@@ -1,7 +1,7 @@
 """The hot loops: products, softmax and sums over edges, and ELU.
 
 Shapes: N nodes, E edges, K heads, D input features, F output features a head,
-Z stored non-zeros, M rows of anything.
+Z stored non-zeros, M rows of values.
 """
 
 import functools
@@ -14,6 +14,7 @@ from gat_jax.graphs import Array
 from gat_jax.graphs import Features
 from gat_jax.graphs import SparseFeatures
 from gat_jax.groups import group
+from gat_jax.products import dot_per_head
 from gat_jax.products import product
 
 # Edges that `aggregate` takes at a time on a CPU, where a block must stay in
@@ -81,30 +82,6 @@ def densify(features: Features, num_heads: int) -> jax.Array:
     features = features[:, None]
   n_node, _, n_feature = features.shape
   return jnp.broadcast_to(features, (n_node, num_heads, n_feature))
-
-
-def dot_per_head(x: jax.Array, vectors: jax.Array) -> jax.Array:
-  """Returns a . x for every head and each of its vectors a.
-
-  It is one product with a block-diagonal [K F, K V] matrix, since XLA on a CPU
-  is slow at sums over a short last axis (by 2 to 20 times for F = 8).
-
-  Args:
-    x: [M, K, F].
-    vectors: [K, F, V], V vectors a head.
-
-  Returns:
-    [M, K, V].
-  """
-  num_heads, features, num_vectors = vectors.shape
-  own_head = jnp.eye(num_heads)[:, None, :, None]
-  blocks = vectors[:, :, None, :] * own_head  # [K, F, K, V]
-  products = jnp.matmul(
-    x.reshape(-1, num_heads * features),
-    blocks.reshape(num_heads * features, -1),
-    precision=jax.lax.Precision.HIGHEST,
-  )
-  return products.reshape(-1, num_heads, num_vectors)
 
 
 def segment_softmax(

@@ -1,6 +1,7 @@
-"""The dense product of a layer, with a gradient that needs no transposing.
+"""Dense products, by features and by vectors, that suit XLA on a CPU.
 
-Shapes: N nodes, K heads, D input features, F output features a head.
+Shapes: N nodes, K heads, D input features, F output features a head, M rows of
+anything.
 """
 
 import functools
@@ -78,3 +79,27 @@ def _dot(x, y, contracted, dtype, batched=((), ())):
   return jax.lax.dot_general(
     x, y, (contracted, batched), preferred_element_type=dtype
   )
+
+
+def dot_per_head(x: jax.Array, vectors: jax.Array) -> jax.Array:
+  """Returns a . x for every head and each of its vectors a.
+
+  It is one product with a block-diagonal [K F, K V] matrix, since XLA on a CPU
+  is slow at sums over a short last axis (by 2 to 20 times for F = 8).
+
+  Args:
+    x: [M, K, F].
+    vectors: [K, F, V], V vectors a head.
+
+  Returns:
+    [M, K, V].
+  """
+  num_heads, features, num_vectors = vectors.shape
+  own_head = jnp.eye(num_heads)[:, None, :, None]
+  blocks = vectors[:, :, None, :] * own_head  # [K, F, K, V]
+  products = jnp.matmul(
+    x.reshape(-1, num_heads * features),
+    blocks.reshape(num_heads * features, -1),
+    precision=jax.lax.Precision.HIGHEST,
+  )
+  return products.reshape(-1, num_heads, num_vectors)

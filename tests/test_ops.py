@@ -253,18 +253,6 @@ def test_aggregate_never_holds_all_messages():
   assert compiled.memory_analysis().temp_size_in_bytes < all_messages / 2
 
 
-def test_dot_per_head_equals_einsum():
-  rng = np.random.default_rng(4)
-  x = rng.normal(size=(11, 3, 5)).astype(np.float32)
-  vectors = rng.normal(size=(3, 5, 2)).astype(np.float32)
-  np.testing.assert_allclose(
-    ops.dot_per_head(x, vectors),
-    np.einsum('mkf,kfv->mkv', x, vectors),
-    rtol=1e-5,
-    atol=1e-6,
-  )
-
-
 @each_dtype
 def test_elu_equals_its_equation_and_has_the_gradient_of_jax(dtype):
   with jax.enable_x64(True):

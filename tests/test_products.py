@@ -1,4 +1,4 @@
-"""The dense product against einsum, with its gradient."""
+"""Dense products against einsum, with their gradients."""
 
 import jax
 from jax import numpy as jnp
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gat_jax import ops
+from gat_jax.products import dot_per_head
 from gat_jax.products import product
 
 # A kernel as wide as the features, one so narrow that its gradient is
@@ -91,3 +92,15 @@ def test_the_gradient_of_a_kernel_comes_out_as_it_is_stored():
   h, w = jnp.ones((300, 256)), jnp.ones((256, 4, 64))
   program = jax.jit(jax.grad(loss, argnums=1)).lower(h, w).compile().as_text()
   assert 'f32[256,300]' not in program  # neither h^T nor dz^T
+
+
+def test_dot_per_head_equals_einsum():
+  rng = np.random.default_rng(4)
+  x = rng.normal(size=(11, 3, 5)).astype(np.float32)
+  vectors = rng.normal(size=(3, 5, 2)).astype(np.float32)
+  np.testing.assert_allclose(
+    dot_per_head(x, vectors),
+    np.einsum('mkf,kfv->mkv', x, vectors),
+    rtol=1e-5,
+    atol=1e-6,
+  )
