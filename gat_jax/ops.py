@@ -173,45 +173,11 @@ def aggregate(
     filler = (0, 0), (0, 0), (0, -num_features % _CPU_VECTOR)
     initial, values = jnp.pad(initial, filler), jnp.pad(values, filler)
   edges = senders, receivers
-  sums = _aggregate(initial, weights, values, *edges, block, dtype, True)
+  sums = _weighted_sums(initial, weights, values, *edges, block, dtype, True)
   return sums[:, :, :num_features]
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(5, 6, 7))
-def _aggregate(
-  initial, weights, values, senders, receivers, block, dtype, is_sorted
-):
-  return _weighted_sums(
-    initial, weights, values, senders, receivers, block, dtype, is_sorted
-  )
-
-
-def _aggregate_forward(initial, weights, values, senders, receivers, *static):
-  sums = _aggregate(initial, weights, values, senders, receivers, *static)
-  return sums, (weights, values, senders, receivers)
-
-
-def _aggregate_backward(block, dtype, is_sorted, residuals, cotangent):
-  weights, values, senders, receivers = residuals
-  d_weights = _edge_products(
-    values, cotangent, senders, receivers, block, dtype
-  )
-  d_values = _aggregate(
-    jnp.zeros_like(values),
-    weights,
-    cotangent,
-    receivers,
-    senders,
-    block,
-    dtype,
-    not is_sorted,
-  )
-  return cotangent, d_weights, d_values, None, None
-
-
-_aggregate.defvjp(_aggregate_forward, _aggregate_backward)
-
-
 def _weighted_sums(
   sums, weights, values, senders, receivers, block, dtype, is_sorted
 ):
@@ -243,6 +209,34 @@ def _weighted_sums(
     )
 
   return jax.lax.fori_loop(0, num_blocks, add_block, sums)
+
+
+def _weighted_sums_forward(
+  initial, weights, values, senders, receivers, *static
+):
+  sums = _weighted_sums(initial, weights, values, senders, receivers, *static)
+  return sums, (weights, values, senders, receivers)
+
+
+def _weighted_sums_backward(block, dtype, is_sorted, residuals, cotangent):
+  weights, values, senders, receivers = residuals
+  d_weights = _edge_products(
+    values, cotangent, senders, receivers, block, dtype
+  )
+  d_values = _weighted_sums(
+    jnp.zeros_like(values),
+    weights,
+    cotangent,
+    receivers,
+    senders,
+    block,
+    dtype,
+    not is_sorted,
+  )
+  return cotangent, d_weights, d_values, None, None
+
+
+_weighted_sums.defvjp(_weighted_sums_forward, _weighted_sums_backward)
 
 
 def _edge_products(sent, received, senders, receivers, block, dtype):
