@@ -3,18 +3,19 @@ r"""Times an epoch of gat_jax against another program, in turn, and says so.
 Try:
   python -m benchmarks.compare --dataset=cora \
       --peer='.venv-peers/bin/python peers.py pyg cora'
-  python -m benchmarks.compare --dataset=ppi --epochs=2 \
-      --peer='.venv-peers/bin/python peers.py dgl ppi'
+  python -m benchmarks.compare --dataset=ppi --epochs=5 \
+      --peer='.venv-peers/bin/python peers.py dgl ppi --epochs 3'
   python -m benchmarks.compare --dataset=cora --seeds=10 --turns=5 \
       --peer='...' --output=benchmarks/RESULTS.md
 
 The other program prints a JSON line that has epoch_ms, and peak_rss_mb of its
 process. On a graph that is trained whole an epoch is one training step and one
 evaluation, ours seconds.train of results.json over the epochs that were run. On
-graphs in batches it is the training steps alone (`benchmarks.steps`). Our peak
-is that of `experiments.train`, from loading to testing. The two take turns, so
-that a slow minute of the machine hits both; what counts is the ratio of each
-pair.
+graphs in batches it is the training steps alone (`benchmarks.steps`); the first
+epoch of a process takes some 6 % longer, which the median of five hardly feels.
+Our peak is that of `experiments.train`, from loading to testing. The two take
+turns, so that a slow minute of the machine hits both; what counts is the ratio
+of each pair.
 """
 
 import argparse
