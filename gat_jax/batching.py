@@ -14,16 +14,13 @@ from gat_jax import graphs
 from gat_jax.datasets.structures import Example
 
 _MOST_COMBINATIONS = 2000
-# What a step's time goes by, about (`benchmarks.shares` of PPI): four fifths by
-# nodes, whose features are multiplied, a fifth by edges.
-_TIME_BY_NODES = 0.8
 
 
 class Shape(NamedTuple):
-  """Size of a padded batch, one padding node included; ordered by nodes."""
+  """Size of a padded batch, one padding node included; ordered by edges."""
 
-  n_node: int
   n_edge: int
+  n_node: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,25 +103,24 @@ def pad(example: Example, shape: Shape, n_graph: int) -> Example:
 
 
 def size(example: Example) -> Shape:
-  """Its number of nodes and edges."""
-  return Shape(len(example.mask), len(example.graph.senders))
+  """Its number of edges and nodes."""
+  return Shape(len(example.graph.senders), len(example.mask))
 
 
 def _choose_shapes(
   sizes: Sequence[Shape], batch_size: int, num_shapes: int
 ) -> tuple[Shape, ...]:
-  """Splits all possible batches, sorted by nodes, at the cheapest places.
+  """Splits all possible batches, sorted by edges, at the cheapest places.
 
-  Every batch of a group is padded to its most nodes and to the most edges of
-  all batches with no more nodes. A shape costs its nodes and edges, each as a
-  multiple of the mean, in their shares of the time. Dynamic programming finds
-  the groups that cost least.
+  Every batch of a group is padded to its most edges and to the most nodes of
+  all batches with no more edges. A step's time goes half by nodes, half by
+  edges, about, so a shape costs their sum, each as a multiple of the mean.
+  Dynamic programming finds the groups that cost least.
   """
   batches = np.array(sorted(_possible_batches(sizes, batch_size)))
   shapes = np.maximum.accumulate(batches)
-  shapes[:, 0] += 1  # the padding node
-  by_nodes, by_edges = (shapes / batches.mean(axis=0)).T
-  one = _TIME_BY_NODES * by_nodes + (1 - _TIME_BY_NODES) * by_edges
+  shapes[:, 1] += 1  # the padding node
+  one = (shapes / batches.mean(axis=0)).sum(axis=1)
   count = len(one)
   # cost[i]: of the first i batches; start[g][i]: where the last of g groups of
   # the first i batches begins.
@@ -168,7 +164,7 @@ def _possible_batches(
   if rest:
     everything += [tuple(sizes[:rest])]
   batches = [
-    Shape(*(sum(axis) for axis in zip(*batch, strict=True)))
+    Shape(sum(s.n_edge for s in batch), sum(s.n_node for s in batch))
     for batch in everything
   ]
   largest = Shape(
