@@ -20,10 +20,10 @@ import tempfile
 
 import jax
 
-from gat_jax import batching
 from gat_jax import runs
 from gat_jax import training
-from gat_jax.arguments import Run
+from gat_jax.training import batching
+from gat_jax.training.replicas import Replica
 
 _INSTRUCTION = re.compile(r'\s+(?:ROOT )?%([\w.\-]+) = .*? (\w[\w\-]*)\(')
 
@@ -58,7 +58,7 @@ def _compiled_step(dataset_name):
     dataset.train, config.batch_size, config.batch_shapes
   )
   batch = jax.device_put(batches.epoch(seed=0, epoch=0)[0])
-  hyper = Run.of(config)[0].hyper
+  hyper = Replica.of(config)[0].hyper
 
   def step(state, batch):
     return program.step(state, hyper, [batch])

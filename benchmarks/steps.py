@@ -12,9 +12,9 @@ import json
 import statistics
 import time
 
-from gat_jax import drivers
 from gat_jax import runs
-from gat_jax.arguments import Run
+from gat_jax.training import drivers
+from gat_jax.training.replicas import Replica
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
   args = parser.parse_args()
   config = importlib.import_module(f'configs.{args.dataset}').get_config()
   driver = drivers.BatchDriver(
-    config, runs.load_dataset(config), Run.of(config)
+    config, runs.load_dataset(config), Replica.of(config)
   )
   driver.compile()
   times = []

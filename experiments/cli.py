@@ -19,7 +19,7 @@ import platformdirs
 from rich.console import Console
 
 from gat_jax.errors import InputError
-from gat_jax.observers import Observer
+from gat_jax.runs.observers import Observer
 
 BROKEN = 1  # a seed ended because a number was not finite
 BAD_INPUT = 2

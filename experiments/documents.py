@@ -6,8 +6,8 @@ import io
 import pathlib
 from typing import Any
 
-from gat_jax import workdirs
 from gat_jax.errors import WorkdirError
+from gat_jax.runs import workdirs
 
 
 def metric_name(metric: str | None) -> str:

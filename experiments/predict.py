@@ -22,8 +22,8 @@ import numpy as np
 from rich.console import Console
 
 from experiments import cli
-from gat_jax import predictions
 from gat_jax.errors import WorkdirError
+from gat_jax.runs import predictions
 
 _WORKDIR = flags.DEFINE_string(
   'workdir', None, 'the folder of a finished run of experiments.train'

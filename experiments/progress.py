@@ -16,8 +16,8 @@ from rich.table import Table
 from experiments import cli
 from experiments import documents
 from gat_jax.datasets import Dataset
-from gat_jax.observers import Look
-from gat_jax.results import Result
+from gat_jax.runs.observers import Evaluation
+from gat_jax.runs.results import Result
 
 _LOG_SECONDS = 30  # between two lines where there is no terminal
 
@@ -72,14 +72,14 @@ class TerminalObserver(cli.StoppableObserver):
     """Says so."""
     self._console.print(f'goes on after epoch {epoch:,}')
 
-  def on_look(self, look: Look) -> None:
+  def on_evaluation(self, evaluation: Evaluation) -> None:
     """Moves the bar, or logs a line now and then."""
-    running, total = int(look.running.sum()), len(look.seeds)
-    epoch = int(look.epochs.max())
+    running, total = int(evaluation.running.sum()), len(evaluation.seeds)
+    epoch = int(evaluation.epochs.max())
     status = (
       f'epoch {epoch:,}, validation {self._metric}'
-      f' {100 * np.nanmean(look.val_score):.1f} %, loss'
-      f' {np.nanmean(look.val_loss):.3f}'
+      f' {100 * np.nanmean(evaluation.val_score):.1f} %, loss'
+      f' {np.nanmean(evaluation.val_loss):.3f}'
     )
     if total > 1:
       status += f', {running} of {total} seeds running'

@@ -20,15 +20,15 @@ from absl import flags
 from rich.console import Console
 
 from experiments import cli
-from experiments import summaries
 from experiments.pages import drawing
 from experiments.pages import reproduction
 from experiments.pages import run
 from experiments.pages import sweep
 from experiments.pages.page import Page
-from gat_jax import workdirs
+from experiments.sweeps import summaries
 from gat_jax.errors import ConfigError
 from gat_jax.errors import WorkdirError
+from gat_jax.runs import workdirs
 
 _WORKDIR = flags.DEFINE_string(
   'workdir', None, 'a folder of train, reproduce or sweep'

@@ -32,14 +32,14 @@ from rich.console import Console
 from rich.status import Status
 
 from experiments import cli
-from experiments import formats
-from experiments import reports
-from experiments import tables
-from experiments.ledger import Ledger
-from gat_jax import observers
+from experiments.reproduction import formats
+from experiments.reproduction import reports
+from experiments.reproduction import tables
+from experiments.reproduction.ledger import Ledger
 from gat_jax import runs
-from gat_jax import workdirs
 from gat_jax.errors import ConfigError
+from gat_jax.runs import observers
+from gat_jax.runs import workdirs
 
 _TABLE = flags.DEFINE_string('table', None, 'which table, or all')
 _WORKDIR = flags.DEFINE_string('workdir', None, 'where seeds and tables stand')
@@ -165,7 +165,7 @@ class _Observer(cli.StoppableObserver):
   def on_resumed(self, epoch: int) -> None:
     self._status.console.print(f'{self._title}: goes on after epoch {epoch:,}')
 
-  def on_look(self, look: observers.Look) -> None:
+  def on_evaluation(self, look: observers.Evaluation) -> None:
     self._status.update(f'{self._title}, epoch {look.epochs.max():,}')
 
 

@@ -31,14 +31,14 @@ from ml_collections import config_flags
 from rich.console import Console
 
 from experiments import cli
-from experiments import coordinator
-from experiments import engines
-from experiments import hyper
-from experiments import plans
-from experiments import sources
-from experiments import summaries
-from experiments import trials
-from gat_jax import workdirs
+from experiments.sweeps import coordinator
+from experiments.sweeps import engines
+from experiments.sweeps import hyper
+from experiments.sweeps import plans
+from experiments.sweeps import sources
+from experiments.sweeps import summaries
+from experiments.sweeps import trials
+from gat_jax.runs import workdirs
 
 _CONFIG = flags.DEFINE_list(
   'config', None, 'files of configs/, as in --config=configs/cora.py'
@@ -120,7 +120,7 @@ def plan(workdir: pathlib.Path) -> sources.Source:
     return sources.Grid(planned)
   if len(_CONFIG.value) > 1:
     cli.fail('--search takes one --config; give each a search and a --workdir')
-  from experiments import search  # slow to import
+  from experiments.sweeps import search  # slow to import
 
   return search.Search(workdir, *swept(_CONFIG.value[0]), _TRIALS.value)
 

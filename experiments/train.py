@@ -25,8 +25,8 @@ from rich.console import Console
 from experiments import cli
 from experiments import progress
 from gat_jax import runs
-from gat_jax import settings
-from gat_jax.observers import Interrupted
+from gat_jax.runs import settings
+from gat_jax.runs.observers import Interrupted
 
 _CONFIG = config_flags.DEFINE_config_file(
   'config', None, 'a file of configs/, as in --config=configs/cora.py'

@@ -100,7 +100,7 @@ def add_self_loops(graph: jraph.GraphsTuple) -> jraph.GraphsTuple:
 
 
 def sort_by_receiver(graph: jraph.GraphsTuple) -> jraph.GraphsTuple:
-  """Orders the edges by receiver, then by sender, as `gat_jax.ops` needs."""
+  """Orders the edges by receiver, then by sender, as `gat_jax.nn.operations` needs."""
   order = np.lexsort((graph.senders, graph.receivers))
   pairs = np.stack([graph.senders[order], graph.receivers[order]])
   return _with_edges(graph, pairs)

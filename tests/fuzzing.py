@@ -41,9 +41,9 @@ import test_planetoid
 from configs import smoke
 from experiments import cli
 from gat_jax import datasets
-from gat_jax import settings
 from gat_jax.datasets import ppi
 from gat_jax.errors import InputError
+from gat_jax.runs import settings
 
 MAX_SECONDS = 10
 MAX_BYTES = 2 * 10**9

@@ -11,8 +11,8 @@ from configs import ppi
 from configs import pubmed
 from configs import recipes
 from configs import smoke
-from gat_jax import models
-from gat_jax import settings
+from gat_jax.nn import models
+from gat_jax.runs import settings
 
 # Inputs, classes and parameters, counted by hand for the paper's sizes: per
 # layer K heads of W [D, F], a_r and a_s [F], b_r and b_s, b [F].

@@ -10,8 +10,8 @@ import numpy as np
 from experiments.pages import drawing
 from experiments.pages import measures
 from gat_jax.errors import WorkdirError
-from gat_jax.models import Attention
-from gat_jax.predictions import GraphPrediction
+from gat_jax.nn.models import Attention
+from gat_jax.runs.predictions import GraphPrediction
 
 _MOST_NEIGHBORS = 30  # that are drawn
 _MOST_NUMBERS = 12  # lines that have their alpha beside them

@@ -7,7 +7,7 @@ import pathlib
 import jinja2
 
 from experiments.pages.drawing import Chart
-from gat_jax import workdirs
+from gat_jax.runs import workdirs
 
 NAME = 'report.html'
 PICTURES = 'pictures'

@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 
 from experiments import documents
-from experiments import formats
-from experiments import reports
-from experiments import tables
 from experiments.pages import drawing
 from experiments.pages.page import Page
 from experiments.pages.page import Section
 from experiments.pages.page import Table
-from gat_jax import workdirs
+from experiments.reproduction import formats
+from experiments.reproduction import reports
+from experiments.reproduction import tables
 from gat_jax.errors import WorkdirError
+from gat_jax.runs import workdirs
 
 _MARGIN = 1.0  # points; of reproductions that have not written their tables
 

@@ -14,18 +14,18 @@ from experiments.pages import predicted
 from experiments.pages.page import Page
 from experiments.pages.page import Section
 from experiments.pages.page import Table
-from gat_jax import models
-from gat_jax import predictions
-from gat_jax import workdirs
 from gat_jax.errors import WorkdirError
-from gat_jax.results import Result
-from gat_jax.results import summarize
+from gat_jax.nn import models
+from gat_jax.runs import predictions
+from gat_jax.runs import workdirs
+from gat_jax.runs.results import Result
+from gat_jax.runs.results import summarize
 
-_MOST_LOOKS = 300  # of a seed that are drawn
+_MOST_POINTS = 300  # of a seed that are drawn
 _MOST_LABELLED = 5  # seeds that a legend names
 _LOGGED = ('epoch', 'train_loss', 'val_loss', 'val_score')
-# The logged numbers of one seed: by name, an array over its looks.
-_Looks = dict[str, np.ndarray]
+# The logged numbers of one seed: by name, an array over its epochs.
+_Curve = dict[str, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +69,7 @@ def make(workdir: pathlib.Path, wanted: Wanted) -> Page:
   sections = [
     _scores(result),
     _data(workdirs.read_json(workdir, workdirs.DATASET), config),
-    _learning(_read_looks(workdir), result),
+    _learning(_read_curves(workdir), result),
     predicted.section(graphs, seed),
   ]
   if graphs[0].attention:
@@ -96,14 +96,14 @@ def _read_result(workdir: pathlib.Path) -> Result:
     raise WorkdirError(f'{workdir / workdirs.RESULTS} holds {error}') from error
 
 
-def _read_looks(workdir: pathlib.Path) -> dict[int, _Looks]:
+def _read_curves(workdir: pathlib.Path) -> dict[int, _Curve]:
   """metrics.jsonl by seed, thinned out."""
   path = workdir / workdirs.METRICS
   lines: dict[int, list[list[float | None]]] = {}
   try:
     for text in path.read_text(encoding='utf-8').splitlines():
-      look = json.loads(text)
-      lines.setdefault(look['seed'], []).append([look[n] for n in _LOGGED])
+      line = json.loads(text)
+      lines.setdefault(line['seed'], []).append([line[n] for n in _LOGGED])
     return {
       # What is not finite was logged as null.
       seed: dict(zip(_LOGGED, np.array(_thin(own), float).T, strict=True))
@@ -115,7 +115,7 @@ def _read_looks(workdir: pathlib.Path) -> dict[int, _Looks]:
 
 def _thin(lines: list[Any]) -> list[Any]:
   """At most so many, evenly, the first and the last among them."""
-  count = min(len(lines), _MOST_LOOKS)
+  count = min(len(lines), _MOST_POINTS)
   return [lines[i] for i in np.linspace(0, len(lines) - 1, count).astype(int)]
 
 
@@ -174,22 +174,22 @@ def _facts(facts: dict[str, Any]) -> list[list[str]]:
   return lines
 
 
-def _learning(looks: dict[int, _Looks], result: Result) -> Section:
+def _learning(curves: dict[int, _Curve], result: Result) -> Section:
   metric = documents.metric_name(result.metric)
   epochs = [seed.best_epoch for seed in result.seeds]
   kept = f'The kept epochs lie between {min(epochs):,} and {max(epochs):,}.'
   if len(epochs) == 1:
     kept = f'The kept epoch is {epochs[0]:,}.'
-  score = _Curves(looks, f'validation {metric}, %')
+  score = _Curves(curves, f'validation {metric}, %')
   score.draw('val_score', 100)
   score.mark({s.seed: (s.best_epoch, 100 * s.val) for s in result.seeds})
-  loss = _Curves(looks, 'validation cross-entropy')
+  loss = _Curves(curves, 'validation cross-entropy')
   loss.draw('train_loss', told=False, linestyle=':', linewidth=0.7, alpha=0.5)
   loss.draw('val_loss')
   loss.mark({s.seed: (s.best_epoch, s.val_loss) for s in result.seeds})
   return Section(
     'Learning',
-    f'What was logged, at most {_MOST_LOOKS} looks a seed; a dot marks the'
+    f'What was logged, at most {_MOST_POINTS} points a seed; a dot marks the'
     ' epoch whose parameters were kept and tested.',
     [
       score.chart('curve-score', f'Validation {metric}', kept),
@@ -205,8 +205,8 @@ def _learning(looks: dict[int, _Looks], result: Result) -> Section:
 class _Curves:
   """Lines against the epoch, one a seed."""
 
-  def __init__(self, looks: dict[int, _Looks], label: str):
-    self._looks = looks
+  def __init__(self, curves: dict[int, _Curve], label: str):
+    self._curves = curves
     self._label = label
     self._figure, self._axes = drawing.figure()
     self._axes.set_xlabel('epoch')
@@ -218,7 +218,7 @@ class _Curves:
   ) -> None:
     """Draws what was logged under a name."""
     options = {'linewidth': 1, 'alpha': 0.8} | options
-    for index, (seed, own) in enumerate(self._looks.items()):
+    for index, (seed, own) in enumerate(self._curves.items()):
       epochs, values = own['epoch'], scale * own[name]
       color = drawing.color(index)
       label = f'seed {seed}' if told else None
@@ -243,7 +243,7 @@ class _Curves:
 
   def chart(self, name: str, title: str, caption: str) -> drawing.Chart:
     """What was drawn so far."""
-    n = len(self._looks)
+    n = len(self._curves)
     if n <= _MOST_LABELLED:
       self._axes.legend()
     return drawing.Chart(

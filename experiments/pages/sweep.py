@@ -8,14 +8,14 @@ import matplotlib
 import numpy as np
 
 from experiments import documents
-from experiments import heatmaps
-from experiments import summaries
 from experiments.pages import drawing
 from experiments.pages.page import Page
 from experiments.pages.page import Section
 from experiments.pages.page import Table
-from gat_jax import workdirs
+from experiments.sweeps import heatmaps
+from experiments.sweeps import summaries
 from gat_jax.errors import WorkdirError
+from gat_jax.runs import workdirs
 
 _COSTS = {
   'num_parameters': 'number of parameters',

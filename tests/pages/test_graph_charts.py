@@ -6,8 +6,8 @@ import pytest
 from experiments.pages import attention
 from experiments.pages import drawing
 from experiments.pages import predicted
-from gat_jax.models import Attention
-from gat_jax.predictions import GraphPrediction
+from gat_jax.nn.models import Attention
+from gat_jax.runs.predictions import GraphPrediction
 
 
 def prediction(labels, edges=(), num_layers=2, num_classes=None, heads=2):

@@ -7,7 +7,7 @@ from sklearn import metrics
 
 from experiments.pages import measures
 from experiments.pages import sweep
-from gat_jax.models import Attention
+from gat_jax.nn.models import Attention
 
 N, K, C = 12, 3, 4
 

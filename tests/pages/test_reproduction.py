@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from experiments import reports
-from experiments import tables
-from experiments.ledger import Ledger
 from experiments.pages import drawing
 from experiments.pages import reproduction
+from experiments.reproduction import reports
+from experiments.reproduction import tables
+from experiments.reproduction.ledger import Ledger
 from gat_jax.errors import WorkdirError
 
 

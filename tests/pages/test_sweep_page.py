@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from experiments import summaries
 from experiments.pages import drawing
 from experiments.pages import sweep
-from gat_jax import workdirs
+from experiments.sweeps import summaries
+from gat_jax.runs import workdirs
 
 
 def row(changes, score, n=2):

@@ -1,0 +1,1 @@
+"""The paper's tables: rows, finished seeds, statistics, texts."""

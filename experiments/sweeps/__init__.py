@@ -1,0 +1,1 @@
+"""Sweeps: combinations of fields, where they train, what they came to."""

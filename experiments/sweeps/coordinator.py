@@ -1,0 +1,64 @@
+"""What the first process of a sweep does while others train."""
+
+from collections.abc import Iterator
+import contextlib
+import time
+
+from rich.console import Console
+
+from experiments import cli
+from experiments.sweeps import engines
+from experiments.sweeps import sources
+from experiments.sweeps import trials
+from experiments.sweeps.dashboard import Dashboard
+
+_POLL_SECONDS = 0.2
+
+
+def train(
+  source: sources.Source,
+  pool: engines.Pool,
+  console: Console,
+  stop: cli.StopRequest,
+) -> None:
+  """Trains what the source asks for, until it is done or a signal comes.
+
+  Raises:
+    ConfigError: if the engine refuses it.
+  """
+  groups = source.ask(pool.num_free)
+  with _accounted(console), Dashboard(source, console) as dashboard:
+    stopping = False
+    while groups or pool.busy:
+      pool.start(groups)
+      if stop and not stopping:
+        stopping = True
+        pool.stop()
+      for group, reason in pool.ended():
+        if reason:
+          _settle(group, reason)
+        source.tell(group)
+      dashboard.show(pool.running)
+      done = stopping or source.done
+      groups = [] if done else source.ask(pool.num_free)
+      if not groups:
+        time.sleep(_POLL_SECONDS)
+
+
+def _settle(group: trials.Group, reason: str) -> None:
+  """Makes the trials failed ones that a lost process left without a result."""
+  for trial in group.trials:
+    if trial.status() is trials.Status.WAITING:
+      trial.fail(reason)
+
+
+@contextlib.contextmanager
+def _accounted(console: Console) -> Iterator[None]:
+  """Says how long it took, and how much of a core this process used for it."""
+  wall, own = time.perf_counter(), time.process_time()
+  yield
+  wall = time.perf_counter() - wall
+  share = (time.process_time() - own) / wall
+  console.print(
+    f'trained for {wall / 60:.1f} min; coordinating took {share:.1%} of a core'
+  )

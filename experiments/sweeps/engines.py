@@ -1,0 +1,209 @@
+"""Where the groups of a sweep train: here, in worker processes, on Slurm.
+
+submitit does the work; see its documentation for what a cluster needs.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+import glob
+import os
+import pathlib
+import signal
+import time
+from typing import Any
+
+from ml_collections import config_dict
+import submitit
+
+from experiments import cli
+from experiments.sweeps import trials
+from experiments.sweeps import worker
+from gat_jax.errors import ConfigError
+from gat_jax.runs import workdirs
+
+LOCAL, SLURM, DEBUG = 'local', 'slurm', 'debug'
+NAMES = (LOCAL, SLURM, DEBUG)
+_FOREVER = 60 * 24 * 365  # minutes
+_MOST_REQUEUES = 1000
+_ASK_SECONDS = 3  # between two questions to Slurm while jobs are cancelled
+
+
+def slurm_options() -> config_dict.ConfigDict:
+  """What --slurm.* may set; None leaves it to the cluster."""
+  options = config_dict.ConfigDict()
+  options.partition = config_dict.placeholder(str)
+  options.time = 60  # minutes; then a job is requeued and goes on
+  options.signal_delay = 90  # seconds before that in which a job saves
+  options.array_parallelism = 16  # jobs at a time
+  options.cpus_per_task = 1
+  options.gpus_per_node = config_dict.placeholder(int)
+  options.mem_gb = config_dict.placeholder(float)
+  options.account = config_dict.placeholder(str)
+  options.qos = config_dict.placeholder(str)
+  options.constraint = config_dict.placeholder(str)
+  return options
+
+
+def num_places() -> int:
+  """How many local workers this machine has room for: GPUs, or cores."""
+  return len(glob.glob('/dev/nvidia[0-9]*')) or len(cli.cores())
+
+
+class Pool:
+  """Groups that wait, train and end."""
+
+  def __init__(
+    self,
+    folder: pathlib.Path,
+    engine: str,
+    num_workers: int,
+    slurm: config_dict.ConfigDict,
+  ):
+    """Starts nothing yet.
+
+    Args:
+      folder: for submitit's own files and the logs of the jobs.
+      engine: one of `NAMES`.
+      num_workers: how many groups train at a time.
+      slurm: see `slurm_options`.
+
+    Raises:
+      ConfigError: if this machine has no such engine.
+    """
+    self._engine = engine
+    self._num_workers = num_workers
+    self._waiting: deque[trials.Group] = deque()
+    self._stopping = False
+    self._asked = 0.0
+    self._running: dict[Any, tuple[trials.Group, Any]] = {}
+    self._elsewhere: list[trials.Group] = []
+    try:
+      self._executor = submitit.AutoExecutor(
+        folder,
+        cluster=engine,
+        **(
+          {'slurm_max_num_timeout': _MOST_REQUEUES} if engine == SLURM else {}
+        ),
+      )
+    except RuntimeError as error:
+      raise ConfigError(
+        f'--engine={engine}: {error}; start it where sbatch is, or choose'
+        f' another engine of {", ".join(NAMES)}'
+      ) from error
+    self._executor.update_parameters(**_parameters(engine, slurm))
+
+  def start(self, groups: Sequence[trials.Group]) -> None:
+    """Takes in groups; those that another process trains are waited for.
+
+    Raises:
+      ConfigError: if the scheduler refuses them.
+    """
+    if not groups:
+      return
+    for group in groups:
+      held = any(workdirs.is_held(trial.folder) for trial in group.trials)
+      (self._elsewhere if held else self._waiting).append(group)
+    if self._engine == SLURM:
+      self._submit_array()
+
+  @property
+  def running(self) -> list[trials.Group]:
+    """The groups that have been started and have not been seen to end."""
+    return [group for group, _ in self._running.values()] + self._elsewhere
+
+  @property
+  def busy(self) -> bool:
+    """Whether anything waits or runs."""
+    return bool(self._waiting or self.running)
+
+  @property
+  def num_free(self) -> int:
+    """How many more groups could train now."""
+    return self._num_workers - len(self._waiting) - len(self.running)
+
+  def ended(self) -> list[tuple[trials.Group, str | None]]:
+    """Groups that have ended since, and why if their process was lost."""
+    if self._engine != SLURM:
+      self._fill()
+    elif self._stopping and time.monotonic() - self._asked > _ASK_SECONDS:
+      submitit.SlurmJob.watcher.update()  # else it asks ever more seldom
+      self._asked = time.monotonic()
+    found = []
+    for place, (group, job) in list(self._running.items()):
+      if self._engine == DEBUG or job.done():
+        del self._running[place]
+        found.append((group, None if self._stopping else _last_words(job)))
+    for group in list(self._elsewhere):
+      if not any(workdirs.is_held(trial.folder) for trial in group.trials):
+        self._elsewhere.remove(group)
+        found.append((group, 'the process that trained it is gone'))
+    return found
+
+  def stop(self) -> None:
+    """Asks everything that runs to save and end; what waits never starts."""
+    self._stopping = True
+    self._waiting.clear()
+    self._elsewhere.clear()
+    for _, job in self._running.values():
+      if self._engine == LOCAL:
+        os.kill(int(job.job_id), signal.SIGTERM)  # its controller passes it on
+      else:
+        job.cancel(check=False)
+
+  def _submit_array(self):
+    """Hands all that waits to Slurm, as one array of jobs."""
+    tasks = [worker.TrainGroup(g, scheduled=True) for g in self._waiting]
+    try:
+      with self._executor.batch():
+        jobs = [self._executor.submit(task) for task in tasks]
+    except submitit.core.utils.FailedJobError as error:
+      said = str(error).strip().splitlines()[-1]
+      raise ConfigError(f'--engine=slurm: {said}; see --slurm.*') from error
+    for group, job in zip(self._waiting, jobs, strict=True):
+      self._running[job.job_id] = group, job
+    self._waiting.clear()
+
+  def _fill(self):
+    """Gives every free place of this machine a group."""
+    for place in range(self._num_workers):
+      if self._waiting and place not in self._running:
+        group = self._waiting.popleft()
+        task = worker.TrainGroup(
+          group, place if self._engine == LOCAL else None
+        )
+        # Ctrl-C reaches all processes of a terminal: these are to hear of it
+        # from `stop`, which lets them save.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+          self._running[place] = group, self._executor.submit(task)
+        finally:
+          signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _parameters(engine: str, slurm: config_dict.ConfigDict) -> dict[str, Any]:
+  if engine != SLURM:
+    return {'timeout_min': _FOREVER}
+  parameters = {
+    'timeout_min': slurm.time,
+    'slurm_signal_delay_s': slurm.signal_delay,
+    'cpus_per_task': slurm.cpus_per_task,
+    'slurm_array_parallelism': slurm.array_parallelism,
+    'gpus_per_node': slurm.gpus_per_node,
+    'mem_gb': slurm.mem_gb,
+    'slurm_partition': slurm.partition,
+    'slurm_account': slurm.account,
+    'slurm_qos': slurm.qos,
+    'slurm_constraint': slurm.constraint,
+    'slurm_job_name': 'gat_jax',
+  }
+  return {k: v for k, v in parameters.items() if v is not None}
+
+
+def _last_words(job) -> str | None:
+  try:
+    job.result()
+    return None
+  except Exception as error:  # submitit has several, and the job's own
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    said = lines[-1].strip() if lines else type(error).__name__
+    return f'its process was killed or ran out of memory ({said[:300]})'

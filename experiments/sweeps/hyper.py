@@ -1,0 +1,261 @@
+"""Sweeps as data: lists of changes to a config, made by four combinators.
+
+    def get_hyper(hyper):
+      return hyper.product(
+        hyper.sweep('model.num_heads', [1, 2, 4, 8]),
+        hyper.sweep('model.hidden_dim', [4, 8, 16, 32]),
+        hyper.sweep('seed', range(10)),
+      )
+
+A change is a dict of dotted field names; a sweep is a list of changes, and so
+is whatever a combinator makes of sweeps.
+"""
+
+from collections.abc import Iterable
+import copy
+import dataclasses
+import difflib
+import itertools
+import runpy
+import sys
+from typing import Any
+
+from ml_collections import config_dict
+
+from experiments import cli
+from gat_jax.errors import ConfigError
+from gat_jax.runs import settings
+
+Change = dict[str, Any]
+Sweep = list[Change]
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+  """All values from `low` to `high`, for a search; a sweep cannot try them.
+
+  Attributes:
+    low: the least.
+    high: the greatest.
+    log: whether a search looks at their logarithms.
+  """
+
+  low: float
+  high: float
+  log: bool = False
+
+  def __str__(self) -> str:
+    return f'{self.low}..{self.high}{":log" if self.log else ""}'
+
+
+def sweep(name: str, values: Iterable[Any]) -> Sweep:
+  """One field, each value in turn.
+
+  Raises:
+    ConfigError: if there is no value, or one twice.
+  """
+  values = list(values)
+  if not values:
+    raise ConfigError(f'the sweep over {name} has no value; give it some')
+  for index, value in enumerate(values):
+    if value in values[:index]:
+      raise ConfigError(f'the sweep over {name} has {value!r} twice')
+  return [{name: value} for value in values]
+
+
+def product(*sweeps: Sweep) -> Sweep:
+  """Every change of one with every change of the others; the last runs fastest.
+
+  Raises:
+    ConfigError: if two of them change the same field.
+  """
+  return [_merge(changes) for changes in itertools.product(*sweeps)]
+
+
+def zipit(*sweeps: Sweep) -> Sweep:
+  """The first changes of all, then the second ones, and so on.
+
+  Raises:
+    ConfigError: if they differ in length, or change the same field.
+  """
+  lengths = [len(changes) for changes in sweeps]
+  if len(set(lengths)) > 1:
+    raise ConfigError(
+      f'zipit was given sweeps of {", ".join(map(str, lengths))} changes; they'
+      ' must be as many'
+    )
+  return [_merge(changes) for changes in zip(*sweeps, strict=True)]
+
+
+def chain(*sweeps: Sweep) -> Sweep:
+  """One sweep after the other."""
+  return list(itertools.chain(*sweeps))
+
+
+def parse(text: str, config: config_dict.ConfigDict) -> Sweep:
+  """A sweep from `model.num_heads=1,2,4`, with values of the field's type.
+
+  `learning_rate=1e-4..1e-1` and `learning_rate=1e-4..1e-1:log` give a `Range`.
+
+  Raises:
+    ConfigError: if the field is not there or a value is not of its type.
+  """
+  name, separator, values = text.partition('=')
+  if not separator:
+    raise ConfigError(
+      f'--sweep={text}: write a field and its values, as in'
+      ' model.num_heads=1,2,4'
+    )
+  kind = type(_value(config, name))
+  if '..' in values and kind in (int, float):
+    return sweep(name, [_range(name, kind, values)])
+  return sweep(name, [_convert(name, kind, word) for word in values.split(',')])
+
+
+def fields(changes: Sweep) -> dict[str, list[Any]]:
+  """The different values that each field has in them, in order."""
+  found: dict[str, list[Any]] = {}
+  for change in changes:
+    for name, value in change.items():
+      values = found.setdefault(name, [])
+      if value not in values:
+        values.append(value)
+  return found
+
+
+def reseed(changes: Sweep, num_seeds: int) -> Sweep:
+  """Each combination with the seeds from 0 on, whatever seeds it had before."""
+  without = [
+    {name: value for name, value in change.items() if name != 'seed'}
+    for change in changes
+  ]
+  different = [c for i, c in enumerate(without) if c not in without[:i]]
+  return product(different, sweep('seed', range(num_seeds)))
+
+
+def load(path: str) -> tuple[config_dict.ConfigDict, Sweep | None]:
+  """A config file's config, and the sweep that its get_hyper makes, if any.
+
+  Args:
+    path: as --config takes it, perhaps with an argument after a colon.
+
+  Raises:
+    ConfigError: if there is no such file or it cannot be used.
+  """
+  name, _, argument = path.partition(':')
+  try:
+    found = runpy.run_path(name)
+    config = found['get_config'](*[argument] if argument else [])
+    get_hyper = found.get('get_hyper')
+    return config, get_hyper and get_hyper(sys.modules[__name__])
+  except ConfigError:
+    raise
+  except FileNotFoundError as error:
+    raise ConfigError(f'--config={name}: {cli.no_such_config(name)}') from error
+  except Exception as error:  # whatever a config file raises
+    raise ConfigError(
+      f'--config={path} fails with {type(error).__name__}: {error}'
+    ) from error
+
+
+def configs(
+  config: config_dict.ConfigDict, changes: Sweep
+) -> list[config_dict.ConfigDict]:
+  """The config of every trial, checked before any of them runs.
+
+  Args:
+    config: what the changes are made to; stays as it is.
+    changes: a sweep.
+
+  Raises:
+    ConfigError: if the sweep is empty, has a change twice, a field that is not
+      there, or a value that is of another type or cannot be used.
+  """
+  if not changes:
+    raise ConfigError('the sweep is empty; give it a field and its values')
+  for index, change in enumerate(changes):
+    if change in changes[:index]:
+      raise ConfigError(f'the sweep has {change} twice')
+  return [_apply(config, change) for change in changes]
+
+
+def _apply(config, change):
+  changed = copy.deepcopy(config)
+  for name, value in change.items():
+    before = _value(changed, name)
+    if isinstance(value, Range):
+      raise ConfigError(
+        f'config.{name}={value} is a range, which only --search can try; name'
+        ' values, as in 1,2,4'
+      )
+    try:
+      changed.update_from_flattened_dict({name: value})
+    except (TypeError, ValueError) as error:
+      raise ConfigError(
+        f'config.{name}={value!r} is of another type than {before!r}'
+      ) from error
+  settings.check(changed)
+  return changed
+
+
+def _value(config, name):
+  known = _names(config)
+  if name not in known:
+    close = difflib.get_close_matches(name, known, n=1)
+    raise ConfigError(
+      f'the sweep names config.{name}, which is not there'
+      + (f'; did you mean {close[0]}?' if close else '')
+    )
+  for part in name.split('.'):
+    config = config[part]
+  return config
+
+
+def _names(config, prefix=''):
+  names = []
+  for key, value in config.items():
+    if isinstance(value, config_dict.ConfigDict):
+      names += _names(value, f'{prefix}{key}.')
+    else:
+      names.append(prefix + key)
+  return names
+
+
+def _convert(name, kind, word):
+  if kind is bool:
+    if word not in ('True', 'False'):
+      raise ConfigError(f'--sweep={name}: {word!r} is neither True nor False')
+    return word == 'True'
+  try:
+    return word if kind in (str, type(None)) else kind(word)
+  except ValueError as error:
+    raise ConfigError(
+      f'--sweep={name}: {word!r} is no {kind.__name__}'
+    ) from error
+
+
+def _range(name, kind, text):
+  ends, separator, scale = text.partition(':')
+  low, high = (_convert(name, kind, end) for end in ends.split('..', 1))
+  if (
+    (separator and scale != 'log')
+    or not low < high  # nor NaN
+    or (scale and low <= 0)
+  ):
+    raise ConfigError(
+      f'--sweep={name}={text}: write a range as in 1e-4..1e-1, or as in'
+      ' 1e-4..1e-1:log if both ends are positive'
+    )
+  return Range(low, high, log=bool(scale))
+
+
+def _merge(changes: tuple[Change, ...]) -> Change:
+  merged: Change = {}
+  for change in changes:
+    twice = merged.keys() & change.keys()
+    if twice:
+      raise ConfigError(
+        f'two sweeps change {", ".join(sorted(twice))}; only one can'
+      )
+    merged |= change
+  return merged

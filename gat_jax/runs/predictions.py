@@ -1,0 +1,186 @@
+"""Uses a trained model again, from nothing but its workdir.
+
+Shapes: N nodes, C classes or labels, E edges, K heads, F features a head.
+"""
+
+from collections.abc import Collection
+import dataclasses
+import os
+from typing import Any
+
+from flax import nnx
+import jax
+from ml_collections import config_dict
+import numpy as np
+
+from gat_jax.runs import checkpoints
+from gat_jax import datasets
+from gat_jax.nn import models
+from gat_jax.runs.run import load_dataset
+from gat_jax.runs import settings
+from gat_jax import training
+from gat_jax.runs import workdirs
+from gat_jax.errors import WorkdirError
+
+
+@dataclasses.dataclass(frozen=True)
+class GraphPrediction:
+  """What a model says of one graph.
+
+  Attributes:
+    splits: [N] of 'train', 'val', 'test' or ''.
+    labels: [N], or [N, C] if there are several labels a node; -1 for none.
+    probabilities: [N, C].
+    hidden: [N, K F] for each hidden layer, what it makes of the nodes; empty if
+      it was not asked for.
+    attention: one entry a layer; empty if it was not asked for.
+  """
+
+  splits: np.ndarray
+  labels: np.ndarray
+  probabilities: np.ndarray
+  hidden: list[np.ndarray]
+  attention: list[models.Attention]
+
+  @property
+  def predictions(self) -> np.ndarray:
+    """The likeliest class [N], or 0 and 1 [N, C] by the threshold 0.5."""
+    if self.labels.ndim == 1:
+      return self.probabilities.argmax(axis=-1)
+    return (self.probabilities > 0.5).astype(np.int32)
+
+
+def predict(
+  workdir: str | os.PathLike,
+  seed: int | None = None,
+  data_dir: str | None = None,
+  *,
+  attention: bool = False,
+  hidden: bool = False,
+  splits: Collection[str] = datasets.SPLITS,
+) -> tuple[int, list[GraphPrediction]]:
+  """Applies the kept parameters of one seed to the graphs of its data set.
+
+  Args:
+    workdir: the folder of a finished run.
+    seed: which one; None takes the one with the best validation score, of
+      an interrupted run the first.
+    data_dir: where the data are now, if not where training found them.
+    attention: return alpha as well; only models that have attention can.
+    hidden: return what the hidden layers make of the nodes as well.
+    splits: leave out graphs that have no node in any of these.
+
+  Returns:
+    The seed, and a prediction for each graph.
+
+  Raises:
+    InputError: if the folder, the seed or the data do not fit.
+  """
+  config = read_config(workdir)
+  if data_dir is not None:
+    config.data_dir = data_dir
+  dataset = load_dataset(config)
+  _check_same_data(workdir, dataset)
+  seeds = list(range(config.seed, config.seed + config.num_seeds))
+  if seed is None:
+    seed = _best_seed(workdir, seeds)
+  if seed not in seeds:
+    raise WorkdirError(
+      f'{workdir} has no seed {seed}; it has {seeds[0]} to {seeds[-1]}'
+    )
+  model = _restore(workdir, config, dataset, seeds.index(seed), len(seeds))
+  return seed, [
+    _predict_graph(model, examples, attention, hidden)
+    for examples in _by_graph(dataset)
+    if examples.keys() & set(splits)
+  ]
+
+
+def read_config(workdir: str | os.PathLike) -> config_dict.ConfigDict:
+  """The config of a run.
+
+  Raises:
+    InputError: if the folder holds none, or one that cannot be used.
+  """
+  content = workdirs.read_json(workdir, workdirs.CONFIG)
+  if not isinstance(content, dict):
+    raise WorkdirError(f'{workdir}/{workdirs.CONFIG} holds no config')
+  config = config_dict.ConfigDict(content)
+  settings.check(config)
+  return config
+
+
+def _best_seed(workdir: str | os.PathLike, seeds: list[int]) -> int:
+  """The best on the validation nodes; the first of an interrupted run."""
+  if not os.path.exists(os.path.join(workdir, workdirs.RESULTS)):
+    return seeds[0]
+  try:
+    entries = workdirs.read_json(workdir, workdirs.RESULTS)['seeds']
+    best = max(entries, key=lambda entry: entry['val'])['seed']
+  except (KeyError, TypeError, ValueError) as error:
+    raise WorkdirError(
+      f'{workdir}/{workdirs.RESULTS} holds no results; name a seed with --seed'
+    ) from error
+  return best
+
+
+def _check_same_data(workdir, dataset: datasets.Dataset) -> None:
+  card = workdirs.read_json(workdir, workdirs.DATASET)
+  digest = card.get('digest') if isinstance(card, dict) else None
+  if digest != dataset.card['digest']:
+    raise WorkdirError(
+      f'{workdir} was trained on other data than the {dataset.name} found'
+      ' now; name the folder of the old files with --data_dir'
+    )
+
+
+def _restore(
+  workdir: str | os.PathLike,
+  config: Any,
+  dataset: datasets.Dataset,
+  row: int,
+  num_seeds: int,
+) -> models.Model:
+  program = training.Program.from_config(config, dataset)
+  state = jax.eval_shape(program.init_params, jax.random.key(0))
+  stacked = jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct((num_seeds, *x.shape), x.dtype),
+    nnx.to_pure_dict(state),
+  )
+  params = checkpoints.load_best(workdir, stacked)
+  nnx.replace_by_pure_dict(state, jax.tree.map(lambda x: x[row], params))
+  return nnx.merge(program.graphdef, state)
+
+
+def _by_graph(dataset: datasets.Dataset):
+  """Groups the examples of all splits that share a graph."""
+  groups: dict[int, dict[str, datasets.Example]] = {}
+  for split in datasets.SPLITS:
+    for example in getattr(dataset, split):
+      groups.setdefault(id(example.graph), {})[split] = example
+  return list(groups.values())
+
+
+def _predict_graph(
+  model: models.Model,
+  examples: dict[str, datasets.Example],
+  attention: bool,
+  hidden: bool,
+) -> GraphPrediction:
+  any_example = next(iter(examples.values()))
+  graph, labels = any_example.graph, any_example.labels
+  outputs = jax.jit(
+    lambda graph: model.activations(graph) if hidden else [model(graph)]
+  )(graph)
+  *hidden_nodes, logits = outputs
+  normalize = jax.nn.softmax if labels.ndim == 1 else jax.nn.sigmoid
+  splits = np.full(len(labels), '', dtype='U5')
+  for split, example in examples.items():
+    splits[example.mask] = split
+  return GraphPrediction(
+    splits=splits,
+    labels=labels,
+    probabilities=np.asarray(normalize(logits)),
+    hidden=jax.device_get(hidden_nodes),
+    attention=jax.device_get(model.attention(graph)) if attention else [],
+  )

@@ -1,0 +1,280 @@
+"""The compiled part of training: a state, one epoch, many epochs, many replicas.
+
+A replica is one seed with its own hyper-parameters. Everything that may differ
+between replicas of the same shapes is an argument of the program, so that seeds,
+learning rates and dropout rates share one compilation.
+
+Shapes: N nodes, C classes, R replicas trained by one program.
+"""
+
+from collections.abc import Callable, Sequence
+import dataclasses
+import functools
+from typing import Any, Literal, NamedTuple
+
+from flax import nnx
+import jax
+from jax import numpy as jnp
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec
+import optax
+
+from gat_jax.datasets.structures import Dataset
+from gat_jax.datasets.structures import Example
+from gat_jax.nn import models
+from gat_jax.nn.dropout import Dropout
+from gat_jax.training import early_stopping
+from gat_jax.training import metrics
+from gat_jax.training.replicas import Hyperparameters
+
+# What a replica folds into its key: parameters, and the dropout of each epoch.
+_PARAMETERS, _DROPOUT = range(2)
+
+# What ends a replica at once if it is not finite, in the order it is looked for.
+BREAKABLE = ('training loss', 'gradient', 'validation loss')
+
+
+class ReplicaState(NamedTuple):
+  """Everything a replica remembers between two epochs.
+
+  Attributes:
+    seed: the source of all its randomness.
+    epoch: epochs done.
+    params: parameters after the last epoch.
+    opt_state: of the optimiser.
+    kept: what its stopping rule makes of it.
+    others: what other rules, by name, would have made of it.
+    train_loss: cross-entropy of the last step, with dropout, without L2.
+    val_loss: validation loss after the last epoch.
+    val_score: validation accuracy or micro-F1 after the last epoch.
+    broken: which of `BREAKABLE` was not finite in the last epoch; -1 for none.
+  """
+
+  seed: jax.Array
+  epoch: jax.Array
+  params: nnx.State
+  opt_state: optax.OptState
+  kept: early_stopping.Kept
+  others: dict[str, early_stopping.Kept]
+  train_loss: jax.Array
+  val_loss: jax.Array
+  val_score: jax.Array
+  broken: jax.Array
+
+  @property
+  def stopped(self) -> jax.Array:
+    """Whether its stopping rule or a number that is not finite has ended it."""
+    return self.kept.stopped | (self.broken >= 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+  """What is fixed when a replica is compiled.
+
+  Attributes:
+    graphdef: structure of the model, without parameters.
+    init_params: key -> initial parameters.
+    optimizer: `adam` (L2 in the gradient, as the paper) or `adamw`.
+    stop_rule: see `early_stopping.update`.
+    other_rules: those whose choices are told as well.
+    use_dropout: whether masks are drawn at all.
+  """
+
+  graphdef: nnx.GraphDef
+  init_params: Callable[[jax.Array], nnx.State]
+  optimizer: Literal['adam', 'adamw']
+  stop_rule: early_stopping.StopRule
+  other_rules: tuple[early_stopping.StopRule, ...]
+  use_dropout: bool
+
+  @classmethod
+  def from_config(cls, config: Any, dataset: Dataset) -> 'Program':
+    """The program for a config and the sizes of a data set."""
+
+    def build(key: jax.Array) -> models.Model:
+      return models.build(
+        config.model,
+        dataset.num_features,
+        dataset.num_classes,
+        nnx.Rngs(params=key),
+      )
+
+    others = [rule for rule in early_stopping.RULES if rule != config.stop_rule]
+    abstract = nnx.eval_shape(build, jax.random.key(0))
+    return cls(
+      graphdef=nnx.graphdef(abstract),
+      init_params=lambda key: nnx.state(build(key), nnx.Param),
+      optimizer=config.optimizer,
+      stop_rule=config.stop_rule,
+      other_rules=tuple(others) if config.compare_rules else (),
+      use_dropout=config.model.dropout_rate > 0,
+    )
+
+  def init(self, seed: jax.Array | int) -> ReplicaState:
+    """State before the first epoch."""
+    key = jax.random.fold_in(jax.random.key(seed), _PARAMETERS)
+    params = self.init_params(key)
+    unknown = jnp.array(jnp.nan, jnp.float32)
+    return ReplicaState(
+      seed=jnp.asarray(seed, jnp.int32),
+      epoch=jnp.array(0, jnp.int32),
+      params=params,
+      opt_state=self._optimizer(0.0, 0.0).init(params),
+      kept=early_stopping.keep_first(params),
+      others={
+        rule: early_stopping.keep_first(params) for rule in self.other_rules
+      },
+      train_loss=unknown,
+      val_loss=unknown,
+      val_score=unknown,
+      broken=jnp.array(-1, jnp.int32),
+    )
+
+  def count(
+    self, params: nnx.State, examples: Sequence[Example]
+  ) -> metrics.Counts:
+    """Loss and score of a split, without dropout."""
+    model = nnx.merge(self.graphdef, params)
+    counts = [metrics.count(model(e.graph), e.labels, e.mask) for e in examples]
+    return jax.tree.map(lambda *terms: sum(terms), *counts)
+
+  def step(
+    self,
+    state: ReplicaState,
+    hyper: Hyperparameters,
+    batch: Sequence[Example],
+    index: jax.Array | int = 0,
+  ) -> ReplicaState:
+    """One update of the parameters.
+
+    Args:
+      state: before the step.
+      hyper: the replica's hyper-parameters.
+      batch: the examples whose loss is averaged.
+      index: which step of the epoch this is, for its dropout masks.
+
+    Returns:
+      The state with new parameters; `train_loss` is that of this step.
+    """
+    key = jax.random.fold_in(jax.random.key(state.seed), _DROPOUT)
+    key = jax.random.fold_in(jax.random.fold_in(key, state.epoch), index)
+    train_loss, grads = jax.value_and_grad(self._train_loss)(
+      state.params, batch, Dropout(key, hyper.dropout_rate)
+    )
+    updates, opt_state = self._optimizer(
+      hyper.learning_rate, hyper.weight_decay
+    ).update(grads, state.opt_state, state.params)
+    return state._replace(
+      params=optax.apply_updates(state.params, updates),
+      opt_state=opt_state,
+      train_loss=train_loss,
+    )
+
+  def end_epoch(
+    self, state: ReplicaState, hyper: Hyperparameters, val: metrics.Counts
+  ) -> ReplicaState:
+    """Takes in the validation of the new parameters: keep them, stop, go on.
+
+    What is not finite ends the replica with what was kept before.
+    """
+    broken = _first_not_finite(state.train_loss, state.params, val.mean_loss)
+
+    def take_in(rule, kept):
+      news = (state.params, val.score, val.mean_loss, hyper.patience)
+      after = early_stopping.take_in(rule, kept, *news)
+      return early_stopping.choose(broken >= 0, kept, after)
+
+    return state._replace(
+      epoch=state.epoch + 1,
+      kept=take_in(self.stop_rule, state.kept),
+      others={
+        rule: take_in(rule, state.others[rule]) for rule in self.other_rules
+      },
+      val_loss=val.mean_loss,
+      val_score=val.score,
+      broken=broken,
+    )
+
+  def run_until(
+    self,
+    epoch: jax.Array,
+    state: ReplicaState,
+    hyper: Hyperparameters,
+    train: Sequence[Example],
+    val: Sequence[Example],
+  ) -> ReplicaState:
+    """Epochs of one step each: to `epoch`, the last one, or the rule's stop."""
+    last = jnp.minimum(epoch, hyper.max_epochs)
+
+    def one_epoch(state: ReplicaState) -> ReplicaState:
+      state = self.step(state, hyper, train)
+      return self.end_epoch(state, hyper, self.count(state.params, val))
+
+    return jax.lax.while_loop(
+      lambda state: ~state.stopped & (state.epoch < last), one_epoch, state
+    )
+
+  def _train_loss(self, params, examples, dropout):
+    model = nnx.merge(self.graphdef, params)
+    counts = []
+    for index, example in enumerate(examples):
+      logits = model(
+        example.graph, dropout.fold_in(index) if self.use_dropout else None
+      )
+      counts.append(metrics.count(logits, example.labels, example.mask))
+    return jax.tree.map(lambda *terms: sum(terms), *counts).mean_loss
+
+  def _optimizer(self, learning_rate, weight_decay):
+    decay = optax.add_decayed_weights(weight_decay)
+    adam = optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8)
+    descent = optax.scale_by_learning_rate(learning_rate)
+    if self.optimizer == 'adamw':
+      return optax.chain(adam, decay, descent)
+    return optax.chain(decay, adam, descent)
+
+
+def _first_not_finite(train_loss, params, val_loss) -> jax.Array:
+  """Index into `BREAKABLE`, or -1; a gradient shows in what it updated."""
+  finite = jnp.stack(
+    [
+      jnp.isfinite(train_loss),
+      jnp.all(
+        jnp.stack([jnp.isfinite(x).all() for x in jax.tree.leaves(params)])
+      ),
+      jnp.isfinite(val_loss),
+    ]
+  )
+  return jnp.where(finite.all(), -1, jnp.argmin(finite)).astype(jnp.int32)
+
+
+def over_replicas(
+  function: Callable, mesh: Mesh, loop: Literal['map', 'vmap']
+) -> Callable:
+  """Spreads `function(shared, replica)` over replicas and devices.
+
+  Args:
+    function: takes what all replicas share and what is a replica's own.
+    mesh: devices with one axis, `replicas`.
+    loop: how a device goes through its replicas. `map` takes them one after the
+      other, which suits a CPU; `vmap` all at once, which suits an accelerator.
+
+  Returns:
+    A function of the shared arguments and the stacked replicas [R, ...]; R is a
+    multiple of the number of devices.
+  """
+
+  def on_one_device(shared, replicas):
+    apply = functools.partial(function, shared)
+    return (
+      jax.lax.map(apply, replicas)
+      if loop == 'map'
+      else jax.vmap(apply)(replicas)
+    )
+
+  return jax.shard_map(
+    on_one_device,
+    mesh=mesh,
+    in_specs=(PartitionSpec(), PartitionSpec('replicas')),
+    out_specs=PartitionSpec('replicas'),
+    check_vma=False,
+  )

@@ -1,0 +1,143 @@
+from fixtures import many_graphs
+import jax
+from jax import numpy as jnp
+import numpy as np
+import pytest
+
+from configs import base
+from gat_jax import training
+from gat_jax.training import drivers
+from gat_jax.training.replicas import Hyperparameters
+from gat_jax.training.replicas import Replica
+
+DATASET = many_graphs()
+
+
+def make_config(**fields):
+  config = base.get_config()
+  config.dataset.name = 'many'
+  config.batch_size = 2
+  config.batch_shapes = 2
+  config.max_epochs = 4
+  config.stop_rule = 'none'
+  config.model.num_heads = 2
+  config.model.hidden_dim = 4
+  config.model.num_layers = 2
+  config.model.residual = True
+  config.update_from_flattened_dict(fields)
+  return config
+
+
+def make_driver(config, seeds=(0,)):
+  hyper = Hyperparameters.from_config(config)
+  runs = [Replica(seed, hyper) for seed in seeds]
+  return drivers.choose_driver(config, DATASET, runs)
+
+
+def train(seeds, look=2, **fields):
+  driver = make_driver(make_config(**fields), seeds)
+  driver.compile()
+  for epoch in range(look, 4 + look, look):
+    driver.advance(epoch)
+  return driver
+
+
+def assert_same_bits(a, b):
+  jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+def test_driver_follows_the_batch_size():
+  for batch_size in (0, 7, 100, 2):
+    config = make_config(batch_size=batch_size)
+    driver = make_driver(config)
+    dealt = isinstance(driver, drivers.BatchDriver)
+    assert dealt == (batch_size == 2)
+
+
+def test_seed_alone_equals_seed_among_others_bit_for_bit():
+  together = train([3, 7, 9])
+  for index, seed in enumerate((3, 7)):  # on different devices
+    alone = train([seed], look=1)
+    assert_same_bits(alone.state(0), together.state(index))
+    for name in ('train_loss', 'val_loss', 'val_score', 'epoch'):
+      assert alone.fetch(name)[0] == together.fetch(name)[index]
+  assert len(set(together.fetch('val_loss').tolist())) == 3
+
+
+def test_nothing_is_traced_after_compile():
+  driver = make_driver(make_config(max_epochs=12))
+  driver.compile()
+  traces = driver.num_traces
+  assert traces == len(driver._batches.shapes) == 2
+  driver.advance(12)
+  assert driver.num_traces == traces
+  assert len(driver._steps) == 2
+
+
+def test_runs_start_as_the_program_says():
+  driver = make_driver(make_config(), [5])
+  driver.compile()
+  program = training.Program.from_config(make_config(), DATASET)
+  assert_same_bits(jax.device_get(program.init(5)), driver.state(0))
+
+
+def test_steps_are_those_of_the_program():
+  """Against a plain loop over unpadded batches."""
+  config = make_config(max_epochs=2)
+  config.model.dropout_rate = 0.0
+  driver = make_driver(config, [1])
+  driver.compile()
+  driver.advance(2)
+  program = training.Program.from_config(config, DATASET)
+  hyper = Hyperparameters.from_config(config)
+  state = program.init(1)
+  step, losses = jax.jit(program.step), []
+  for epoch in range(2):
+    losses = []
+    order = np.random.default_rng([1, epoch]).permutation(7)
+    for index, first in enumerate(range(0, 7, 2)):
+      batch = [DATASET.train[i] for i in order[first : first + 2]]
+      state = step(state, hyper, batch, index)
+      losses.append(float(state.train_loss))
+    counts = program.count(state.params, DATASET.val)
+    state = program.end_epoch(state, hyper, counts)
+  (train_loss,), (val_loss,) = map(driver.fetch, ('train_loss', 'val_loss'))
+  np.testing.assert_allclose(train_loss, np.mean(losses), rtol=1e-4)
+  np.testing.assert_allclose(val_loss, state.val_loss, rtol=1e-3)
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-2, atol=1e-3),
+    driver.state(0).kept.best_params,
+    jax.device_get(state.params),
+  )
+
+
+def test_each_run_stops_by_itself():
+  driver = train(
+    [0, 1, 2],
+    look=50,
+    stop_rule='loss',
+    patience=2,
+    max_epochs=50,
+    learning_rate=0.05,
+  )
+  assert driver.fetch('stopped').all()
+  assert len(set(driver.fetch('epoch').tolist())) > 1
+
+
+@pytest.mark.parametrize('name', ['const_gat', 'gcn', 'mlp', 'gatv2'])
+def test_other_models_train_in_batches(name):
+  driver = train([0], look=4, **{'model.name': name})
+  assert np.isfinite(driver.fetch('val_loss')).all()
+
+
+def test_step_lowers_for_cuda_and_tpu():
+  config = make_config(**{'model.compute_dtype': 'bfloat16'})
+  program = training.Program.from_config(config, DATASET)
+  traced = jax.jit(program.step).trace(
+    program.init(0),
+    Hyperparameters.from_config(config),
+    DATASET.train[:1],
+    jnp.int32(0),
+  )
+  for platform in ('cuda', 'tpu'):
+    assert traced.lower(lowering_platforms=(platform,)).as_text()

@@ -1,0 +1,75 @@
+import jax
+import numpy as np
+import pytest
+from test_drivers import DATASET
+from test_drivers import make_config
+
+from gat_jax.errors import ConfigError
+from gat_jax.training import drivers
+from gat_jax.training import memory
+from gat_jax.training.replicas import Replica
+
+
+def test_estimate_covers_arguments_results_and_workspace():
+  """Two arrays of 4 MB in, one out, one between that cannot be fused away."""
+  x = np.ones((1000, 1000), np.float32)
+  compiled = jax.jit(lambda a, b: (a @ b) @ b).lower(x, x).compile()
+  assert 16e6 <= memory.needed(compiled) <= 20e6
+
+
+@pytest.mark.parametrize('batch_size', [0, 2])
+@pytest.mark.parametrize('num_seeds', [1, 3])
+def test_drivers_ask_for_what_grows_with_the_model(
+  monkeypatch, batch_size, num_seeds
+):
+  asked = []
+  monkeypatch.setattr(memory, 'check', asked.append)
+  for hidden_dim in (4, 400):
+    config = make_config(
+      batch_size=batch_size,
+      num_seeds=num_seeds,
+      **{'model.hidden_dim': hidden_dim},
+    )
+    drivers.choose_driver(config, DATASET, Replica.of(config)).compile()
+  few, many = asked
+  assert set(few) == set(many) == set(jax.local_devices()[:num_seeds])
+  for device in few:
+    assert many[device] > 5 * few[device] > 0
+
+
+def test_what_does_not_fit_is_refused_before_a_state_is_made(monkeypatch):
+  monkeypatch.setattr(memory, 'free_on_host', lambda: 1_000)
+  config = make_config()
+  driver = drivers.choose_driver(config, DATASET, Replica.of(config))
+  with pytest.raises(ConfigError, match=r'needs about .* GB .* lower --config'):
+    driver.compile()
+  assert not hasattr(driver, '_states')
+
+
+class Accelerator:
+  platform = 'gpu'
+
+  def __init__(self, limit, in_use):
+    self.memory_stats = lambda: {'bytes_limit': limit, 'bytes_in_use': in_use}
+
+
+def test_accelerators_are_checked_one_by_one():
+  roomy, small = Accelerator(100, 10), Accelerator(100, 60)
+  memory.check({roomy: 90, small: 40})
+  with pytest.raises(ConfigError):
+    memory.check({roomy: 90, small: 41})
+  roomy.memory_stats = lambda: None
+  memory.check({roomy: 10**15})
+
+
+def test_limit_of_the_cgroup_counts(monkeypatch, tmp_path):
+  group = tmp_path / 'job/step'
+  group.mkdir(parents=True)
+  (group / 'memory.max').write_text('max\n')
+  (tmp_path / 'job/memory.max').write_text('5000\n')
+  (tmp_path / 'job/memory.current').write_text('2000\n')
+  monkeypatch.setattr(memory, '_CGROUPS', tmp_path)
+  monkeypatch.setattr(memory, '_own_cgroup', lambda: 'job/step')
+  assert memory.free_on_host() == 3000
+  monkeypatch.setattr(memory, '_own_cgroup', lambda: None)
+  assert memory.free_on_host() > 3000
