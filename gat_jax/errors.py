@@ -1,8 +1,32 @@
 """Errors that a person can mend: one message, shown without a traceback."""
 
+from collections.abc import Iterable
+import difflib
+
 
 class InputError(ValueError):
-  """Bad input: which file or field, what is wrong with it, how to mend it."""
+  """Bad input: where it is, what is wrong with it, how to mend it.
+
+  Attributes:
+    field: a field of the config, as in `config.learning_rate`; an argument of
+      the function that was called, as in `workdir`; or a file, with a place in
+      it where that is known.
+    problem: what is wrong with it.
+    remedy: how to mend it; empty where the problem already tells. Here and in
+      the problem, names in backticks are fields or arguments, which a command
+      shows as its flags.
+  """
+
+  def __init__(self, field: object, problem: str, remedy: str = ''):
+    """See the class."""
+    super().__init__(field, problem, remedy)
+    self.field = str(field)
+    self.problem = problem
+    self.remedy = remedy
+
+  def __str__(self) -> str:
+    mend = f'; {self.remedy}' if self.remedy else ''
+    return f'{self.field}: {self.problem}{mend}'
 
 
 class DataError(InputError):
@@ -15,3 +39,20 @@ class ConfigError(InputError):
 
 class WorkdirError(InputError):
   """A working directory that cannot be written, or not be read as a run."""
+
+
+def did_you_mean(
+  word: object, known: Iterable[str], otherwise: str = ''
+) -> str:
+  """A remedy for a misspelt name.
+
+  Args:
+    word: what was given.
+    known: what could have been meant.
+    otherwise: the remedy where nothing of it is close.
+
+  Returns:
+    'did you mean ...?', or `otherwise`.
+  """
+  close = difflib.get_close_matches(str(word), list(known), n=1)
+  return f'did you mean {close[0]}?' if close else otherwise
