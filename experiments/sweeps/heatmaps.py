@@ -7,67 +7,81 @@ from typing import Any
 import numpy as np
 
 from experiments import documents
+from experiments.sweeps.summaries import DatasetTable
+from experiments.sweeps.summaries import Row
+from gat_jax import storage
 
 
-def score(found: dict[str, Any]) -> str:
-  """As in 83.1 ± 0.7, in points."""
-  return documents.mean_and_deviation(found['mean'], found['std'], digits=1)
-
-
-def has_grid(table: dict[str, Any]) -> bool:
+def has_grid(table: DatasetTable) -> bool:
   """Whether the rows are most of the combinations of two fields."""
-  if len(table['axes']) != 2:
+  if len(table.axes) != 2:
     return False
-  down, across = table['axes'].values()
-  return 2 * len(_placed(table)) > len(down) * len(across)
+  down, across = table.axes.values()
+  return 2 * len(_placed(table.rows, table)) > len(down) * len(across)
 
 
-def finished(table: dict[str, Any]) -> list[dict[str, Any]]:
-  """The rows that have a place in the grid and a finished seed."""
-  return [row for row in _placed(table) if row['n']]
+def can_draw(table: DatasetTable) -> bool:
+  """Whether it has a grid with a finished trial in it."""
+  return has_grid(table) and bool(placed(table))
 
 
-def _placed(table: dict[str, Any]) -> list[dict[str, Any]]:
-  fields = table['axes'].keys()
-  return [row for row in table['rows'] if fields <= row['changes'].keys()]
+def placed(table: DatasetTable) -> list[Row]:
+  """The rows that have a place in the grid and a finished trial."""
+  return _placed(table.finished, table)
 
 
-def grid(table: dict[str, Any], split: str) -> list[list[str]]:
-  """Scores of `val` or `test`, a line for each value of the first field."""
-  (down, rows), (across, columns) = table['axes'].items()
+def _placed(rows: tuple[Row, ...], table: DatasetTable) -> list[Row]:
+  return [row for row in rows if table.axes.keys() <= row.changes.keys()]
+
+
+def grid(table: DatasetTable, split: str) -> list[list[str]]:
+  """Scores as words, a line for each value of the first field.
+
+  Args:
+    table: one that `has_grid`.
+    split: `val` or `test`.
+
+  Returns:
+    The header, then the lines; a cell without a finished trial is empty.
+  """
+  (down, rows), (across, columns) = table.axes.items()
   corner = f'{short(down)} \\ {short(across)}'
   lines = [[corner, *map(str, columns)]]
   for row in rows:
     found = [_cell(table, {down: row, across: column}) for column in columns]
-    words = [score(cell[split]) if cell else '' for cell in found]
+    words = [str(getattr(cell, split)) if cell else '' for cell in found]
     lines.append([str(row), *words])
   return lines
 
 
-def draw(name: str, table: dict[str, Any], folder: pathlib.Path) -> None:
-  """Writes heatmap-<name>.png and .svg where two fields were swept.
+def write(name: str, table: DatasetTable, folder: pathlib.Path) -> None:
+  """Writes heatmap-<name>.png and .svg if the table can be drawn.
 
   Args:
     name: of the data set.
-    table: see `summaries.make`.
-    folder: where they go.
+    table: its combinations.
+    folder: where the files go.
+
+  Raises:
+    OSError: if one cannot be written.
   """
   if can_draw(table):
     drawn = figure(table)
-    for suffix in ('png', 'svg'):
-      drawn.savefig(folder / f'heatmap-{name}.{suffix}', dpi=150)
+    for kind in ('png', 'svg'):
+      path = folder / f'heatmap-{name}.{kind}'
+      with storage.whole_file(path, binary=True) as file:
+        drawn.savefig(file, format=kind, dpi=150)
 
 
-def can_draw(table: dict[str, Any]) -> bool:
-  """Whether it has a grid and anything in it has finished."""
-  return has_grid(table) and bool(finished(table))
+def figure(table: DatasetTable) -> Any:
+  """A matplotlib figure: validation and test side by side, with the numbers.
 
-
-def figure(table: dict[str, Any]) -> Any:
-  """A matplotlib figure: validation and test side by side, with the numbers."""
+  Args:
+    table: one that `can_draw` admits.
+  """
   from matplotlib.figure import Figure  # slow to import
 
-  (down, rows), (across, columns) = table['axes'].items()
+  (down, rows), (across, columns) = table.axes.items()
   drawn = Figure(
     figsize=(2 + 2.2 * len(columns), 1.6 + 0.6 * len(rows)),
     layout='constrained',
@@ -80,22 +94,22 @@ def figure(table: dict[str, Any]) -> Any:
     panel.set_ylabel(short(down))
     panel.set_title('validation' if split == 'val' else 'test')
   drawn.suptitle(
-    f'{table["title"]}: {documents.metric_name(table["metric"])} in %, mean ±'
+    f'{table.title}: {documents.metric_name(table.metric)} in %, mean ±'
     ' deviation over seeds',
     parse_math=False,  # a dollar in a name is a dollar
   )
   return drawn
 
 
-def _draw_panel(panel, table, split) -> None:
-  (down, rows), (across, columns) = table['axes'].items()
+def _draw_panel(panel: Any, table: DatasetTable, split: str) -> None:
+  (down, rows), (across, columns) = table.axes.items()
   means = np.full((len(rows), len(columns)), np.nan)
   for (i, row), (j, column) in itertools.product(
     enumerate(rows), enumerate(columns)
   ):
     cell = _cell(table, {down: row, across: column})
     if cell:
-      means[i, j] = cell[split]['mean']
+      means[i, j] = getattr(cell, split).mean
   panel.imshow(means, cmap='cividis', aspect='auto')
   panel.grid(visible=False)
   middle = (np.nanmin(means) + np.nanmax(means)) / 2
@@ -105,14 +119,14 @@ def _draw_panel(panel, table, split) -> None:
       panel.text(j, i, word, ha='center', va='center', color=color, size=9)
 
 
-def _cell(table, wanted) -> dict[str, Any] | None:
+def _cell(table: DatasetTable, wanted: dict[str, Any]) -> Row | None:
   """The finished row that has those values."""
-  for row in finished(table):
-    if all(row['changes'][k] == v for k, v in wanted.items()):
+  for row in placed(table):
+    if all(row.changes[k] == v for k, v in wanted.items()):
       return row
   return None
 
 
 def short(field: str) -> str:
-  """The last part of its name, as words."""
+  """The last part of a field's name, as words."""
   return field.rpartition('.')[2].replace('_', ' ')

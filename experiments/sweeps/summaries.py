@@ -1,200 +1,261 @@
-"""From finished trials to the tables and pictures of a sweep.
+"""What came out of a sweep: a table a data set, a row a combination.
 
-A summary is a plain dictionary, which `sweep.json` holds as it is: data sets by
-name, each with one row a combination. Scores are in points (per cent). Rows are
-sorted by the validation score; the test score is shown and selects nothing.
+Scores are in points (per cent). Rows are sorted by the validation score; the
+test score is shown and selects nothing. `sweep.json` holds a summary.
 """
 
 from collections.abc import Sequence
+import dataclasses
 import json
-import pathlib
 from typing import Any
 
-from rich import box
-from rich.table import Table
-
 from experiments import documents
-from experiments.sweeps import heatmaps
 from experiments.sweeps import hyper
 from experiments.sweeps import trials
-from gat_jax.runs import results
-from gat_jax.runs import workdirs
+from gat_jax import runs
 
-NAME = 'sweep'
-FILE = f'{NAME}.json'
+FILE = 'sweep.json'
 
 
-def make(planned: Sequence[trials.Trial], command: str) -> dict[str, Any]:
+@dataclasses.dataclass(frozen=True)
+class Score:
+  """A score over the seeds of a combination, in points.
+
+  Attributes:
+    mean: of the finished seeds.
+    std: their sample deviation; None if there is only one.
+  """
+
+  mean: float
+  std: float | None
+
+  def __str__(self) -> str:
+    """As in 83.1 ± 0.7."""
+    return documents.mean_and_deviation(self.mean, self.std, digits=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+  """One combination.
+
+  Attributes:
+    changes: what it changes in the config, by dotted names; no seed.
+    n: its finished trials, one a seed. Without any, the scores and what follows
+      them are None.
+    failed: its failed trials.
+    pruned: its trials that a search ended early.
+    val: the validation score.
+    test: the test score.
+    num_parameters: of one model.
+    epochs: mean number of epochs of a trial.
+    seconds: mean wall time of training a trial.
+  """
+
+  changes: hyper.Change
+  n: int
+  failed: int
+  pruned: int
+  val: Score | None = None
+  test: Score | None = None
+  num_parameters: int | None = None
+  epochs: float | None = None
+  seconds: float | None = None
+
+  def to_json(self) -> dict[str, Any]:
+    """An entry of a table's rows; what is None is left out."""
+    entry = dataclasses.asdict(self)
+    return {name: v for name, v in entry.items() if v is not None}
+
+  @classmethod
+  def from_json(cls, entry: dict[str, Any]) -> 'Row':
+    """From what `to_json` returned.
+
+    Raises:
+      KeyError, TypeError: if it is something else.
+    """
+    row = cls(
+      changes=_typed(entry, 'changes', dict),
+      **{name: _typed(entry, name, int) for name in ('n', 'failed', 'pruned')},
+    )
+    if not row.n:
+      return row
+    return dataclasses.replace(
+      row,
+      val=_score(_typed(entry, 'val', dict)),
+      test=_score(_typed(entry, 'test', dict)),
+      num_parameters=_typed(entry, 'num_parameters', int),
+      epochs=_typed(entry, 'epochs', float),
+      seconds=_typed(entry, 'seconds', float),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetTable:
+  """All combinations of one data set.
+
+  Attributes:
+    title: name of the data set.
+    metric: `accuracy` or `micro_f1`; None before any trial has finished.
+    rows: one a combination, the best validation score first and what has no
+      finished trial last.
+    axes: the fields that differ between rows, with their values.
+    fixed: the fields that every row changes to the same value.
+  """
+
+  title: str
+  metric: str | None
+  rows: tuple[Row, ...]
+  axes: dict[str, tuple[Any, ...]]
+  fixed: dict[str, Any]
+
+  @property
+  def finished(self) -> tuple[Row, ...]:
+    """The rows that have a finished trial."""
+    return tuple(row for row in self.rows if row.n)
+
+  def to_json(self) -> dict[str, Any]:
+    """A value of `datasets` in `sweep.json`."""
+    return {
+      'title': self.title,
+      'metric': self.metric,
+      'rows': [row.to_json() for row in self.rows],
+      'axes': {name: list(values) for name, values in self.axes.items()},
+      'fixed': self.fixed,
+    }
+
+  @classmethod
+  def from_json(cls, entry: dict[str, Any]) -> 'DatasetTable':
+    """From what `to_json` returned.
+
+    Raises:
+      KeyError, TypeError: if it is something else.
+    """
+    axes = _typed(entry, 'axes', dict)
+    return cls(
+      title=_typed(entry, 'title', str),
+      metric=_typed(entry, 'metric', str | None),
+      rows=tuple(map(Row.from_json, _typed(entry, 'rows', list))),
+      axes={name: tuple(_typed(axes, name, list)) for name in axes},
+      fixed=_typed(entry, 'fixed', dict),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+  """What came out of a sweep.
+
+  Attributes:
+    command: what asks for its trials, for whoever wants to do it again.
+    tables: one a data set, by `trials.Trial.dataset`.
+  """
+
+  command: str
+  tables: dict[str, DatasetTable]
+
+  def to_json(self) -> dict[str, Any]:
+    """The content of `sweep.json`."""
+    tables = {name: table.to_json() for name, table in self.tables.items()}
+    return {'command': self.command, 'datasets': tables}
+
+  @classmethod
+  def from_json(cls, content: Any) -> 'Summary':
+    """From what `to_json` returned.
+
+    Raises:
+      ValueError: if it is something else.
+    """
+    try:
+      tables = _typed(content, 'datasets', dict)
+      return cls(
+        command=_typed(content, 'command', str),
+        tables={n: DatasetTable.from_json(t) for n, t in tables.items()},
+      )
+    except (KeyError, TypeError) as error:
+      raise ValueError(f'no tables of a sweep: {error}') from error
+
+
+def make(planned: Sequence[trials.Trial], command: str) -> Summary:
   """Means and deviations over the seeds of each combination.
 
   Args:
     planned: all trials.
-    command: what asks for them, for whoever wants to do it again.
-  """
-  found: dict[str, Any] = {}
-  for trial in planned:
-    table = found.setdefault(
-      trial.dataset, {'title': trial.dataset, 'metric': None, 'rows': {}}
-    )
-    changes = {k: v for k, v in trial.changes.items() if k != 'seed'}
-    row = table['rows'].setdefault(
-      json.dumps(changes),
-      {'changes': changes, 'entries': [], 'failed': 0, 'pruned': 0},
-    )
-    result = trial.result()
-    if trial.status() is trials.Status.FINISHED:
-      table['title'] = result['dataset']
-      table['metric'] = result['metric']
-      row['entries'].append(result)
-    row['failed'] += trial.status() is trials.Status.FAILED
-    row['pruned'] += trial.status() is trials.Status.PRUNED
-  for table in found.values():
-    rows = [_row(**row) for row in table['rows'].values()]
-    values = hyper.fields([row['changes'] for row in rows])
-    table['axes'] = {k: v for k, v in values.items() if len(v) > 1}
-    table['fixed'] = {k: v for k, (v, *more) in values.items() if not more}
-    table['rows'] = sorted(rows, key=_by_validation)
-  return {'command': command, 'datasets': found}
-
-
-def _row(changes, entries, failed, pruned) -> dict[str, Any]:
-  row = {'changes': changes, 'n': len(entries), 'failed': failed}
-  row['pruned'] = pruned
-  if not entries:
-    return row
-  seeds = [entry['seeds'][0] for entry in entries]
-  for split in ('val', 'test'):
-    found = results.summarize([100 * seed[split] for seed in seeds])
-    row[split] = {'mean': found['mean'], 'std': found['std']}
-  return row | {
-    'num_parameters': entries[0]['num_parameters'],
-    'epochs': results.summarize([s['epochs'] for s in seeds])['mean'],
-    'seconds': results.summarize([e['seconds']['train'] for e in entries])[
-      'mean'
-    ],
-  }
-
-
-def _by_validation(row) -> float:
-  return -row['val']['mean'] if row['n'] else 1.0
-
-
-def tables(summary: dict[str, Any]) -> list[Table]:
-  """One table a data set, for the terminal."""
-  shown = []
-  for table in summary['datasets'].values():
-    header, *rows = cells(table)
-    drawn = Table(title=_title(table), box=box.SIMPLE_HEAD)
-    for word in header:
-      drawn.add_column(word, justify='right')
-    for row in rows:
-      drawn.add_row(*row)
-    shown.append(drawn)
-  return shown
-
-
-def _title(table: dict[str, Any]) -> str:
-  metric = documents.metric_name(table['metric'])
-  fixed = ''.join(f', {k}={v}' for k, v in table['fixed'].items())
-  return f'{table["title"]}, {metric} in %{fixed}, best validation first'
-
-
-def cells(table: dict[str, Any]) -> list[list[str]]:
-  """A data set's rows as words, the header first."""
-  names = list(table['axes'])
-  header = [name.rpartition('.')[2] for name in names]
-  header += ['validation', 'test', 'seeds', 'parameters', 'epochs', 's a seed']
-  lines = [header]
-  for row in table['rows']:
-    line = [_short(row['changes'].get(name, '')) for name in names]
-    if row['n']:
-      line += [heatmaps.score(row['val']), heatmaps.score(row['test'])]
-    else:
-      line += ['', '']
-    counts = [str(row['n'])]
-    counts += [f'{row[s]} {s}' for s in ('failed', 'pruned') if row[s]]
-    line.append(', '.join(counts))
-    if row['n']:
-      line += [
-        f'{row["num_parameters"]:,}',
-        f'{row["epochs"]:,.0f}',
-        f'{row["seconds"]:.1f}',
-      ]
-    lines.append(line + [''] * (len(header) - len(line)))
-  return lines
-
-
-def _short(value: Any) -> str:
-  """In words; what a search drew has more digits than anyone reads."""
-  return str(float(f'{value:.4g}') if isinstance(value, float) else value)
-
-
-def write(
-  summary: dict[str, Any],
-  planned: Sequence[trials.Trial],
-  workdir: pathlib.Path,
-  output: str | None,
-) -> None:
-  """Writes trials.csv, trials.jsonl, sweep.json, sweep.md and the heatmaps.
-
-  Args:
-    summary: see `make`.
-    planned: all trials.
-    workdir: where they go.
-    output: a Markdown file that gets the tables as a section of its own.
+    command: what asks for them.
 
   Raises:
-    WorkdirError: if one of them cannot be written.
+    WorkdirError: if a file of a trial is damaged.
   """
-  lines = [_line(trial) for trial in planned]
-  text = markdown(summary)
-  with workdirs.explained(workdir):
-    for name, content in (
-      ('trials.jsonl', ''.join(json.dumps(line) + '\n' for line in lines)),
-      ('trials.csv', documents.as_csv(lines)),
-      (FILE, json.dumps(summary, indent=2) + '\n'),
-      (f'{NAME}.md', text),
-    ):
-      workdirs.write_text(workdir / name, content)
-    for name, table in summary['datasets'].items():
-      heatmaps.draw(name, table, workdir)
-  if output:
-    names = ', '.join(summary['datasets'])
-    documents.put_section(output, f'{NAME} of {names}', text)
+  by_dataset: dict[str, list[trials.Trial]] = {}
+  for trial in planned:
+    by_dataset.setdefault(trial.dataset, []).append(trial)
+  tables = {name: _table(name, own) for name, own in by_dataset.items()}
+  return Summary(command, tables)
 
 
-def markdown(summary: dict[str, Any]) -> str:
-  """All tables; where two fields were swept, as a grid too."""
-  parts = []
-  for table in summary['datasets'].values():
-    parts.append(f'## Sweep: {_title(table)}\n')
-    parts.append(f'`{summary["command"]}`\n')
-    parts.append(documents.markdown_table(cells(table)))
-    if heatmaps.has_grid(table):
-      parts.append('\nTest score, mean and deviation:\n')
-      parts.append(documents.markdown_table(heatmaps.grid(table, 'test')))
-    parts.append('')
-  return '\n'.join(parts)
+def _table(name: str, planned: Sequence[trials.Trial]) -> DatasetTable:
+  combinations: dict[str, list[trials.Trial]] = {}
+  for trial in planned:
+    key = json.dumps(trial.combination)
+    combinations.setdefault(key, []).append(trial)
+  rows = [_row(own) for own in combinations.values()]
+  values = hyper.fields([row.changes for row in rows])
+  results = _results(planned)
+  return DatasetTable(
+    title=results[-1].dataset if results else name,
+    metric=results[-1].metric if results else None,
+    rows=tuple(sorted(rows, key=_by_validation)),
+    axes={k: tuple(v) for k, v in values.items() if len(v) > 1},
+    fixed={k: v for k, (v, *more) in values.items() if not more},
+  )
 
 
-def _line(trial: trials.Trial) -> dict[str, Any]:
-  """A trial as one flat record."""
-  line: dict[str, Any] = {
-    'trial': trial.name,
-    'dataset': trial.dataset,
-    **trial.changes,
-    'status': trial.status().value,
-    'error': trial.error(),
-  }
-  if epochs := trial.pruned_after():
-    line['epochs'] = epochs
-  result = trial.result()
-  if result:
-    (seed,) = result['seeds']
-    line |= {
-      name: seed[name]
-      for name in ('val', 'val_loss', 'test', 'best_epoch', 'epochs')
-    }
-    line['num_parameters'] = result['num_parameters']
-    line['seconds'] = result['seconds']['train']
-  return line
+def _row(own: Sequence[trials.Trial]) -> Row:
+  results = _results(own)
+  statuses = [trial.status() for trial in own]
+  row = Row(
+    changes=own[0].combination,
+    n=len(results),
+    failed=statuses.count(trials.Status.FAILED),
+    pruned=statuses.count(trials.Status.PRUNED),
+  )
+  if not results:
+    return row
+  seeds = [result.seeds[0] for result in results]
+  return dataclasses.replace(
+    row,
+    val=_over_seeds([seed.val for seed in seeds]),
+    test=_over_seeds([seed.test for seed in seeds]),
+    num_parameters=results[0].num_parameters,
+    epochs=runs.summarize([seed.epochs for seed in seeds])['mean'],
+    seconds=runs.summarize([r.train_seconds for r in results])['mean'],
+  )
+
+
+def _results(own: Sequence[trials.Trial]) -> list[runs.Result]:
+  """Of those that have finished."""
+  return [
+    result
+    for trial in own
+    if trial.status() is trials.Status.FINISHED and (result := trial.result())
+  ]
+
+
+def _over_seeds(fractions: Sequence[float]) -> Score:
+  found = runs.summarize([100 * fraction for fraction in fractions])
+  return Score(found['mean'], found['std'])
+
+
+def _by_validation(row: Row) -> float:
+  return -row.val.mean if row.val else 1.0
+
+
+def _score(entry: dict[str, Any]) -> Score:
+  return Score(_typed(entry, 'mean', float), _typed(entry, 'std', float | None))
+
+
+def _typed(entry: Any, name: str, kind: Any) -> Any:
+  """A value of an object of JSON; TypeError if it is of another type."""
+  value = entry[name]
+  wanted = kind | int if kind in (float, float | None) else kind
+  if not isinstance(value, wanted) or isinstance(value, bool):
+    raise TypeError(f'{name} is {value!r}')
+  return value

@@ -1,0 +1,140 @@
+"""The files that a sweep leaves beside its trials, and its tables in words."""
+
+from collections.abc import Sequence
+import json
+import pathlib
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from experiments import documents
+from experiments.sweeps import heatmaps
+from experiments.sweeps import summaries
+from experiments.sweeps import trials
+from gat_jax import storage
+from gat_jax.runs import workdirs
+
+
+def write(
+  summary: summaries.Summary,
+  planned: Sequence[trials.Trial],
+  workdir: pathlib.Path,
+  output: str | None,
+) -> None:
+  """Writes trials.csv, trials.jsonl, sweep.json, sweep.md and the heatmaps.
+
+  Args:
+    summary: of the trials.
+    planned: all trials.
+    workdir: where the files go.
+    output: a Markdown file that gets the tables as a section of its own.
+
+  Raises:
+    WorkdirError: if a file of a trial is damaged, or one cannot be written.
+  """
+  records = [_record(trial) for trial in planned]
+  text = markdown(summary)
+  with workdirs.explained(workdir):
+    for name, content in (
+      ('trials.jsonl', ''.join(json.dumps(r) + '\n' for r in records)),
+      ('trials.csv', documents.as_csv(records)),
+      (summaries.FILE, json.dumps(summary.to_json(), indent=2) + '\n'),
+      ('sweep.md', text),
+    ):
+      with storage.whole_file(workdir / name) as file:
+        file.write(content)
+    for name, table in summary.tables.items():
+      heatmaps.write(name, table, workdir)
+  if output:
+    names = ', '.join(summary.tables)
+    documents.put_section(output, f'sweep of {names}', text)
+
+
+def _record(trial: trials.Trial) -> dict[str, Any]:
+  """A trial as one flat record."""
+  record: dict[str, Any] = {
+    'trial': trial.name,
+    'dataset': trial.dataset,
+    **trial.changes,
+    'status': trial.status().value,
+    'error': trial.error(),
+  }
+  if epochs := trial.pruned_after():
+    record['epochs'] = epochs
+  if result := trial.result():
+    (seed,) = result.seeds
+    record |= {
+      'val': seed.val,
+      'val_loss': seed.val_loss,
+      'test': seed.test,
+      'best_epoch': seed.best_epoch,
+      'epochs': seed.epochs,
+      'num_parameters': result.num_parameters,
+      'seconds': result.train_seconds,
+    }
+  return record
+
+
+def markdown(summary: summaries.Summary) -> str:
+  """All tables; where two fields were swept, as a grid too."""
+  parts = []
+  for table in summary.tables.values():
+    parts.append(f'## Sweep: {_title(table)}\n')
+    parts.append(f'`{summary.command}`\n')
+    parts.append(documents.markdown_table(cells(table)))
+    if heatmaps.has_grid(table):
+      parts.append('\nTest score, mean and deviation:\n')
+      parts.append(documents.markdown_table(heatmaps.grid(table, 'test')))
+    parts.append('')
+  return '\n'.join(parts)
+
+
+def for_terminal(summary: summaries.Summary) -> list[Table]:
+  """One table a data set."""
+  shown = []
+  for table in summary.tables.values():
+    header, *rows = cells(table)
+    drawn = Table(title=_title(table), box=box.SIMPLE_HEAD)
+    for word in header:
+      drawn.add_column(word, justify='right')
+    for row in rows:
+      drawn.add_row(*row)
+    shown.append(drawn)
+  return shown
+
+
+def _title(table: summaries.DatasetTable) -> str:
+  metric = documents.metric_name(table.metric)
+  fixed = ''.join(f', {k}={v}' for k, v in table.fixed.items())
+  return f'{table.title}, {metric} in %{fixed}, best validation first'
+
+
+def cells(table: summaries.DatasetTable) -> list[list[str]]:
+  """The header and the rows of a data set's table, as words."""
+  header = [name.rpartition('.')[2] for name in table.axes]
+  header += ['validation', 'test', 'seeds', 'parameters', 'epochs', 's a seed']
+  return [header, *(_line(row, table) for row in table.rows)]
+
+
+def _line(row: summaries.Row, table: summaries.DatasetTable) -> list[str]:
+  counts = [str(row.n)]
+  counts += [f'{row.failed} failed'] if row.failed else []
+  counts += [f'{row.pruned} pruned'] if row.pruned else []
+  values = [_short(row.changes.get(name, '')) for name in table.axes]
+  if not row.n:
+    return [*values, '', '', ', '.join(counts), '', '', '']
+  return [
+    *values,
+    str(row.val),
+    str(row.test),
+    ', '.join(counts),
+    f'{row.num_parameters:,}',
+    f'{row.epochs:,.0f}',
+    f'{row.seconds:.1f}',
+  ]
+
+
+def _short(value: Any) -> str:
+  """In words; what a search drew has more digits than anyone reads."""
+  return str(float(f'{value:.4g}') if isinstance(value, float) else value)
