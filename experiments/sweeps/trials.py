@@ -1,7 +1,9 @@
-"""The trials of a sweep: what each trains, where it stands, how it ended.
+"""The trials of a sweep: what each trains, how far it is, how it ended.
 
-A trial is one config with one seed, in a folder of its own that looks like that
-of any run. Trials whose configs share a compiled program form a group.
+A combination is one set of changes to a config, without a seed; a trial is a
+combination with one seed. A trial has a folder of its own, which looks like
+that of any run. Trials that can share a compiled program form a group, which
+one process trains.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,34 +20,22 @@ from typing import Any
 from ml_collections import config_dict
 
 from experiments.sweeps import hyper
+from gat_jax import runs
+from gat_jax.errors import ConfigError
+from gat_jax.errors import WorkdirError
+from gat_jax.runs import settings
 from gat_jax.runs import workdirs
-from gat_jax.training.replicas import program_fields
 
 ERROR = 'error.json'
 PRUNED = 'pruned.json'
 _FOLDER = 'trials'
 _MOST_LETTERS = 80
-# Fields that do not change what comes out.
-_BESIDE = ('data_dir', 'checkpoint_minutes', 'log_every', 'seed_loop')
-
-
-class Pruned(Exception):  # noqa: N818, it is no error
-  """A search ended a group before its end.
-
-  Attributes:
-    epochs: that were done.
-  """
-
-  def __init__(self, epochs: int):
-    """See the class."""
-    super().__init__(f'pruned after epoch {epochs}')
-    self.epochs = epochs
 
 
 class Status(enum.Enum):
   """How far a trial is."""
 
-  WAITING = 'waiting'
+  WAITING = 'waiting'  # or training, or interrupted
   FINISHED = 'finished'
   FAILED = 'failed'
   PRUNED = 'pruned'  # by a search, before its end
@@ -56,9 +46,9 @@ class Trial:
   """One config with one seed.
 
   Attributes:
-    changes: what the sweep made of the config, by dotted names.
-    config: the whole of it.
-    folder: where it trains.
+    changes: what the sweep changes in the config, by dotted names.
+    config: the whole of it, with these changes.
+    folder: where its files are.
   """
 
   changes: hyper.Change
@@ -75,31 +65,56 @@ class Trial:
     """The name of the data set, a file's without folder and suffix."""
     return pathlib.Path(self.config.dataset.name).stem
 
+  @property
+  def combination(self) -> hyper.Change:
+    """Its changes without the seed."""
+    return {name: v for name, v in self.changes.items() if name != 'seed'}
+
+  def result(self) -> runs.Result | None:
+    """What it came to, if it trained to its end.
+
+    Raises:
+      WorkdirError: if its results are damaged.
+    """
+    if not (self.folder / workdirs.RESULTS).exists():
+      return None
+    content = workdirs.read_json(self.folder, workdirs.RESULTS)
+    try:
+      return runs.Result.from_json(content)
+    except ValueError as error:
+      raise WorkdirError(
+        self.folder / workdirs.RESULTS,
+        f'it holds no results of a trial ({error})',
+        'delete its folder, then the same command trains that trial again',
+      ) from error
+
   def error(self) -> str | None:
-    """Why it failed, if it did."""
+    """Why it failed, if it did.
+
+    Raises:
+      WorkdirError: if its files are damaged.
+    """
     if (self.folder / ERROR).exists():
       return workdirs.read_json(self.folder, ERROR)['error']
     result = self.result()
-    broken = result and result['seeds'][0].get('broken')
+    broken = result and result.seeds[0].broken
     return f'its {broken} is not finite' if broken else None
 
-  def result(self) -> dict[str, Any] | None:
-    """Its results.json, if it is there."""
-    if not (self.folder / workdirs.RESULTS).exists():
-      return None
-    return workdirs.read_json(self.folder, workdirs.RESULTS)
-
   def fail(self, error: str) -> None:
-    """Makes it a failed one."""
+    """Records that it failed, and why."""
     self.folder.mkdir(parents=True, exist_ok=True)
     workdirs.write_json(self.folder / ERROR, {'error': error[:2000]})
 
   def prune(self, epochs: int) -> None:
-    """Makes it a pruned one, after so many epochs."""
+    """Records that a search ended it after so many epochs."""
     workdirs.write_json(self.folder / PRUNED, {'epochs': epochs})
 
   def pruned_after(self) -> int | None:
-    """The epochs it was given, if it is a pruned one."""
+    """The epochs after which a search ended it; None if none did.
+
+    Raises:
+      WorkdirError: if its files are damaged.
+    """
     if self.status() is not Status.PRUNED:
       return None
     return workdirs.read_json(self.folder, PRUNED)['epochs']
@@ -115,7 +130,11 @@ class Trial:
     (self.folder / ERROR).unlink(missing_ok=True)
 
   def status(self) -> Status:
-    """What its folder says."""
+    """How far it is, from what its folder holds.
+
+    Raises:
+      WorkdirError: if its files are damaged.
+    """
     if self.error():
       return Status.FAILED
     if self.result():
@@ -129,9 +148,19 @@ def make(
 ) -> list[Trial]:
   """The trials of a sweep over one config; nothing is written.
 
+  Args:
+    workdir: of the sweep.
+    config: what the changes are made to.
+    changes: one a trial; a trial whose changes name no seed has the config's.
+
   Raises:
     ConfigError: see `hyper.configs`.
+    DataError: likewise.
   """
+  if any('num_seeds' in change for change in changes):
+    raise ConfigError(
+      'config.num_seeds', 'a trial has one seed', 'sweep over `config.seed`'
+    )
   found = []
   for change, changed in zip(
     changes, hyper.configs(config, changes), strict=True
@@ -143,19 +172,13 @@ def make(
 
 
 def _name(change: hyper.Change, config: config_dict.ConfigDict) -> str:
-  """Readable, and another one for another config."""
-  fields = json.dumps(deciding_fields(config), sort_keys=True)
+  """Of a folder: readable, and another one for another config."""
+  fields = json.dumps(settings.deciding_fields(config), sort_keys=True)
   digest = hashlib.sha256(fields.encode())
   words = [pathlib.Path(config.dataset.name).stem]
   words += [f'{k.rpartition(".")[2]}={v}' for k, v in change.items()]
   readable = re.sub(r'[^\w.=-]+', '_', '-'.join(words))[:_MOST_LETTERS]
   return f'{readable}-{digest.hexdigest()[:8]}'
-
-
-def deciding_fields(config: config_dict.ConfigDict) -> dict[str, Any]:
-  """The fields of a config that decide what comes out."""
-  fields = config.to_dict()
-  return {name: v for name, v in fields.items() if name not in _BESIDE}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,7 +187,8 @@ class Group:
 
   Attributes:
     trials: the trials.
-    number: of the search's trial that it is, if a search asked for it.
+    number: which entry of a search's study it belongs to; None if no search
+      chose it.
   """
 
   trials: tuple[Trial, ...]
@@ -172,21 +196,21 @@ class Group:
 
   @property
   def names(self) -> tuple[str, ...]:
-    """Of the trials."""
+    """The names of the trials."""
     return tuple(trial.name for trial in self.trials)
 
   @property
   def workdir(self) -> pathlib.Path:
-    """Of the sweep."""
+    """The folder of the sweep."""
     return self.trials[0].folder.parents[1]
 
   def has(self, status: Status) -> bool:
-    """Whether any of its trials is that far."""
+    """Whether any of its trials has that status."""
     return any(trial.status() is status for trial in self.trials)
 
   @property
   def work(self) -> int:
-    """Roughly how long it trains, in no unit: epochs x heads x features."""
+    """Roughly how long it trains: sum of epochs x heads x features."""
     return sum(
       config.max_epochs * config.model.num_heads * config.model.hidden_dim
       for config in (trial.config for trial in self.trials)
@@ -194,22 +218,22 @@ class Group:
 
   @property
   def states_in(self) -> pathlib.Path:
-    """The folder for its checkpoints; another one for other trials."""
+    """The folder of its checkpoints; groups of other trials have others."""
     digest = hashlib.sha256('\n'.join(self.names).encode()).hexdigest()[:12]
     return self.workdir / 'groups' / digest
 
 
 def group(trials: Iterable[Trial]) -> list[Group]:
-  """Puts together what shares a program, in the order of the first of each."""
+  """Groups trials that share a program, in the order of their first trials."""
   found: dict[str, list[Trial]] = {}
   for trial in trials:
-    fields = program_fields(trial.config)
+    fields = settings.program_fields(trial.config)
     found.setdefault(json.dumps(fields, sort_keys=True), []).append(trial)
   return [Group(tuple(own)) for own in found.values()]
 
 
 def split(groups: Sequence[Group], num_workers: int) -> list[Group]:
-  """Splits the groups that would keep one worker busy while others idle."""
+  """Splits groups until none has more than a worker's share of all trials."""
   total = sum(len(group.trials) for group in groups)
   most = max(1, math.ceil(total / num_workers))
   return [
