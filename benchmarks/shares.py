@@ -1,9 +1,11 @@
-r"""Says what takes the time of a training step on a batch of graphs.
+r"""Says what takes the time of a training step.
 
 Try:
   python -m benchmarks.shares --dataset=ppi
+  python -m benchmarks.shares --dataset=cora
 
-It keeps to one core, where the parts of a step do not overlap, and prints the
+A step is one on the whole graph or, where the config has a batch size, on the
+first batch of graphs. It keeps to one core, where the parts of a step do not overlap, and prints the
 milliseconds and the share of dense products, of loops over edges and of all the
 rest, by JAX's profiler.
 """
@@ -22,8 +24,6 @@ import jax
 
 from gat_jax import runs
 from gat_jax import training
-from gat_jax.training import batching
-from gat_jax.training.replicas import Replica
 
 _INSTRUCTION = re.compile(r'\s+(?:ROOT )?%([\w.\-]+) = .*? (\w[\w\-]*)\(')
 
@@ -54,14 +54,17 @@ def _compiled_step(dataset_name):
   config = importlib.import_module(f'configs.{dataset_name}').get_config()
   dataset = runs.load_dataset(config)
   program = training.Program.from_config(config, dataset)
-  batches = batching.Batches.plan(
-    dataset.train, config.batch_size, config.batch_shapes
-  )
-  batch = jax.device_put(batches.epoch(seed=0, epoch=0)[0])
-  hyper = Replica.of(config)[0].hyper
+  batch = dataset.train
+  if config.batch_size:
+    batches = training.Batches.plan(
+      dataset.train, config.batch_size, config.batch_shapes
+    )
+    batch = batches.epoch(seed=0, epoch=0)[:1]
+  batch = jax.device_put(batch)
+  hyper = training.Replica.of(config)[0].hyper
 
   def step(state, batch):
-    return program.step(state, hyper, [batch])
+    return program.step(state, hyper, batch)
 
   state = jax.jit(program.init)(0)
   step = jax.jit(step, donate_argnums=0).lower(state, batch).compile()

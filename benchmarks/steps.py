@@ -13,8 +13,7 @@ import statistics
 import time
 
 from gat_jax import runs
-from gat_jax.training import drivers
-from gat_jax.training.replicas import Replica
+from gat_jax import training
 
 
 def main() -> None:
@@ -26,8 +25,8 @@ def main() -> None:
   parser.add_argument('--epochs', type=int, default=1)
   args = parser.parse_args()
   config = importlib.import_module(f'configs.{args.dataset}').get_config()
-  driver = drivers.BatchDriver(
-    config, runs.load_dataset(config), Replica.of(config)
+  driver = training.BatchDriver(
+    config, runs.load_dataset(config), training.Replica.of(config)
   )
   driver.compile()
   times = []

@@ -11,7 +11,8 @@ from configs import base
 
 def get_config() -> config_dict.ConfigDict:
   """The paper's model for citation networks."""
-  config = base.get_config()
+  config = base.get_config('graph.npz')
+  config.dataset.name = config_dict.placeholder(str)  # yours
   config.dataset.normalize_features = False  # rows of features sum to 1
   config.dataset.directed = False  # keep edges one-way
   return config

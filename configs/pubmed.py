@@ -10,22 +10,14 @@ from ml_collections import config_dict
 from configs import base
 from configs import recipes
 
+get_hyper = base.get_hyper
+
 
 def get_config(recipe: str = 'authors') -> config_dict.ConfigDict:
   """Two layers: 8 heads x 8 features with ELU, then 8 averaged output heads."""
-  config = base.get_config()
-  config.dataset.name = 'pubmed'
+  config = base.get_config('pubmed')
   config.dataset.normalize_features = True  # rows of features sum to 1
   config.learning_rate = 1e-2
   config.weight_decay = 1e-3
   config.model.num_output_heads = 8
   return recipes.apply(config, recipe)
-
-
-def get_hyper(hyper):
-  """Heads x hidden features of the hidden layer x seeds."""
-  return hyper.product(
-    hyper.sweep('model.num_heads', [1, 2, 4, 8]),
-    hyper.sweep('model.hidden_dim', [4, 8, 16, 32]),
-    hyper.sweep('seed', range(10)),
-  )

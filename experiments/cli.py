@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 import contextlib
-import difflib
+import glob
+import importlib.metadata
 import os
 import pathlib
 import re
@@ -18,14 +19,16 @@ from ml_collections import config_flags
 import platformdirs
 from rich.console import Console
 
+from gat_jax import runs
 from gat_jax.errors import InputError
-from gat_jax.runs.observers import Observer
+from gat_jax.errors import did_you_mean
 
 BROKEN = 1  # a seed ended because a number was not finite
 BAD_INPUT = 2
 INTERRUPTED = 130
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+_FAST_ATOMICS = '--xla_backend_extra_options=-nvptx-allow-ftz-atomics'
 _HELP = {'-h', '-help', '--help', '--helpshort', '--helpfull'}
 
 
@@ -43,15 +46,22 @@ def run(main: Callable[[], None]) -> None:
     with contextlib.suppress(BrokenPipeError):  # of `--help | head`
       print(module.__doc__.strip())
       print('\nflags:')
-      print(flags.FLAGS.module_help(module), flush=True)
+      print(flags.FLAGS.module_help(module))
+      if 'config' in flags.FLAGS:
+        print('\nfields of a config, each a flag as in --config.seed=1:')
+        print(runs.settings.describe(), flush=True)
     sys.exit(0)
   logging.set_verbosity(logging.WARNING)
   _parse_flags()
   set_up_jax()
+  if warning := slow_gpu(
+    importlib.metadata.version('jaxlib'), _has_nvidia_gpu()
+  ):
+    print(f'warning: {warning}', file=sys.stderr)
   try:
     main()
   except InputError as error:
-    fail(str(error))
+    fail(as_flags(error))
   except KeyboardInterrupt:
     print('\ninterrupted', file=sys.stderr)
     sys.exit(INTERRUPTED)
@@ -75,6 +85,8 @@ def _explain(error: Exception) -> str:
   meant = re.search(r'Did you mean "(\w+)" instead of "(\w+)"', text)
   if meant:
     return f'the config has no field {meant[2]}; did you mean {meant[1]}?'
+  if unknown := re.search(r'Key "(\w+)" does not exist', text):
+    return f'the config has no field {unknown[1]}; --help lists all fields'
   if isinstance(error, flags.Error | ValueError | OSError):
     return text
   if 'get_config' in text:
@@ -98,28 +110,26 @@ def config_of(holder: flags.FlagHolder) -> config_dict.ConfigDict:
 
 
 def no_such_config(path: str) -> str:
-  """That a config file is not there, and which one may have been meant."""
+  """Says that a config file is not there, and which one may have been meant."""
   known = [str(file) for file in sorted(pathlib.Path('configs').glob('*.py'))]
-  close = difflib.get_close_matches(path, known, n=1)
-  return 'there is no such file; ' + (
-    f'did you mean {close[0]}?' if close else 'see configs/'
-  )
+  return f'there is no such file; {did_you_mean(path, known, "see configs/")}'
 
 
 class StopRequest:
-  """Turns the first SIGINT or SIGTERM into a wish, for a run to see.
+  """Takes the first SIGINT or SIGTERM as a request to stop.
 
-  The second ends the process at once, as both do outside this context.
+  What runs asks for it (`bool(stop)`), saves and ends. The second signal ends
+  the process at once, as both do outside this context.
 
   Attributes:
     taken: the signals that came, in order.
   """
 
   def __init__(self, *patient: signal.Signals):
-    """Nobody wants anything yet.
+    """No signal has come yet.
 
     Args:
-      *patient: signals that are wishes too, but never end it at once.
+      *patient: signals that ask it to stop, but never end it at once.
     """
     self.taken: list[int] = []
     self._patient = patient
@@ -143,10 +153,13 @@ class StopRequest:
       signal.signal(signal.SIGINT, signal.SIG_IGN)  # a third would cut saving
       sys.exit(128 + number)
     self.taken.append(number)
-    print('\nsaving after this look; once more ends at once', file=sys.stderr)
+    print(
+      '\nsaving after the epochs that are running; once more ends at once',
+      file=sys.stderr,
+    )
 
   def pass_on(self) -> None:
-    """Sends what was taken to whoever takes it outside this context."""
+    """Raises the signals again, for the handlers outside this context."""
     for number in self.taken:
       signal.raise_signal(number)
 
@@ -156,16 +169,31 @@ class StopRequest:
     return 128 + self.taken[0]
 
 
-class StoppableObserver(Observer):
-  """Ends a run after the look during which a signal came."""
+class StoppableObserver(runs.Observer):
+  """Interrupts a run after the evaluation during which a signal came."""
 
   def __init__(self, stop: object):
     """Takes what is true as soon as the run is to be interrupted."""
     self._stop = stop
 
-  def wants_stop(self) -> bool:
-    """Whether a signal asked for it."""
-    return bool(self._stop)
+  def request(self, evaluation: runs.Evaluation) -> runs.Outcome | None:
+    """Asks for an interruption if a signal came."""
+    return runs.Outcome.INTERRUPTED if self._stop else None
+
+
+def as_flags(error: InputError) -> str:
+  """The text of an error, with fields and arguments as this command's flags.
+
+  The library names them as a caller in Python knows them: `config.seed`,
+  `workdir`. A name that is no flag of this command stays as it is.
+  """
+
+  def flag(name: str) -> str:
+    of_config = 'config' if name.startswith('config.') else name
+    return f'--{name}' if of_config in flags.FLAGS else name
+
+  text = str(type(error)(flag(error.field), error.problem, error.remedy))
+  return re.sub(r'`([\w.]+)`', lambda found: flag(found[1]), text)
 
 
 def fail(message: str) -> NoReturn:
@@ -188,6 +216,33 @@ def set_up_jax() -> None:
     cache = os.path.join(platformdirs.user_cache_dir('gat_jax'), 'compiled')
     jax.config.update('jax_compilation_cache_dir', cache)
     jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
+
+
+def slow_gpu(version: str, has_nvidia_gpu: bool) -> str | None:
+  """A warning for versions of jaxlib that are slow on NVIDIA GPUs, else None.
+
+  Args:
+    version: of jaxlib.
+    has_nvidia_gpu: whether this process would use one.
+  """
+  numbers = tuple(map(int, re.findall(r'\d+', version)[:3]))
+  is_slow = (0, 10, 2) <= numbers <= (0, 11, 0)  # openxla/xla issue 46225
+  if not (has_nvidia_gpu and is_slow) or _FAST_ATOMICS in os.environ.get(
+    'XLA_FLAGS', ''
+  ):
+    return None
+  return (
+    f'jaxlib {version} adds float32 numbers on NVIDIA GPUs up to 450 times too'
+    f' slowly; install jax 0.11.1 or newer, or set XLA_FLAGS={_FAST_ATOMICS}'
+  )
+
+
+def _has_nvidia_gpu() -> bool:
+  """Whether there are a GPU and the plugin for it; starts no backend."""
+  if not glob.glob('/dev/nvidia[0-9]*'):
+    return False
+  names = [d.metadata['Name'] for d in importlib.metadata.distributions()]
+  return any(re.fullmatch(r'jax-cuda\d+-plugin', str(name)) for name in names)
 
 
 def cores() -> list[int]:

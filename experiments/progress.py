@@ -16,8 +16,8 @@ from rich.table import Table
 from experiments import cli
 from experiments import documents
 from gat_jax.datasets import Dataset
-from gat_jax.runs.observers import Evaluation
-from gat_jax.runs.results import Result
+from gat_jax.runs import Evaluation
+from gat_jax.runs import Result
 
 _LOG_SECONDS = 30  # between two lines where there is no terminal
 

@@ -8,10 +8,10 @@ Try:
       --config.dataset.name=path/to/graph.npz --workdir=runs/mine
   python -m experiments.train --config=configs/smoke.py     # needs no file
 
-Every field of the config is a flag: configs/base.py explains them all. The
-workdir gets config.json, dataset.json, metrics.jsonl, results.json, TensorBoard
-events and the best parameters; experiments.predict reads it. Interrupted or
-killed, the same command with the same workdir goes on.
+Every field of the config is a flag, explained below. The workdir gets
+config.json, dataset.json, metrics.jsonl, results.json, TensorBoard events and
+the best parameters; experiments.predict reads it. Interrupted or killed, the
+same command with the same workdir goes on.
 """
 
 import pathlib
@@ -25,8 +25,6 @@ from rich.console import Console
 from experiments import cli
 from experiments import progress
 from gat_jax import runs
-from gat_jax.runs import settings
-from gat_jax.runs.observers import Interrupted
 
 _CONFIG = config_flags.DEFINE_config_file(
   'config', None, 'a file of configs/, as in --config=configs/cora.py'
@@ -39,7 +37,7 @@ _WORKDIR = flags.DEFINE_string(
 def main() -> None:
   """Trains what the flags say."""
   config = cli.config_of(_CONFIG)
-  settings.check(config)
+  runs.settings.check(config)
   workdir = _WORKDIR.value or default_workdir(config.dataset.name)
   console = Console()
   with (
@@ -48,9 +46,9 @@ def main() -> None:
   ):
     try:
       result = runs.train_and_evaluate(config, workdir, observer)
-    except Interrupted as interrupted:
+    except runs.Ended as ended:
       console.print(
-        f'{interrupted}; the same command with --workdir={workdir} goes on',
+        f'{ended}; the same command with --workdir={workdir} goes on',
         soft_wrap=True,
       )
       sys.exit(stop.exit_code)

@@ -1,7 +1,6 @@
 """Data sets by name: from files or a draw to graphs, on the host, verified."""
 
 from collections.abc import Callable
-import difflib
 import inspect
 import pathlib
 from typing import Any
@@ -14,6 +13,7 @@ from gat_jax.datasets.structures import SPLITS as SPLITS
 from gat_jax.datasets.structures import Dataset as Dataset
 from gat_jax.datasets.structures import Example as Example
 from gat_jax.errors import DataError
+from gat_jax.errors import did_you_mean
 
 _LOADERS: dict[str, Callable[..., Dataset]] = {
   **dict.fromkeys(planetoid.NAMES, planetoid.load),
@@ -46,39 +46,68 @@ def load(
     DataError: if there is no such data set or option, or its files are missing
       or malformed.
   """
-  if name.lower().endswith('.npz'):
-    _check_options(npz.load, options, name)
+  check_options(name, options)
+  if _is_file(name):
     return npz.load(pathlib.Path(name), data_dir, **options)
-  loader = _LOADERS.get(name)
-  if loader is None:
-    raise DataError(
-      f'config.dataset.name={name}: there is no such data set; choose one of'
-      f' {", ".join(_LOADERS)}, or the path of an .npz file'
-      + _did_you_mean(name, list(_LOADERS))
-    )
-  _check_options(loader, options, name)
-  return loader(name, data_dir, progress, **options)
+  return _LOADERS[name](name, data_dir, progress, **options)
 
 
-def _check_options(
-  loader: Callable[..., Dataset], options: dict[str, Any], name: str
-) -> None:
-  parameters = inspect.signature(loader).parameters
-  known = [p for p in parameters if p not in _FOR_ALL]
+def options(name: str) -> dict[str, Any]:
+  """The fields of `config.dataset` that a data set has besides its name.
+
+  Args:
+    name: see `load`.
+
+  Returns:
+    Their defaults, by name.
+
+  Raises:
+    DataError: if there is no such data set.
+  """
+  return {n: parameter.default for n, parameter in _parameters(name).items()}
+
+
+def check_options(name: str, options: dict[str, Any]) -> None:
+  """Checks the fields of `config.dataset` before anything is loaded.
+
+  Args:
+    name: see `load`.
+    options: the fields besides the name.
+
+  Raises:
+    DataError: if there is no such data set, or a field is unknown to it or of
+      another type.
+  """
+  parameters = _parameters(name)
   for option, value in options.items():
-    if option not in known:
+    if option not in parameters:
       raise DataError(
-        f'config.dataset.{option} means nothing to {name}, which knows'
-        f' {", ".join(known)}' + _did_you_mean(option, known)
+        f'config.dataset.{option}',
+        f'{name} has no such field; it has {", ".join(parameters)}',
+        did_you_mean(option, parameters),
       )
     wanted = parameters[option].annotation
     fits = isinstance(value, int | float if wanted is float else wanted)
     if not fits or (isinstance(value, bool) and wanted is not bool):
       raise DataError(
-        f'config.dataset.{option}={value!r} must be of type {wanted.__name__}'
+        f'config.dataset.{option}',
+        f'{value!r} is not of type {wanted.__name__}',
       )
 
 
-def _did_you_mean(word: str, known: list[str]) -> str:
-  close = difflib.get_close_matches(word, known, n=1)
-  return f'; did you mean {close[0]}?' if close else ''
+def _is_file(name: str) -> bool:
+  return name.lower().endswith('.npz')
+
+
+def _parameters(name: str) -> dict[str, inspect.Parameter]:
+  """Of its loader, less those that every loader has."""
+  loader = npz.load if _is_file(name) else _LOADERS.get(name)
+  if loader is None:
+    raise DataError(
+      'config.dataset.name',
+      f'there is no data set {name}; choose one of {", ".join(_LOADERS)}, or'
+      ' the path of an .npz file',
+      did_you_mean(name, _LOADERS),
+    )
+  parameters = inspect.signature(loader).parameters
+  return {n: p for n, p in parameters.items() if n not in _FOR_ALL}

@@ -12,8 +12,8 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from gat_jax.runs import workdirs
 from gat_jax.errors import WorkdirError
+from gat_jax.runs import workdirs
 
 BEST = 'best'
 CHECKPOINTS = 'checkpoints'
@@ -111,8 +111,9 @@ def _explained(path: pathlib.Path) -> Iterator[None]:
     yield
   except (OSError, RuntimeError, ValueError) as error:
     raise WorkdirError(
-      f'{path} cannot be written ({str(error)[:200]}); mend that, then the same'
-      ' command goes on from the last checkpoint'
+      path,
+      f'cannot be written ({str(error)[:200]})',
+      'mend that, then the same command goes on from the last checkpoint',
     ) from error
 
 
@@ -160,8 +161,7 @@ def load_best(workdir: str | os.PathLike, like: Any) -> Any:
   path = pathlib.Path(workdir).absolute() / BEST
   if not path.is_dir():
     raise WorkdirError(
-      f'{path} is missing; --workdir must be the folder of a finished run of'
-      ' experiments.train'
+      path, 'missing', '`workdir` must be the folder of a finished run'
     )
   target = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
   try:
@@ -169,6 +169,6 @@ def load_best(workdir: str | os.PathLike, like: Any) -> Any:
       restored = checkpointer.restore(path, target)
   except (OSError, KeyError, TypeError, ValueError) as error:
     raise WorkdirError(
-      f'{path} is damaged or belongs to another model: {error}'
+      path, f'damaged, or of another model ({error})'
     ) from error
   return restored

@@ -1,9 +1,10 @@
 """What a run tells while it goes on, and how it is asked to end.
 
-Shapes: R runs (seeds, or trials of a sweep) trained by one program.
+Shapes: R replicas: one seed each, all trained by one program.
 """
 
 import dataclasses
+import enum
 
 import numpy as np
 
@@ -12,15 +13,15 @@ from gat_jax import datasets
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-  """What the host sees of all seeds every `log_every` epochs; arrays [R].
+  """What is known of all replicas after every `log_every` epochs; arrays [R].
 
   Attributes:
     seeds: the seeds.
     epochs: epochs done.
-    running: whether the seed will go on.
-    train_loss: cross-entropy of the last step.
-    val_loss: validation loss.
-    val_score: validation accuracy or micro-F1.
+    running: whether the replica will go on.
+    train_loss: cross-entropy of the last step, in nats.
+    val_loss: validation cross-entropy, in nats.
+    val_score: validation accuracy or micro-F1, a fraction.
   """
 
   seeds: np.ndarray
@@ -31,31 +32,36 @@ class Evaluation:
   val_score: np.ndarray
 
 
-class Interrupted(Exception):  # noqa: N818, it is no error
-  """A run was stopped on request after a checkpoint.
+class Outcome(enum.Enum):
+  """How a run ended that was asked to end early."""
+
+  INTERRUPTED = 'interrupted'  # its state is saved: the same call goes on
+  PRUNED = 'pruned'  # for good: its state is not saved
+
+
+class Ended(Exception):  # noqa: N818, it is no error
+  """A run was asked to end before all its replicas had ended by themselves.
 
   Attributes:
+    outcome: in which way.
     epoch: how far it is.
   """
 
-  def __init__(self, epoch: int):
+  def __init__(self, outcome: Outcome, epoch: int):
     """See the class."""
-    super().__init__(f'interrupted after epoch {epoch}')
+    super().__init__(f'{outcome.value} after epoch {epoch}')
+    self.outcome = outcome
     self.epoch = epoch
 
 
 class Observer:
-  """Is told how a run goes; every method may be overridden.
+  """Is told how a run goes, and may ask it to end; override what is needed.
 
   Attributes:
     show_downloads: show a progress bar while data are downloaded.
   """
 
   show_downloads = False
-
-  def wants_stop(self) -> bool:
-    """Is asked after every evaluation whether the run is to be interrupted."""
-    return False
 
   def on_resumed(self, epoch: int) -> None:
     """An interrupted run goes on after that epoch."""
@@ -67,4 +73,11 @@ class Observer:
     """The program is compiled, training begins."""
 
   def on_evaluation(self, evaluation: Evaluation) -> None:
-    """Another `log_every` epochs are done."""
+    """Another `log_every` epochs are done and logged."""
+
+  def request(self, evaluation: Evaluation) -> Outcome | None:
+    """Is asked after each evaluation, unless it was the last, what is to come.
+
+    Returns:
+      How the run shall end now; None to go on.
+    """

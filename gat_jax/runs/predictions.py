@@ -13,14 +13,14 @@ import jax
 from ml_collections import config_dict
 import numpy as np
 
-from gat_jax.runs import checkpoints
 from gat_jax import datasets
-from gat_jax.nn import models
-from gat_jax.runs.run import load_dataset
-from gat_jax.runs import settings
+from gat_jax import nn
 from gat_jax import training
-from gat_jax.runs import workdirs
 from gat_jax.errors import WorkdirError
+from gat_jax.runs import checkpoints
+from gat_jax.runs import settings
+from gat_jax.runs import workdirs
+from gat_jax.runs.run import load_dataset
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +40,7 @@ class GraphPrediction:
   labels: np.ndarray
   probabilities: np.ndarray
   hidden: list[np.ndarray]
-  attention: list[models.Attention]
+  attention: list[nn.Attention]
 
   @property
   def predictions(self) -> np.ndarray:
@@ -86,7 +86,9 @@ def predict(
     seed = _best_seed(workdir, seeds)
   if seed not in seeds:
     raise WorkdirError(
-      f'{workdir} has no seed {seed}; it has {seeds[0]} to {seeds[-1]}'
+      'seed',
+      f'{workdir} has no seed {seed}',
+      f'it has {seeds[0]} to {seeds[-1]}',
     )
   model = _restore(workdir, config, dataset, seeds.index(seed), len(seeds))
   return seed, [
@@ -104,7 +106,7 @@ def read_config(workdir: str | os.PathLike) -> config_dict.ConfigDict:
   """
   content = workdirs.read_json(workdir, workdirs.CONFIG)
   if not isinstance(content, dict):
-    raise WorkdirError(f'{workdir}/{workdirs.CONFIG} holds no config')
+    raise WorkdirError(f'{workdir}/{workdirs.CONFIG}', 'holds no config')
   config = config_dict.ConfigDict(content)
   settings.check(config)
   return config
@@ -119,7 +121,7 @@ def _best_seed(workdir: str | os.PathLike, seeds: list[int]) -> int:
     best = max(entries, key=lambda entry: entry['val'])['seed']
   except (KeyError, TypeError, ValueError) as error:
     raise WorkdirError(
-      f'{workdir}/{workdirs.RESULTS} holds no results; name a seed with --seed'
+      f'{workdir}/{workdirs.RESULTS}', 'holds no results', 'name a `seed`'
     ) from error
   return best
 
@@ -129,8 +131,9 @@ def _check_same_data(workdir, dataset: datasets.Dataset) -> None:
   digest = card.get('digest') if isinstance(card, dict) else None
   if digest != dataset.card['digest']:
     raise WorkdirError(
-      f'{workdir} was trained on other data than the {dataset.name} found'
-      ' now; name the folder of the old files with --data_dir'
+      'workdir',
+      f'{workdir} was trained on other data than the {dataset.name} found now',
+      'name the folder of the old files with `data_dir`',
     )
 
 
@@ -140,7 +143,7 @@ def _restore(
   dataset: datasets.Dataset,
   row: int,
   num_seeds: int,
-) -> models.Model:
+) -> nn.Model:
   program = training.Program.from_config(config, dataset)
   state = jax.eval_shape(program.init_params, jax.random.key(0))
   stacked = jax.tree.map(
@@ -162,7 +165,7 @@ def _by_graph(dataset: datasets.Dataset):
 
 
 def _predict_graph(
-  model: models.Model,
+  model: nn.Model,
   examples: dict[str, datasets.Example],
   attention: bool,
   hidden: bool,

@@ -10,7 +10,7 @@ events.out.*    the same metrics for TensorBoard
 .lock           held by the process that writes
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 import contextlib
 import json
 import math
@@ -18,13 +18,14 @@ import os
 import pathlib
 import shutil
 import socket
-import tempfile
 import time
 from typing import Any
 
 import filelock
 
+from gat_jax import storage
 from gat_jax.errors import WorkdirError
+from gat_jax.runs import settings
 
 CONFIG = 'config.json'
 DATASET = 'dataset.json'
@@ -32,9 +33,9 @@ METRICS = 'metrics.jsonl'
 RESULTS = 'results.json'
 _LOCK = '.lock'
 _HOLDER = '.holder.json'
-_RESERVE = 500_000  # bytes that are left for what is logged between two evaluations
-# Fields that an interrupted run may be continued without.
-_MAY_DIFFER = ('config.data_dir', 'config.checkpoint_minutes')
+_RESERVE = (
+  500_000  # bytes that are left for what is logged between two evaluations
+)
 
 
 class RunWriter:
@@ -152,8 +153,9 @@ def _acquire(path: pathlib.Path) -> filelock.BaseFileLock:
     lock.acquire(blocking=False)
   except filelock.Timeout:
     raise WorkdirError(
-      f'--workdir={path} is in use by {_holder(path)}; wait until it has ended,'
-      ' or choose another folder'
+      'workdir',
+      f'{path} is in use by {_holder(path)}',
+      'wait until it has ended, or choose another folder',
     ) from None
   return lock
 
@@ -187,8 +189,9 @@ def explained(workdir: str | os.PathLike) -> Iterator[None]:
     yield
   except OSError as error:
     raise WorkdirError(
-      f'--workdir={workdir} cannot be written ({error}); choose a folder of'
-      ' your own with free space'
+      'workdir',
+      f'{workdir} cannot be written ({error})',
+      'choose a folder of your own with free space',
     ) from error
 
 
@@ -200,9 +203,10 @@ def require_space(path: pathlib.Path, num_bytes: int = 0) -> None:
   free = shutil.disk_usage(path).free
   if free < num_bytes + _RESERVE:
     raise WorkdirError(
-      f'no space is left in {path}: {free / 1e6:.1f} MB are free and'
-      f' {(num_bytes + _RESERVE) / 1e6:.1f} MB are needed. Free some, then the'
-      ' same command goes on from the last checkpoint'
+      path,
+      f'no space is left: {free / 1e6:.1f} MB are free and'
+      f' {(num_bytes + _RESERVE) / 1e6:.1f} MB are needed',
+      'free some, then the same command goes on from the last checkpoint',
     )
 
 
@@ -210,69 +214,49 @@ def check_unfinished(workdir: str | os.PathLike) -> None:
   """Raises WorkdirError if a folder holds a finished run."""
   if os.path.exists(os.path.join(workdir, RESULTS)):
     raise WorkdirError(
-      f'--workdir={workdir} already holds a finished run; choose another folder'
-      ' or delete that one'
+      'workdir',
+      f'{workdir} already holds a finished run',
+      'choose another folder or delete that one',
     )
 
 
 def _check_same(path: pathlib.Path, config: Any, card: dict) -> None:
   """Raises WorkdirError, with the differences, if a folder's run is another."""
-  theirs, ours = read_json(path, CONFIG), config.to_dict()
-  differing = differences({'config': theirs}, {'config': ours}, _MAY_DIFFER)
-  if read_json(path, DATASET).get('digest') != card['digest']:
+  theirs, their_card = read_json(path, CONFIG), read_json(path, DATASET)
+  differing = settings.differences(
+    {
+      'config': settings.deciding_fields(theirs)
+      if isinstance(theirs, dict)
+      else {}
+    },
+    {'config': settings.deciding_fields(config)},
+  )
+  if not isinstance(their_card, dict) or (
+    their_card.get('digest') != card['digest']
+  ):
     differing.append('the data are others')
   if differing:
     raise WorkdirError(
-      f'--workdir={path} holds a run that cannot be continued with other'
-      f' settings: {"; ".join(differing)}. Give it those, or choose another'
-      ' folder'
+      'workdir',
+      f'{path} holds a run that cannot be continued with other settings:'
+      f' {"; ".join(differing)}',
+      'give it those, or choose another folder',
     )
-
-
-def differences(
-  theirs: dict[str, Any], ours: dict[str, Any], may_differ: Sequence[str] = ()
-) -> list[str]:
-  """What differs between nested settings: there and now, field by field."""
-  there, now = flat(theirs), flat(ours)
-  return [
-    f'{field} is {there.get(field)!r} there and {now.get(field)!r} now'
-    for field in sorted(there.keys() | now.keys())
-    if there.get(field) != now.get(field) and field not in may_differ
-  ]
 
 
 def _size(path: pathlib.Path) -> int:
   return path.stat().st_size if path.exists() else 0
 
 
-def flat(config: Any, prefix: str = '') -> dict[str, Any]:
-  """Nested fields by their dotted names."""
-  if not isinstance(config, dict):
-    return {prefix: config}
-  fields: dict[str, Any] = {}
-  for name, value in config.items():
-    fields |= flat(value, f'{prefix}.{name}' if prefix else name)
-  return fields
-
-
 def write_json(path: pathlib.Path, content: Any) -> None:
-  """Replaces a file of JSON, see `write_text`."""
+  """Replaces a file of JSON, see `storage.whole_file`."""
   write_text(path, json.dumps(content, indent=2, allow_nan=False) + '\n')
 
 
 def write_text(path: pathlib.Path, text: str) -> None:
-  """Replaces a file in one step: it is there whole or not at all."""
-  handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-  try:
-    with open(handle, 'w', encoding='utf-8') as file:
-      file.write(text)
-    umask = os.umask(0)
-    os.umask(umask)
-    os.chmod(temporary, 0o666 & ~umask)
-    os.replace(temporary, path)
-  except BaseException:
-    os.unlink(temporary)
-    raise
+  """Replaces a file of text, see `storage.whole_file`."""
+  with storage.whole_file(path) as file:
+    file.write(text)
 
 
 def read_json(workdir: str | os.PathLike, name: str) -> Any:
@@ -286,8 +270,7 @@ def read_json(workdir: str | os.PathLike, name: str) -> Any:
     return json.loads(path.read_text(encoding='utf-8'))
   except FileNotFoundError as error:
     raise WorkdirError(
-      f'{path} is missing; --workdir must be the folder of a finished run of'
-      ' experiments.train'
+      path, 'missing', '`workdir` must be the folder of a finished run'
     ) from error
   except (OSError, ValueError) as error:
-    raise WorkdirError(f'{path} cannot be read: {error}') from error
+    raise WorkdirError(path, f'cannot be read ({error})') from error

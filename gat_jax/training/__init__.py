@@ -1,4 +1,4 @@
-"""How it learns, compiled: losses, early stopping, programs, batches, devices."""
+"""How a model learns, compiled: losses, early stopping, batches, devices."""
 
 from gat_jax.training import early_stopping as early_stopping
 from gat_jax.training.batching import Batches as Batches
@@ -13,4 +13,3 @@ from gat_jax.training.program import ReplicaState as ReplicaState
 from gat_jax.training.program import over_replicas as over_replicas
 from gat_jax.training.replicas import Hyperparameters as Hyperparameters
 from gat_jax.training.replicas import Replica as Replica
-from gat_jax.training.replicas import program_fields as program_fields

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gat_jax import graphs
-from gat_jax.datasets.structures import Example
+from gat_jax.datasets import Example
 
 _MOST_COMBINATIONS = 2000
 

@@ -18,7 +18,7 @@ from jax.sharding import Sharding
 from jax.sharding import SingleDeviceSharding
 import numpy as np
 
-from gat_jax.datasets.structures import Dataset
+from gat_jax.datasets import Dataset
 from gat_jax.training import batching
 from gat_jax.training import memory
 from gat_jax.training.program import Program
@@ -91,8 +91,8 @@ class ResidentDriver:
     self._apart = NamedSharding(self._mesh, PartitionSpec('replicas'))
     self._data = jax.device_put((dataset.train, dataset.val), everywhere)
     self._seeds = [replica.seed for replica in replicas]
-    # Every device gets the same number of replicas. Copies of the last one, which
-    # train no epoch, fill up what is missing.
+    # Every device gets the same number of replicas. Fillers make up for what is
+    # missing: copies of the last replica that train no epoch.
     fillers = -len(replicas) % len(devices)
     hypers = [replica.hyper for replica in replicas]
     hypers += [hypers[-1]._replace(max_epochs=np.int32(0))] * fillers

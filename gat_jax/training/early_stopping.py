@@ -1,4 +1,7 @@
-"""When a run stops and which of its parameters it keeps."""
+"""Early stopping: when training ends, and which parameters are kept.
+
+A rule looks at the validation score and loss after every epoch.
+"""
 
 from typing import Any, Literal, NamedTuple
 
@@ -12,7 +15,7 @@ RULES: tuple[StopRule, ...] = ('both', 'accuracy', 'loss', 'none')
 
 
 class Progress(NamedTuple):
-  """What the rule remembers of the epochs so far; scalars.
+  """What a rule remembers of the epochs so far; scalars.
 
   Attributes:
     best_score: highest validation accuracy or micro-F1.
@@ -37,11 +40,12 @@ def start() -> Progress:
 def update(
   rule: StopRule, progress: Progress, score: jax.Array, loss: jax.Array
 ) -> tuple[Progress, jax.Array]:
-  """Takes in one evaluation; a tie with the best counts as good.
+  """Applies a rule to one more epoch; a tie with the best counts as good.
 
-  `both` is the rule of the paper's authors: a score or a loss as good as the
-  best keeps the run going, only both at once keep the parameters. `accuracy`
-  and `loss` look at one alone for both ends. `none` keeps the last parameters.
+  `both` is the rule of the authors' code (see docs/recipe.md): training goes on
+  while the score or the loss is as good as its best, and the parameters are
+  kept when both are. `accuracy` and `loss` use one of them for both decisions.
+  `none` never stops and keeps the last parameters.
 
   Args:
     rule: one of `RULES`.
@@ -73,11 +77,11 @@ def update(
 
 
 class Kept(NamedTuple):
-  """What one rule makes of a run; scalars but for the parameters.
+  """What one rule has kept of a replica; scalars but for the parameters.
 
   Attributes:
     progress: what it remembers.
-    stopped: whether it ends the run.
+    stopped: whether it has ended training.
     epochs: epochs until it did, or so far.
     best_params: the parameters that it keeps.
     best_epoch: the epoch they come from, counted from 1; 0 for none.
@@ -101,7 +105,7 @@ def keep_first(params: nnx.State) -> Kept:
   )
 
 
-def take_in(
+def after_epoch(
   rule: StopRule,
   kept: Kept,
   params: nnx.State,
@@ -109,18 +113,18 @@ def take_in(
   loss: jax.Array,
   patience: jax.Array | np.number,
 ) -> Kept:
-  """What a rule makes of one more epoch; nothing once it has stopped.
+  """What a rule keeps after one more epoch; once it has stopped, the same.
 
   Args:
     rule: one of `RULES`.
-    kept: what it made of the epochs before.
+    kept: what it kept of the epochs before.
     params: the parameters after this epoch.
     score: their validation accuracy or micro-F1.
     loss: their validation loss.
-    patience: epochs without a new best that end a run.
+    patience: epochs without a new best that end training.
 
   Returns:
-    What it makes of all of them.
+    What it keeps of all of them.
   """
   progress, keep = update(rule, kept.progress, score, loss)
   epochs = kept.epochs + 1

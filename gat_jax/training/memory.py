@@ -49,10 +49,12 @@ def check(num_bytes: Mapping[jax.Device, int]) -> None:
 def _check(count: int, free: int, where: str) -> None:
   if count > free:
     raise ConfigError(
+      'memory',
       f'training needs about {count / 1e9:.1f} GB and {where} has'
-      f' {free / 1e9:.1f} GB free; lower --config.num_seeds,'
-      ' --config.batch_size, --config.model.hidden_dim or'
-      ' --config.model.num_heads, or free some memory'
+      f' {free / 1e9:.1f} GB free',
+      'lower `config.num_seeds`, `config.batch_size`,'
+      ' `config.model.hidden_dim` or `config.model.num_heads`, or free some'
+      ' memory',
     )
 
 

@@ -1,7 +1,7 @@
-"""The compiled part of training: a state, one epoch, many epochs, many replicas.
+"""The compiled part of training: a step, an epoch, many epochs, many replicas.
 
-A replica is one seed with its own hyper-parameters. Everything that may differ
-between replicas of the same shapes is an argument of the program, so that seeds,
+A replica is one seed with its own hyper-parameters. Whatever may differ between
+replicas of the same shapes is an argument of the program, so that seeds,
 learning rates and dropout rates share one compilation.
 
 Shapes: N nodes, C classes, R replicas trained by one program.
@@ -19,10 +19,9 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec
 import optax
 
-from gat_jax.datasets.structures import Dataset
-from gat_jax.datasets.structures import Example
-from gat_jax.nn import models
-from gat_jax.nn.dropout import Dropout
+from gat_jax import nn
+from gat_jax.datasets import Dataset
+from gat_jax.datasets import Example
 from gat_jax.training import early_stopping
 from gat_jax.training import metrics
 from gat_jax.training.replicas import Hyperparameters
@@ -30,7 +29,7 @@ from gat_jax.training.replicas import Hyperparameters
 # What a replica folds into its key: parameters, and the dropout of each epoch.
 _PARAMETERS, _DROPOUT = range(2)
 
-# What ends a replica at once if it is not finite, in the order it is looked for.
+# What ends a replica at once if it is not finite, in the order of the checks.
 BREAKABLE = ('training loss', 'gradient', 'validation loss')
 
 
@@ -42,8 +41,8 @@ class ReplicaState(NamedTuple):
     epoch: epochs done.
     params: parameters after the last epoch.
     opt_state: of the optimiser.
-    kept: what its stopping rule makes of it.
-    others: what other rules, by name, would have made of it.
+    kept: what its rule of early stopping has kept.
+    others: what other rules, by name, would have kept.
     train_loss: cross-entropy of the last step, with dropout, without L2.
     val_loss: validation loss after the last epoch.
     val_score: validation accuracy or micro-F1 after the last epoch.
@@ -63,13 +62,13 @@ class ReplicaState(NamedTuple):
 
   @property
   def stopped(self) -> jax.Array:
-    """Whether its stopping rule or a number that is not finite has ended it."""
+    """Whether early stopping or a number that is not finite has ended it."""
     return self.kept.stopped | (self.broken >= 0)
 
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-  """What is fixed when a replica is compiled.
+  """What is fixed when training is compiled.
 
   Attributes:
     graphdef: structure of the model, without parameters.
@@ -91,8 +90,8 @@ class Program:
   def from_config(cls, config: Any, dataset: Dataset) -> 'Program':
     """The program for a config and the sizes of a data set."""
 
-    def build(key: jax.Array) -> models.Model:
-      return models.build(
+    def build(key: jax.Array) -> nn.Model:
+      return nn.build(
         config.model,
         dataset.num_features,
         dataset.num_classes,
@@ -159,7 +158,7 @@ class Program:
     key = jax.random.fold_in(jax.random.key(state.seed), _DROPOUT)
     key = jax.random.fold_in(jax.random.fold_in(key, state.epoch), index)
     train_loss, grads = jax.value_and_grad(self._train_loss)(
-      state.params, batch, Dropout(key, hyper.dropout_rate)
+      state.params, batch, nn.Dropout(key, hyper.dropout_rate)
     )
     updates, opt_state = self._optimizer(
       hyper.learning_rate, hyper.weight_decay
@@ -173,22 +172,22 @@ class Program:
   def end_epoch(
     self, state: ReplicaState, hyper: Hyperparameters, val: metrics.Counts
   ) -> ReplicaState:
-    """Takes in the validation of the new parameters: keep them, stop, go on.
+    """Applies early stopping to the validation of the new parameters.
 
     What is not finite ends the replica with what was kept before.
     """
     broken = _first_not_finite(state.train_loss, state.params, val.mean_loss)
 
-    def take_in(rule, kept):
+    def after_epoch(rule, kept):
       news = (state.params, val.score, val.mean_loss, hyper.patience)
-      after = early_stopping.take_in(rule, kept, *news)
+      after = early_stopping.after_epoch(rule, kept, *news)
       return early_stopping.choose(broken >= 0, kept, after)
 
     return state._replace(
       epoch=state.epoch + 1,
-      kept=take_in(self.stop_rule, state.kept),
+      kept=after_epoch(self.stop_rule, state.kept),
       others={
-        rule: take_in(rule, state.others[rule]) for rule in self.other_rules
+        rule: after_epoch(rule, state.others[rule]) for rule in self.other_rules
       },
       val_loss=val.mean_loss,
       val_score=val.score,
@@ -203,7 +202,7 @@ class Program:
     train: Sequence[Example],
     val: Sequence[Example],
   ) -> ReplicaState:
-    """Epochs of one step each: to `epoch`, the last one, or the rule's stop."""
+    """Trains epochs of one step each: to `epoch`, or until it ends before."""
     last = jnp.minimum(epoch, hyper.max_epochs)
 
     def one_epoch(state: ReplicaState) -> ReplicaState:

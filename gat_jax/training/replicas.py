@@ -7,7 +7,7 @@ import numpy as np
 
 
 class Hyperparameters(NamedTuple):
-  """What may differ between replicas of one program; scalars, or [R] stacked."""
+  """What may differ between replicas of a program; scalars, or [R] stacked."""
 
   learning_rate: jax.Array | np.number
   weight_decay: jax.Array | np.number
@@ -17,7 +17,7 @@ class Hyperparameters(NamedTuple):
 
   @classmethod
   def from_config(cls, config: Any) -> 'Hyperparameters':
-    """Reads them off a config; `configs/base.py` explains each."""
+    """Reads them off a config; `runs.settings.FIELDS` explains each."""
     return cls(
       learning_rate=np.float32(config.learning_rate),
       weight_decay=np.float32(config.weight_decay),
@@ -39,12 +39,3 @@ class Replica(NamedTuple):
     hyper = Hyperparameters.from_config(config)
     seeds = range(config.seed, config.seed + config.num_seeds)
     return [cls(seed, hyper) for seed in seeds]
-
-
-def program_fields(config: Any) -> dict[str, Any]:
-  """What two configs must have in common to share a compiled program."""
-  own = {'seed', 'num_seeds', *Hyperparameters._fields}
-  fields = {k: v for k, v in config.to_dict().items() if k not in own}
-  model = dict(fields['model'])
-  model['dropout_rate'] = model['dropout_rate'] > 0  # whether masks are drawn
-  return fields | {'model': model}

@@ -5,11 +5,9 @@ import json
 import pytest
 
 from configs import smoke
-from gat_jax.training.replicas import Hyperparameters
-from gat_jax.training.replicas import Replica
-from gat_jax.training.replicas import program_fields
 from gat_jax import runs
 from gat_jax.errors import WorkdirError
+from gat_jax.runs import settings
 
 
 def make_config(**fields):
@@ -55,9 +53,9 @@ def test_another_program_is_no_part_of_a_group(fields):
 
 
 def test_what_a_program_takes_as_argument_is_no_field_of_it():
-  fields = program_fields(make_config())
+  fields = settings.program_fields(make_config())
   for changes in MIXED:
-    assert program_fields(make_config(**changes)) == fields
+    assert settings.program_fields(make_config(**changes)) == fields
 
 
 @pytest.mark.parametrize('text', ['[]', '{}', '"words"'])

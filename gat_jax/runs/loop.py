@@ -1,0 +1,122 @@
+"""The loop of a run on the host: train, log, save, until all have ended.
+
+Shapes: R replicas: one seed each, all trained by one program.
+"""
+
+from collections.abc import Iterator, Sequence
+import time
+from typing import Any, TypeVar
+
+import numpy as np
+
+from gat_jax import training
+from gat_jax.runs.observers import Ended
+from gat_jax.runs.observers import Evaluation
+from gat_jax.runs.observers import Observer
+from gat_jax.runs.observers import Outcome
+from gat_jax.runs.recovery import Recovery
+from gat_jax.runs.workdirs import RunWriter
+
+T = TypeVar('T')
+
+
+class Group:
+  """Configs that are trained together, and the replicas of each.
+
+  Attributes:
+    config: for the fields that all of them share.
+    replicas: of all configs, one after the other: R.
+    writers: one for each config, or none at all.
+  """
+
+  def __init__(self, configs: Sequence[Any], writers: Sequence[RunWriter]):
+    """Makes a replica for each seed of each config."""
+    self.config = configs[0]
+    self.replicas: list[training.Replica] = []
+    self.writers = writers
+    self._ranges = []
+    for config in configs:
+      first = len(self.replicas)
+      self.replicas += training.Replica.of(config)
+      self._ranges.append(range(first, len(self.replicas)))
+
+  def by_config(
+    self, values: Sequence[T]
+  ) -> Iterator[tuple[list[T], RunWriter | None]]:
+    """Splits [R] values: for each config its own, and its writer if any."""
+    writers = self.writers or [None] * len(self._ranges)
+    for indices, writer in zip(self._ranges, writers, strict=True):
+      yield [values[i] for i in indices], writer
+
+
+def train_until_ended(
+  group: Group,
+  driver: training.Driver,
+  recovery: Recovery,
+  observer: Observer,
+  epoch: int,
+) -> None:
+  """Trains all replicas until each has ended by itself.
+
+  Args:
+    group: what is trained.
+    driver: trains it; compiled, and in the state after `epoch`.
+    recovery: saves states every `config.checkpoint_minutes`.
+    observer: is told of each evaluation, and may ask the run to end.
+    epoch: epochs that are done already.
+
+  Raises:
+    Ended: if the observer asked for it.
+    WorkdirError: if something cannot be written.
+  """
+  last = max(int(r.hyper.max_epochs) for r in group.replicas)
+  last_saved = time.perf_counter()
+  while True:
+    epoch = min(epoch + group.config.log_every, last)
+    before = driver.fetch('epoch')
+    driver.advance(epoch)
+    evaluation = _evaluation(group, driver)
+    _log(group, evaluation, evaluation.epochs > before)
+    observer.on_evaluation(evaluation)
+    if not evaluation.running.any():
+      return
+    outcome = observer.request(evaluation)
+    waited = time.perf_counter() - last_saved
+    is_due = waited >= 60 * group.config.checkpoint_minutes
+    if outcome is not Outcome.PRUNED and (
+      is_due or outcome is Outcome.INTERRUPTED
+    ):
+      recovery.save(epoch)
+      last_saved = time.perf_counter()
+    if outcome is not None:
+      raise Ended(outcome, epoch)
+
+
+def _evaluation(group: Group, driver: training.Driver) -> Evaluation:
+  limits = np.array([r.hyper.max_epochs for r in group.replicas])
+  epochs = driver.fetch('epoch')
+  return Evaluation(
+    seeds=np.array([r.seed for r in group.replicas]),
+    epochs=epochs,
+    running=~driver.fetch('stopped') & (epochs < limits),
+    train_loss=driver.fetch('train_loss'),
+    val_loss=driver.fetch('val_loss'),
+    val_score=driver.fetch('val_score'),
+  )
+
+
+def _log(group: Group, evaluation: Evaluation, advanced: np.ndarray) -> None:
+  """Writes a line for each replica that has trained since the last one."""
+  for indices, writer in group.by_config(range(len(group.replicas))):
+    if writer is None:
+      continue
+    for i in indices:
+      if advanced[i]:
+        writer.write_metrics(
+          int(evaluation.seeds[i]),
+          int(evaluation.epochs[i]),
+          train_loss=float(evaluation.train_loss[i]),
+          val_loss=float(evaluation.val_loss[i]),
+          val_score=float(evaluation.val_score[i]),
+        )
+    writer.flush()

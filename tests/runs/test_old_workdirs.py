@@ -1,0 +1,96 @@
+"""What commit 4ac1a8a wrote is still read and continued.
+
+old_workdirs/run.tar.gz holds two runs of it, with --config=configs/smoke.py,
+the fields of `make_config` and: run/finished with max_epochs 20;
+run/interrupted with max_epochs 200, stop_rule none and checkpoint_minutes 0,
+killed when it had saved epoch 24 and logged epoch 28.
+"""
+
+import json
+import pathlib
+import tarfile
+
+import pytest
+
+from configs import smoke
+from gat_jax import runs
+from gat_jax.errors import WorkdirError
+
+OLD = pathlib.Path(__file__).parents[1] / 'old_workdirs'
+
+
+class Listener(runs.Observer):
+  resumed = None
+
+  def on_resumed(self, epoch):
+    self.resumed = epoch
+
+
+@pytest.fixture
+def old(tmp_path):
+  with tarfile.open(OLD / 'run.tar.gz') as archive:
+    archive.extractall(tmp_path, filter='data')
+  return tmp_path / 'run'
+
+
+def make_config(**fields):
+  config = smoke.get_config()
+  config.dataset.num_nodes = 260
+  config.dataset.num_features = 8
+  config.model.hidden_dim = 2
+  config.model.num_heads = 2
+  config.log_every = 4
+  config.num_seeds = 2
+  config.max_epochs = 200
+  config.stop_rule = 'none'
+  config.update_from_flattened_dict(fields)
+  return config
+
+
+def lines(workdir):
+  text = (workdir / 'metrics.jsonl').read_text()
+  return [json.loads(line) for line in text.splitlines()]
+
+
+def test_interrupted_run_goes_on_from_its_checkpoint(old, tmp_path):
+  workdir = old / 'interrupted'
+  before = [line for line in lines(workdir) if line['epoch'] <= 24]
+  listener = Listener()
+  # How a run is executed may differ: its checkpoints, what it logs.
+  config = make_config(checkpoint_minutes=5.0, log_every=8)
+  result = runs.train_and_evaluate(config, workdir, listener)
+  assert listener.resumed == 24
+  after = lines(workdir)
+  assert after[: len(before)] == before
+  for seed in (0, 1):
+    epochs = [line['epoch'] for line in after if line['seed'] == seed]
+    assert epochs == [*range(4, 25, 4), *range(32, 201, 8)]
+  anew = runs.train_and_evaluate(config, tmp_path / 'anew')
+  for one, other in zip(result.seeds, anew.seeds, strict=True):
+    assert one.epochs == other.epochs == 200
+    # The checkpoint's bits are those of another machine.
+    assert one.val_loss == pytest.approx(other.val_loss, rel=1e-3)
+
+
+def test_other_settings_are_refused_by_name(old):
+  config = make_config(learning_rate=0.5)
+  with pytest.raises(WorkdirError) as caught:
+    runs.train_and_evaluate(config, old / 'interrupted')
+  assert caught.value.field == 'workdir'
+  assert '`config.learning_rate` is 0.01 there and 0.5 now' in str(caught.value)
+  assert 'checkpoint_minutes' not in str(caught.value)
+
+
+def test_finished_run_is_predicted_from(old):
+  seed, (graph,) = runs.predict(old / 'finished', attention=True)
+  results = json.loads((old / 'finished/results.json').read_text())
+  own = next(entry for entry in results['seeds'] if entry['seed'] == seed)
+  tested = graph.splits == 'test'
+  hits = graph.predictions[tested] == graph.labels[tested]
+  assert hits.mean() == pytest.approx(own['test'])
+  assert [layer.alpha.shape[1] for layer in graph.attention] == [2, 1]
+
+
+def test_finished_run_is_not_trained_again(old):
+  with pytest.raises(WorkdirError, match='already holds a finished run'):
+    runs.train_and_evaluate(make_config(max_epochs=20), old / 'finished')
