@@ -6,19 +6,22 @@ Try:
       --sweep 'model.num_heads=1,2,4,8' --sweep 'learning_rate=1e-3,5e-3' \
       --seeds=10
   python -m experiments.sweep --config=configs/cora.py,configs/citeseer.py \
-      --workdir=runs/both --dry_run
+      --config.max_epochs=200 --config.stop_rule=none --workdir=runs/both \
+      --dry_run
   python -m experiments.sweep --config=configs/cora.py --workdir=runs/heads \
       --engine=slurm --slurm.partition=gpu --slurm.time=60
   python -m experiments.sweep --config=configs/cora.py --workdir=runs/tpe \
-      --search=tpe --trials=50 --sweep 'learning_rate=1e-4..1e-1:log' \
+      --search=tpe --combinations=50 \
+      --sweep 'learning_rate=1e-4..1e-1:log' \
       --sweep 'model.num_heads=1,2,4,8' --seeds=3
 
 Without --sweep a config's own get_hyper says what is swept: heads x hidden x
-seeds. --sweep with one value sets a field. Trials of the same shapes (learning
-rate, L2, dropout, patience, seed) share one compiled program. Stopped or
-killed, the same command goes on; finished trials are never trained again.
-With --search each trial is chosen by those before it, and ended early where it
-is worse than half of them; --sweep may then give a range (search.py).
+seeds. --config.field=value sets a field in every config, for all trials. A
+trial is one combination of values with one seed. Trials that differ in learning
+rate, L2, dropout, patience, max_epochs or seed share one compiled program.
+Stopped or killed, the same command goes on; finished trials are never trained
+again. With --search each combination is chosen by those before it, and ended
+early if it does worse than half of them; --sweep may then give a range.
 Writes trials.csv, trials.jsonl, sweep.json, sweep.md and heatmaps.
 """
 
@@ -26,24 +29,27 @@ import pathlib
 import sys
 
 from absl import flags
-from ml_collections import config_dict
 from ml_collections import config_flags
 from rich.console import Console
 
 from experiments import cli
+from experiments.sweeps import config_flag
 from experiments.sweeps import coordinator
 from experiments.sweeps import engines
 from experiments.sweeps import hyper
+from experiments.sweeps import outputs
 from experiments.sweeps import plans
 from experiments.sweeps import sources
 from experiments.sweeps import summaries
 from experiments.sweeps import trials
 from gat_jax.runs import workdirs
 
-_CONFIG = flags.DEFINE_list(
-  'config', None, 'files of configs/, as in --config=configs/cora.py'
+_CONFIG = flags.DEFINE_flag(
+  config_flag.ConfigFilesFlag(
+    'config', 'files of configs/, as in --config=configs/cora.py'
+  )
 )
-_WORKDIR = flags.DEFINE_string('workdir', None, 'where trials and tables stand')
+_WORKDIR = flags.DEFINE_string('workdir', None, 'for the trials and the tables')
 _SWEEP = flags.DEFINE_multi_string(
   'sweep', [], 'a field and its values, as in model.num_heads=1,2,4'
 )
@@ -63,11 +69,12 @@ _SLURM = config_flags.DEFINE_config_dict(
   + ', '.join(engines.slurm_options()),
 )
 _SEARCH = flags.DEFINE_enum(
-  'search', None, ['tpe'], 'try --trials combinations, each chosen by this'
+  'search', None, ['tpe'], 'try --combinations, each chosen by this'
 )
-_TRIALS = flags.DEFINE_integer(
-  'trials', None, 'combinations that --search tries', 1
+_COMBINATIONS = flags.DEFINE_integer(
+  'combinations', None, 'how many combinations --search tries', 1
 )
+flags.DEFINE_alias('trials', 'combinations')  # its name before
 _DRY_RUN = flags.DEFINE_bool(
   'dry_run', False, 'show trials, memory and time, and train nothing'
 )
@@ -97,43 +104,52 @@ def main() -> None:
       if not source.done:
         coordinator.train(source, pool(workdir), console, stop)
     summary = summaries.make(source.trials, command())
-    summaries.write(summary, source.trials, workdir, _OUTPUT.value)
-  console.print(*summaries.tables(summary), sep='\n')
+    outputs.write(summary, source.trials, workdir, _OUTPUT.value)
+  console.print(*outputs.for_terminal(summary), sep='\n')
   finish(source, console, stop)
 
 
 def plan(workdir: pathlib.Path) -> sources.Source:
   """What the flags ask for; nothing is written."""
-  if bool(_SEARCH.value) != bool(_TRIALS.value):
-    cli.fail('--search and --trials go together: --search=tpe --trials=50')
-  if not _SEARCH.value:
-    planned: list[trials.Trial] = []
-    for path in _CONFIG.value:
-      own = trials.make(workdir, *swept(path))
-      twice = {t.dataset for t in planned} & {t.dataset for t in own}
-      if twice:
-        cli.fail(
-          f'two of --config are on {min(twice)}, and a table is kept for each'
-          ' data set; give them a --workdir each'
-        )
-      planned += own
-    return sources.Grid(planned)
-  if len(_CONFIG.value) > 1:
-    cli.fail('--search takes one --config; give each a search and a --workdir')
-  from experiments.sweeps import search  # slow to import
+  if bool(_SEARCH.value) != bool(_COMBINATIONS.value):
+    cli.fail(
+      '--search and --combinations go together: --search=tpe --combinations=50'
+    )
+  files = _CONFIG.value
+  if _SEARCH.value:
+    if len(files) > 1:
+      cli.fail(
+        '--search takes one --config; give each a search and a --workdir'
+      )
+    from experiments.sweeps import search  # slow to import
 
-  return search.Search(workdir, *swept(_CONFIG.value[0]), _TRIALS.value)
+    (file,) = files
+    return search.Search(
+      workdir, file.config, changes(file), _COMBINATIONS.value
+    )
+  planned: list[trials.Trial] = []
+  for file in files:
+    own = trials.make(workdir, file.config, changes(file))
+    twice = {t.dataset for t in planned} & {t.dataset for t in own}
+    if twice:
+      cli.fail(
+        f'two of --config are on {min(twice)}, and there is one table for each'
+        ' data set; give them a --workdir each'
+      )
+    planned += own
+  return sources.Grid(planned)
 
 
-def swept(path: str) -> tuple[config_dict.ConfigDict, hyper.Sweep]:
-  """A config, and the changes to it that --sweep or its get_hyper name."""
-  config, own = hyper.load(path)
-  changes = hyper.product(*(hyper.parse(text, config) for text in _SWEEP.value))
-  if not _SWEEP.value and own is not None:
-    changes = own
+def changes(file: config_flag.ConfigFile) -> hyper.Sweep:
+  """What --sweep, or else the file's get_hyper, changes in its config."""
+  parsed = [hyper.parse(text, file.config) for text in _SWEEP.value]
+  found = hyper.product(*parsed)
+  if not parsed and file.sweep is not None:
+    found = file.sweep
   if _SEEDS.value:
-    changes = hyper.reseed(changes, _SEEDS.value)
-  return config, changes
+    found = hyper.reseed(found, _SEEDS.value)
+  flags.FLAGS[_CONFIG.name].check(found)
+  return found
 
 
 def show(source: sources.Source, console: Console) -> None:
@@ -142,7 +158,7 @@ def show(source: sources.Source, console: Console) -> None:
     plans.show(source.trials, console)
   else:
     corners = [source.corner(min), source.corner(max)]
-    plans.show_search(source.fields, corners, _TRIALS.value, console)
+    plans.show_search(source.fields, corners, _COMBINATIONS.value, console)
 
 
 def pool(workdir: pathlib.Path) -> engines.Pool:
@@ -159,11 +175,13 @@ def pool(workdir: pathlib.Path) -> engines.Pool:
 
 def command() -> str:
   """The flags that decide what is trained, as they were given."""
-  words = [f'--config={",".join(_CONFIG.value)}']
+  words = [f'--config={",".join(file.path for file in _CONFIG.value)}']
+  words += flags.FLAGS[_CONFIG.name].words
   words += [f"--sweep '{text}'" for text in _SWEEP.value]
   words += [f'--seeds={_SEEDS.value}'] if _SEEDS.value else []
   if _SEARCH.value:
-    words += [f'--search={_SEARCH.value}', f'--trials={_TRIALS.value}']
+    words.append(f'--search={_SEARCH.value}')
+    words.append(f'--combinations={_COMBINATIONS.value}')
   return ' '.join(['python -m experiments.sweep', *words])
 
 
@@ -176,7 +194,7 @@ def finish(
     by_status[trial.status()] += 1
     if error := trial.error():
       console.print(f'{trial.name} failed: {error}', style='bold red')
-  # Of a search also those that it has not thought of.
+  # In a search also those that it has not chosen yet.
   by_status[trials.Status.WAITING] += source.total - len(source.trials)
   counts = ', '.join(f'{n} {s.value}' for s, n in by_status.items() if n)
   console.print(f'{counts}; everything is in {_WORKDIR.value}', soft_wrap=True)

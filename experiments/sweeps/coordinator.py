@@ -1,4 +1,4 @@
-"""What the first process of a sweep does while others train."""
+"""The loop of a sweep's first process, while others train."""
 
 from collections.abc import Iterator
 import contextlib
@@ -21,13 +21,20 @@ def train(
   console: Console,
   stop: cli.StopRequest,
 ) -> None:
-  """Trains what the source asks for, until it is done or a signal comes.
+  """Trains what the source gives out, until it is done or a signal comes.
+
+  Args:
+    source: what is trained.
+    pool: where it is trained.
+    console: for progress.
+    stop: true as soon as the sweep shall end.
 
   Raises:
-    ConfigError: if the engine refuses it.
+    ConfigError: if a scheduler refuses the jobs.
+    WorkdirError: if a file of a trial is damaged.
   """
   groups = source.ask(pool.num_free)
-  with _accounted(console), Dashboard(source, console) as dashboard:
+  with _timed(console), Dashboard(source, console) as dashboard:
     stopping = False
     while groups or pool.busy:
       pool.start(groups)
@@ -36,7 +43,7 @@ def train(
         pool.stop()
       for group, reason in pool.ended():
         if reason:
-          _settle(group, reason)
+          _fail_unfinished(group, reason)
         source.tell(group)
       dashboard.show(pool.running)
       done = stopping or source.done
@@ -45,15 +52,15 @@ def train(
         time.sleep(_POLL_SECONDS)
 
 
-def _settle(group: trials.Group, reason: str) -> None:
-  """Makes the trials failed ones that a lost process left without a result."""
+def _fail_unfinished(group: trials.Group, reason: str) -> None:
+  """Fails the trials that were left without a result by a process that died."""
   for trial in group.trials:
     if trial.status() is trials.Status.WAITING:
       trial.fail(reason)
 
 
 @contextlib.contextmanager
-def _accounted(console: Console) -> Iterator[None]:
+def _timed(console: Console) -> Iterator[None]:
   """Says how long it took, and how much of a core this process used for it."""
   wall, own = time.perf_counter(), time.process_time()
   yield

@@ -1,4 +1,4 @@
-"""Shows a sweep while it goes on: counts, the best so far, the time left."""
+"""Shows a sweep while it runs: counts, the best so far, the time left."""
 
 from collections.abc import Sequence
 import time
@@ -18,12 +18,12 @@ class Dashboard:
   """A live table in a terminal, a line now and then elsewhere."""
 
   def __init__(self, source: sources.Source, console: Console):
-    """Reads how far the trials are; use as a context manager."""
+    """Reads how far the trials are; use it as a context manager."""
     self._source = source
     self._console = console
     self._ended: dict[str, trials.Status] = {}
     self._best: dict[str, tuple[float, trials.Trial]] = {}
-    self._take_in()
+    self._update()
     self._ended_before = len(self._ended)
     self._start = time.monotonic()
     self._last = -_LOG_SECONDS
@@ -38,12 +38,19 @@ class Dashboard:
     self._live.stop()
 
   def show(self, running: Sequence[trials.Group]) -> None:
-    """Draws the table, at most once a second, or logs a line."""
+    """Draws the table, at most once a second; or prints a line now and then.
+
+    Args:
+      running: the groups that train now.
+
+    Raises:
+      WorkdirError: if a file of a trial is damaged.
+    """
     wait = _SHOW_SECONDS if self._console.is_terminal else _LOG_SECONDS
     if time.monotonic() - self._last < wait:
       return
     self._last = time.monotonic()
-    self._take_in()
+    self._update()
     facts = self._facts(running)
     if not self._console.is_terminal:
       self._console.print(
@@ -88,8 +95,8 @@ class Dashboard:
   def _count(self, status: trials.Status) -> int:
     return sum(found is status for found in self._ended.values())
 
-  def _take_in(self) -> None:
-    """Looks at the trials that had not ended before."""
+  def _update(self) -> None:
+    """Notes the trials that have ended since the last call."""
     for trial in self._source.trials:
       if trial.name in self._ended:
         continue
@@ -98,7 +105,7 @@ class Dashboard:
         continue
       self._ended[trial.name] = status
       if result := trial.result():
-        score = result['seeds'][0]['val']
+        score = result.seeds[0].val
         best = self._best.get(trial.dataset)
         if best is None or score > best[0]:
           self._best[trial.dataset] = score, trial

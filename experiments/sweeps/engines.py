@@ -1,6 +1,6 @@
-"""Where the groups of a sweep train: here, in worker processes, on Slurm.
+"""Where the groups of a sweep train: in this process, in others, on Slurm.
 
-submitit does the work; see its documentation for what a cluster needs.
+submitit starts the processes; its documentation says what a cluster needs.
 """
 
 from collections import deque
@@ -23,17 +23,17 @@ from gat_jax.runs import workdirs
 
 LOCAL, SLURM, DEBUG = 'local', 'slurm', 'debug'
 NAMES = (LOCAL, SLURM, DEBUG)
-_FOREVER = 60 * 24 * 365  # minutes
+_A_YEAR = 60 * 24 * 365  # minutes
 _MOST_REQUEUES = 1000
 _ASK_SECONDS = 3  # between two questions to Slurm while jobs are cancelled
 
 
 def slurm_options() -> config_dict.ConfigDict:
-  """What --slurm.* may set; None leaves it to the cluster."""
+  """The fields of --slurm.*; None leaves one to the cluster."""
   options = config_dict.ConfigDict()
   options.partition = config_dict.placeholder(str)
-  options.time = 60  # minutes; then a job is requeued and goes on
-  options.signal_delay = 90  # seconds before that in which a job saves
+  options.time = 60  # minutes of a job; then it is requeued and goes on
+  options.signal_delay = 90  # seconds before that, for a job to save
   options.array_parallelism = 16  # jobs at a time
   options.cpus_per_task = 1
   options.gpus_per_node = config_dict.placeholder(int)
@@ -45,12 +45,12 @@ def slurm_options() -> config_dict.ConfigDict:
 
 
 def num_places() -> int:
-  """How many local workers this machine has room for: GPUs, or cores."""
+  """How many local workers fit this machine: one a GPU, else one a core."""
   return len(glob.glob('/dev/nvidia[0-9]*')) or len(cli.cores())
 
 
 class Pool:
-  """Groups that wait, train and end."""
+  """Trains groups, so many at a time, in the order in which they come."""
 
   def __init__(
     self,
@@ -74,7 +74,7 @@ class Pool:
     self._num_workers = num_workers
     self._waiting: deque[trials.Group] = deque()
     self._stopping = False
-    self._asked = 0.0
+    self._last_asked = 0.0
     self._running: dict[Any, tuple[trials.Group, Any]] = {}
     self._elsewhere: list[trials.Group] = []
     try:
@@ -87,13 +87,15 @@ class Pool:
       )
     except RuntimeError as error:
       raise ConfigError(
-        f'--engine={engine}: {error}; start it where sbatch is, or choose'
-        f' another engine of {", ".join(NAMES)}'
+        f'--engine={engine}',
+        str(error),
+        'start it where sbatch is, or choose another engine of'
+        f' {", ".join(NAMES)}',
       ) from error
     self._executor.update_parameters(**_parameters(engine, slurm))
 
   def start(self, groups: Sequence[trials.Group]) -> None:
-    """Takes in groups; those that another process trains are waited for.
+    """Takes groups to train; waits for those that another process trains.
 
     Raises:
       ConfigError: if the scheduler refuses them.
@@ -108,7 +110,7 @@ class Pool:
 
   @property
   def running(self) -> list[trials.Group]:
-    """The groups that have been started and have not been seen to end."""
+    """The groups that were started, and that `ended` has not returned."""
     return [group for group, _ in self._running.values()] + self._elsewhere
 
   @property
@@ -122,17 +124,21 @@ class Pool:
     return self._num_workers - len(self._waiting) - len(self.running)
 
   def ended(self) -> list[tuple[trials.Group, str | None]]:
-    """Groups that have ended since, and why if their process was lost."""
+    """The groups that have ended since the last call.
+
+    Returns:
+      Each with the reason if its process died, else with None.
+    """
     if self._engine != SLURM:
       self._fill()
-    elif self._stopping and time.monotonic() - self._asked > _ASK_SECONDS:
+    elif self._stopping and time.monotonic() - self._last_asked > _ASK_SECONDS:
       submitit.SlurmJob.watcher.update()  # else it asks ever more seldom
-      self._asked = time.monotonic()
+      self._last_asked = time.monotonic()
     found = []
     for place, (group, job) in list(self._running.items()):
       if self._engine == DEBUG or job.done():
         del self._running[place]
-        found.append((group, None if self._stopping else _last_words(job)))
+        found.append((group, None if self._stopping else _why_it_died(job)))
     for group in list(self._elsewhere):
       if not any(workdirs.is_held(trial.folder) for trial in group.trials):
         self._elsewhere.remove(group)
@@ -140,7 +146,7 @@ class Pool:
     return found
 
   def stop(self) -> None:
-    """Asks everything that runs to save and end; what waits never starts."""
+    """Asks what runs to save and end, and starts nothing more."""
     self._stopping = True
     self._waiting.clear()
     self._elsewhere.clear()
@@ -151,28 +157,28 @@ class Pool:
         job.cancel(check=False)
 
   def _submit_array(self):
-    """Hands all that waits to Slurm, as one array of jobs."""
+    """Submits all groups that wait to Slurm, as one array of jobs."""
     tasks = [worker.TrainGroup(g, scheduled=True) for g in self._waiting]
     try:
       with self._executor.batch():
         jobs = [self._executor.submit(task) for task in tasks]
     except submitit.core.utils.FailedJobError as error:
       said = str(error).strip().splitlines()[-1]
-      raise ConfigError(f'--engine=slurm: {said}; see --slurm.*') from error
+      raise ConfigError('--engine=slurm', said, 'see --slurm.*') from error
     for group, job in zip(self._waiting, jobs, strict=True):
       self._running[job.job_id] = group, job
     self._waiting.clear()
 
   def _fill(self):
-    """Gives every free place of this machine a group."""
+    """Starts a group on every free place of this machine."""
     for place in range(self._num_workers):
       if self._waiting and place not in self._running:
         group = self._waiting.popleft()
         task = worker.TrainGroup(
           group, place if self._engine == LOCAL else None
         )
-        # Ctrl-C reaches all processes of a terminal: these are to hear of it
-        # from `stop`, which lets them save.
+        # Ctrl-C reaches all processes of a terminal. Workers inherit that it
+        # is blocked: they are stopped by `stop` alone, which lets them save.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
           self._running[place] = group, self._executor.submit(task)
@@ -182,7 +188,7 @@ class Pool:
 
 def _parameters(engine: str, slurm: config_dict.ConfigDict) -> dict[str, Any]:
   if engine != SLURM:
-    return {'timeout_min': _FOREVER}
+    return {'timeout_min': _A_YEAR}
   parameters = {
     'timeout_min': slurm.time,
     'slurm_signal_delay_s': slurm.signal_delay,
@@ -199,7 +205,7 @@ def _parameters(engine: str, slurm: config_dict.ConfigDict) -> dict[str, Any]:
   return {k: v for k, v in parameters.items() if v is not None}
 
 
-def _last_words(job) -> str | None:
+def _why_it_died(job) -> str | None:
   try:
     job.result()
     return None

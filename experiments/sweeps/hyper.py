@@ -7,14 +7,13 @@
         hyper.sweep('seed', range(10)),
       )
 
-A change is a dict of dotted field names; a sweep is a list of changes, and so
-is whatever a combinator makes of sweeps.
+A change maps dotted names of fields to values; a sweep is a list of changes.
+Combinators take sweeps and return one.
 """
 
 from collections.abc import Iterable
 import copy
 import dataclasses
-import difflib
 import itertools
 import runpy
 import sys
@@ -24,6 +23,8 @@ from ml_collections import config_dict
 
 from experiments import cli
 from gat_jax.errors import ConfigError
+from gat_jax.errors import InputError
+from gat_jax.errors import did_you_mean
 from gat_jax.runs import settings
 
 Change = dict[str, Any]
@@ -32,12 +33,12 @@ Sweep = list[Change]
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-  """All values from `low` to `high`, for a search; a sweep cannot try them.
+  """All numbers from `low` to `high`, of which a search draws some.
 
   Attributes:
     low: the least.
     high: the greatest.
-    log: whether a search looks at their logarithms.
+    log: whether they are drawn evenly by their logarithms.
   """
 
   low: float
@@ -56,10 +57,10 @@ def sweep(name: str, values: Iterable[Any]) -> Sweep:
   """
   values = list(values)
   if not values:
-    raise ConfigError(f'the sweep over {name} has no value; give it some')
+    raise ConfigError(f'config.{name}', 'its sweep has no value')
   for index, value in enumerate(values):
     if value in values[:index]:
-      raise ConfigError(f'the sweep over {name} has {value!r} twice')
+      raise ConfigError(f'config.{name}', f'its sweep has {value!r} twice')
   return [{name: value} for value in values]
 
 
@@ -81,8 +82,9 @@ def zipit(*sweeps: Sweep) -> Sweep:
   lengths = [len(changes) for changes in sweeps]
   if len(set(lengths)) > 1:
     raise ConfigError(
-      f'zipit was given sweeps of {", ".join(map(str, lengths))} changes; they'
-      ' must be as many'
+      'zipit',
+      f'its sweeps have {", ".join(map(str, lengths))} changes',
+      'each must have as many as the others',
     )
   return [_merge(changes) for changes in zip(*sweeps, strict=True)]
 
@@ -98,13 +100,15 @@ def parse(text: str, config: config_dict.ConfigDict) -> Sweep:
   `learning_rate=1e-4..1e-1` and `learning_rate=1e-4..1e-1:log` give a `Range`.
 
   Raises:
-    ConfigError: if the field is not there or a value is not of its type.
+    ConfigError: if the field is not there, or a value is not of its type or is
+      there twice.
   """
   name, separator, values = text.partition('=')
   if not separator:
     raise ConfigError(
-      f'--sweep={text}: write a field and its values, as in'
-      ' model.num_heads=1,2,4'
+      f'--sweep={text}',
+      'it has no values',
+      'write a field and its values, as in model.num_heads=1,2,4',
     )
   kind = type(_value(config, name))
   if '..' in values and kind in (int, float):
@@ -113,7 +117,7 @@ def parse(text: str, config: config_dict.ConfigDict) -> Sweep:
 
 
 def fields(changes: Sweep) -> dict[str, list[Any]]:
-  """The different values that each field has in them, in order."""
+  """The different values of each field that a sweep changes, in order."""
   found: dict[str, list[Any]] = {}
   for change in changes:
     for name, value in change.items():
@@ -124,7 +128,7 @@ def fields(changes: Sweep) -> dict[str, list[Any]]:
 
 
 def reseed(changes: Sweep, num_seeds: int) -> Sweep:
-  """Each combination with the seeds from 0 on, whatever seeds it had before."""
+  """Each combination with the seeds 0, 1, ..., instead of those it had."""
   without = [
     {name: value for name, value in change.items() if name != 'seed'}
     for change in changes
@@ -140,28 +144,28 @@ def load(path: str) -> tuple[config_dict.ConfigDict, Sweep | None]:
     path: as --config takes it, perhaps with an argument after a colon.
 
   Raises:
-    ConfigError: if there is no such file or it cannot be used.
+    InputError: if there is no such file or it cannot be used.
   """
-  name, _, argument = path.partition(':')
+  name, *argument = path.split(':', 1)
   try:
     found = runpy.run_path(name)
-    config = found['get_config'](*[argument] if argument else [])
+    config = found['get_config'](*argument)
     get_hyper = found.get('get_hyper')
     return config, get_hyper and get_hyper(sys.modules[__name__])
-  except ConfigError:
+  except InputError:
     raise
   except FileNotFoundError as error:
-    raise ConfigError(f'--config={name}: {cli.no_such_config(name)}') from error
+    raise ConfigError(f'--config={name}', cli.no_such_config(name)) from error
   except Exception as error:  # whatever a config file raises
     raise ConfigError(
-      f'--config={path} fails with {type(error).__name__}: {error}'
+      f'--config={path}', f'it fails with {type(error).__name__}: {error}'
     ) from error
 
 
 def configs(
   config: config_dict.ConfigDict, changes: Sweep
 ) -> list[config_dict.ConfigDict]:
-  """The config of every trial, checked before any of them runs.
+  """The changed configs of a sweep, each of them checked.
 
   Args:
     config: what the changes are made to; stays as it is.
@@ -170,12 +174,15 @@ def configs(
   Raises:
     ConfigError: if the sweep is empty, has a change twice, a field that is not
       there, or a value that is of another type or cannot be used.
+    DataError: if a field of the data set is not there or cannot be used.
   """
   if not changes:
-    raise ConfigError('the sweep is empty; give it a field and its values')
+    raise ConfigError(
+      'the sweep', 'it is empty', 'give it a field and its values'
+    )
   for index, change in enumerate(changes):
     if change in changes[:index]:
-      raise ConfigError(f'the sweep has {change} twice')
+      raise ConfigError('the sweep', f'it has {change} twice')
   return [_apply(config, change) for change in changes]
 
 
@@ -185,52 +192,43 @@ def _apply(config, change):
     before = _value(changed, name)
     if isinstance(value, Range):
       raise ConfigError(
-        f'config.{name}={value} is a range, which only --search can try; name'
-        ' values, as in 1,2,4'
+        f'config.{name}',
+        f'{value} is a range, which only --search can try',
+        'name values, as in 1,2,4',
       )
     try:
       changed.update_from_flattened_dict({name: value})
     except (TypeError, ValueError) as error:
       raise ConfigError(
-        f'config.{name}={value!r} is of another type than {before!r}'
+        f'config.{name}', f'{value!r} is of another type than {before!r}'
       ) from error
   settings.check(changed)
   return changed
 
 
 def _value(config, name):
-  known = _names(config)
+  known = settings.flat(config)
   if name not in known:
-    close = difflib.get_close_matches(name, known, n=1)
     raise ConfigError(
-      f'the sweep names config.{name}, which is not there'
-      + (f'; did you mean {close[0]}?' if close else '')
+      f'config.{name}',
+      'a sweep changes it, but there is no such field',
+      did_you_mean(name, known),
     )
-  for part in name.split('.'):
-    config = config[part]
-  return config
-
-
-def _names(config, prefix=''):
-  names = []
-  for key, value in config.items():
-    if isinstance(value, config_dict.ConfigDict):
-      names += _names(value, f'{prefix}{key}.')
-    else:
-      names.append(prefix + key)
-  return names
+  return known[name]
 
 
 def _convert(name, kind, word):
   if kind is bool:
     if word not in ('True', 'False'):
-      raise ConfigError(f'--sweep={name}: {word!r} is neither True nor False')
+      raise ConfigError(
+        f'--sweep={name}', f'{word!r} is neither True nor False'
+      )
     return word == 'True'
   try:
     return word if kind in (str, type(None)) else kind(word)
   except ValueError as error:
     raise ConfigError(
-      f'--sweep={name}: {word!r} is no {kind.__name__}'
+      f'--sweep={name}', f'{word!r} is no {kind.__name__}'
     ) from error
 
 
@@ -243,8 +241,10 @@ def _range(name, kind, text):
     or (scale and low <= 0)
   ):
     raise ConfigError(
-      f'--sweep={name}={text}: write a range as in 1e-4..1e-1, or as in'
-      ' 1e-4..1e-1:log if both ends are positive'
+      f'--sweep={name}={text}',
+      'it is no range',
+      'write one as in 1e-4..1e-1, or as in 1e-4..1e-1:log if both ends are'
+      ' positive',
     )
   return Range(low, high, log=bool(scale))
 
@@ -255,7 +255,9 @@ def _merge(changes: tuple[Change, ...]) -> Change:
     twice = merged.keys() & change.keys()
     if twice:
       raise ConfigError(
-        f'two sweeps change {", ".join(sorted(twice))}; only one can'
+        ', '.join(f'config.{name}' for name in sorted(twice)),
+        'two sweeps change it',
+        'leave one out',
       )
     merged |= change
   return merged

@@ -1,4 +1,4 @@
-"""What a sweep would do: its trials, its groups, memory and time."""
+"""What --dry_run shows: trials and groups, the memory and time they need."""
 
 from collections.abc import Sequence
 import time
@@ -10,11 +10,10 @@ from rich.table import Table
 from experiments import cli
 from experiments.sweeps import trials
 from gat_jax import runs
-from gat_jax.training import drivers
-from gat_jax.training.replicas import Replica
+from gat_jax import training
 
 _TIMED_EPOCHS = 3
-_TYPICAL_EPOCHS = 1000  # where a stopping rule decides
+_TYPICAL_EPOCHS = 1000  # where early stopping decides
 _CONDITION = (
   f'on one core or device, if no trial runs more than {_TYPICAL_EPOCHS:,}'
   ' epochs'
@@ -22,7 +21,11 @@ _CONDITION = (
 
 
 def show(planned: Sequence[trials.Trial], console: Console) -> None:
-  """Prints the trials and the groups; compiles each group for its estimate."""
+  """Prints the trials and the groups; compiles and times each group.
+
+  Raises:
+    InputError: if the data cannot be used.
+  """
   console.print(_trials(planned))
   table, hours = _groups(trials.group(planned), console)
   table.title = 'groups: each one compiled program'
@@ -33,30 +36,33 @@ def show(planned: Sequence[trials.Trial], console: Console) -> None:
 def show_search(
   fields: dict[str, Sequence[Any]],
   corners: Sequence[trials.Group],
-  num_trials: int,
+  num_combinations: int,
   console: Console,
 ) -> None:
-  """Prints what a search chooses from; compiles the corners for its estimate.
+  """Prints what a search chooses from; compiles and times the corners.
 
   Args:
     fields: the values of each field, or its range.
     corners: the smallest and the largest combination.
-    num_trials: combinations that it will try.
-    console: where to.
+    num_combinations: how many it will try.
+    console: where it is printed.
+
+  Raises:
+    InputError: if the data cannot be used.
   """
   seeds = len(corners[0].trials)
-  table = Table(title=f'{num_trials} trials, seeds of each: {seeds}')
+  table = Table(title=f'{num_combinations} combinations, {seeds} seeds each')
   table.add_column('field', justify='right')
   table.add_column('values')
   for name, values in fields.items():
     table.add_row(name, ', '.join(map(str, values)))
   console.print(table)
   table, hours = _groups(corners, console)
-  table.title = 'the smallest and the largest trial'
+  table.title = 'the smallest and the largest combination'
+  least, most = (num_combinations * pick(hours) for pick in (min, max))
   table.caption = (
-    f'all trials: {num_trials * min(hours):.1f} to'
-    f' {num_trials * max(hours):.1f} hours {_CONDITION}; what is pruned takes'
-    ' less'
+    f'all combinations: {least:.1f} to {most:.1f} hours {_CONDITION}; what is'
+    ' pruned takes less'
   )
   console.print(table)
 
@@ -99,12 +105,11 @@ def _trials(planned: Sequence[trials.Trial]) -> Table:
 
 
 def _measure(trial: trials.Trial) -> tuple[int, float]:
-  """Bytes that a process needs for such a trial, and seconds an epoch."""
+  """Bytes that a process needs to train it, and seconds an epoch."""
   cli.set_up_jax()
   dataset = runs.load_dataset(trial.config)
-  driver = drivers.choose_driver(
-    trial.config, dataset, Replica.of(trial.config)
-  )
+  replicas = training.Replica.of(trial.config)
+  driver = training.choose_driver(trial.config, dataset, replicas)
   driver.compile()
   driver.advance(1)
   driver.fetch('epoch')

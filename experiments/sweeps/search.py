@@ -1,56 +1,45 @@
-"""A search that learns from its trials: Optuna's TPE over fields of a config.
+"""A search: each combination is chosen by those before it, with Optuna's TPE.
 
     python -m experiments.sweep --config=configs/cora.py --workdir=runs/tpe \
-        --search=tpe --trials=50 --sweep 'learning_rate=1e-4..1e-1:log' \
+        --search=tpe --combinations=50 \
+        --sweep 'learning_rate=1e-4..1e-1:log' \
         --sweep 'model.num_heads=1,2,4,8' --seeds=3
 
-A trial of the search is one combination with each of the seeds; it wants their
-mean validation score to be high. The workers report that score after every
-evaluation, and end a trial whose best so far is below the median that the others had
-then (TPE: Bergstra et al., NeurIPS 2011; the rule: Golovin et al., KDD 2017).
-The study stands in `search.journal` of the workdir; any Optuna tool can open
-it.
+A combination is trained with each of the seeds; the search wants a high mean of
+their validation scores (TPE: Bergstra et al., NeurIPS 2011). The workers report
+that mean after every evaluation, and `pruning` ends what does badly.
 
-With one worker the same command draws the same combinations, stopped in between
-or not. With several, what is drawn depends on which trials have ended by then.
-A combination that is drawn again counts, and is not trained again.
+With one worker the same command chooses the same combinations, stopped in
+between or not. With several, what is chosen depends on which combinations have
+ended by then. One that is chosen again counts, but is not trained again.
 """
 
 from collections import deque
 from collections.abc import Callable, Sequence
 import math
-import os
 import pathlib
 import statistics
 from typing import Any
 
 from ml_collections import config_dict
 import optuna
-from optuna.storages import journal
 from optuna.trial import TrialState
 
-from experiments import cli
 from experiments.sweeps import hyper
+from experiments.sweeps import study
 from experiments.sweeps import trials
 from gat_jax.errors import ConfigError
-from gat_jax.runs import workdirs
-from gat_jax.runs.observers import Evaluation
+from gat_jax.runs import settings
 
-_JOURNAL = 'search.journal'
-_STUDY = 'search'
-_ASKED_FOR = 'asked for'  # what the study searches, for who goes on with it
 _AGAIN = 'again'  # marks another try of a combination; it does not count
-_WARM_UP_LOOKS = 5  # that end no trial
-_LEAST_CURVES = 5  # that a median is taken of
-optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
 class Search:
-  """Asks a study for combinations, and tells it what became of them.
+  """Asks a study for combinations, and tells it how they ended; a `Source`.
 
   Attributes:
-    fields: the values of each field, or its one range.
-    trials: of all combinations so far; one a seed, as in a sweep.
+    fields: the values of each field, or its one range; without the seed.
+    trials: of all combinations so far.
   """
 
   def __init__(
@@ -58,24 +47,26 @@ class Search:
     workdir: pathlib.Path,
     config: config_dict.ConfigDict,
     changes: hyper.Sweep,
-    num_trials: int,
+    num_combinations: int,
   ):
     """Describes a search; nothing is written yet.
 
     Args:
-      workdir: where the trials and the study stand.
+      workdir: of the sweep.
       config: what the changes are made to.
-      changes: every combination of some values; one may be a `hyper.Range`.
-      num_trials: combinations to try, with those of earlier calls.
+      changes: all combinations of some fields' values, with some seeds; the
+        only value of a field may be a `hyper.Range`.
+      num_combinations: how many to try, with those of earlier calls.
 
     Raises:
       ConfigError: if a field or a value cannot be used, or there is no choice.
+      DataError: if a field of the data set is not there or cannot be used.
     """
     self.fields = _fields(changes)
     self._seeds = self.fields.pop('seed', [config.seed])
     self._workdir = workdir
     self._config = config
-    self._num_trials = num_trials
+    self._num_combinations = num_combinations
     self._num_drawn = 0
     self._again: deque[trials.Group] = deque()
     self._out: dict[tuple[str, ...], list[int]] = {}  # the study's numbers
@@ -87,17 +78,17 @@ class Search:
 
   @property
   def total(self) -> int:
-    """How many trials there will be, one a seed, as far as is known."""
-    left = max(0, self._num_trials - self._num_drawn)
+    """How many trials there will be, if no combination is chosen twice."""
+    left = max(0, self._num_combinations - self._num_drawn)
     return len(self.trials) + left * len(self._seeds)
 
   @property
   def done(self) -> bool:
-    """Whether all is handed out."""
-    return not self._again and self._num_drawn >= self._num_trials
+    """Whether all combinations have been given out."""
+    return not self._again and self._num_drawn >= self._num_combinations
 
   def corner(self, pick: Callable) -> trials.Group:
-    """The combination of the least or the greatest values.
+    """The trials of the combination of the least or the greatest values.
 
     Args:
       pick: `min` or `max`; of words the first or the last is taken.
@@ -113,20 +104,27 @@ class Search:
       retry_failed: try the combinations that have failed again.
 
     Raises:
-      ConfigError: if the study of that workdir searches something else.
+      ConfigError: if the study of that workdir is damaged or searches something
+        else.
+      WorkdirError: if a file of a trial is damaged.
     """
-    self._study = self._open()
+    asked_for = {
+      'config': settings.deciding_fields(self._config),
+      'sweep': {k: ', '.join(map(str, v)) for k, v in self.fields.items()},
+      'seeds': list(self._seeds),
+    }
+    self._study = study.open_or_create(self._workdir, asked_for)
     self._ask_enqueued()
     self._enqueue_again(retry_failed)
     self._ask_enqueued()
-    for trial, group in self._known():
-      self._num_drawn += _AGAIN not in trial.user_attrs
+    for entry, group in self._known():
+      self._num_drawn += _AGAIN not in entry.user_attrs
       self._take_in(group)
-      if trial.state is TrialState.RUNNING:
+      if entry.state is TrialState.RUNNING:
         self._again.append(group)
 
   def ask(self, num_workers: int) -> list[trials.Group]:
-    """One for each worker, as long as there are any."""
+    """A combination for each free worker, as long as there are any."""
     found: list[trials.Group] = []
     while len(found) < num_workers and not self.done:
       group = self._again.popleft() if self._again else self._draw()
@@ -139,7 +137,7 @@ class Search:
     return found
 
   def tell(self, group: trials.Group) -> None:
-    """Takes in how a group ended; one that was interrupted stays open."""
+    """Tells the study how a group ended; nothing if it was interrupted."""
     if group.has(trials.Status.WAITING):
       return
     state, value = TrialState.COMPLETE, None
@@ -153,7 +151,7 @@ class Search:
       self._study.tell(number, value, state)
 
   def _draw(self) -> trials.Group:
-    # A seed of its own for every trial: a search that goes on draws what it
+    # A seed of its own for every entry: a search that goes on draws what it
     # would have drawn.
     number = len(self._study.get_trials(deepcopy=False))
     self._study.sampler = optuna.samplers.TPESampler(seed=number)
@@ -168,27 +166,27 @@ class Search:
       self._study.ask(self._distributions)
 
   def _known(self) -> list[tuple[optuna.trial.FrozenTrial, trials.Group]]:
-    """The study's trials; one that was cut off while it was drawn is failed."""
+    """The study's entries; fails those that were cut off while being drawn."""
     found = []
-    for trial in self._study.get_trials():
-      if trial.params.keys() == self.fields.keys():
-        found.append((trial, self._group(trial.params, trial.number)))
-      elif trial.state is TrialState.RUNNING:
-        self._study.tell(trial.number, state=TrialState.FAIL)
+    for entry in self._study.get_trials():
+      if entry.params.keys() == self.fields.keys():
+        found.append((entry, self._group(entry.params, entry.number)))
+      elif entry.state is TrialState.RUNNING:
+        self._study.tell(entry.number, state=TrialState.FAIL)
     return found
 
   def _enqueue_again(self, retry_failed: bool) -> None:
-    """Gives what failed, if it is to be retried, and what is gone, a number."""
+    """Enters again what failed, if that is wanted, and what was deleted."""
     known = self._known()
-    out = {g.names for trial, g in known if trial.state is TrialState.RUNNING}
-    for trial, group in known:
+    out = {g.names for entry, g in known if entry.state is TrialState.RUNNING}
+    for entry, group in known:
       retry = retry_failed and group.has(trials.Status.FAILED)
       if group.names not in out and (retry or group.has(trials.Status.WAITING)):
         out.add(group.names)
-        self._study.enqueue_trial(trial.params, user_attrs={_AGAIN: True})
+        self._study.enqueue_trial(entry.params, user_attrs={_AGAIN: True})
       if retry:
-        for own in group.trials:
-          own.forget_failure()
+        for trial in group.trials:
+          trial.forget_failure()
 
   def _group(self, params, number: int | None = None) -> trials.Group:
     changes = [params | {'seed': seed} for seed in self._seeds]
@@ -200,94 +198,13 @@ class Search:
     self.trials += [t for t in group.trials if t.name not in known]
 
   def _check_values(self) -> None:
+    """Makes a combination with each value, which checks it."""
     least = {name: _end(values, min) for name, values in self.fields.items()}
     for name, values in self.fields.items():
       first = values[0]
       ends = isinstance(first, hyper.Range) and [first.low, first.high]
       for value in ends or values:
         self._group(least | {name: value})
-
-  def _open(self) -> optuna.Study:
-    _cut_torn_line(self._workdir / _JOURNAL)
-    try:
-      storage = _storage(self._workdir)
-    except (ValueError, KeyError, TypeError) as error:
-      raise ConfigError(
-        f'{self._workdir / _JOURNAL} is damaged ({error}); delete it, then the'
-        ' same command searches again and trains no finished trial twice'
-      ) from error
-    mine = {
-      'config': trials.deciding_fields(self._config),
-      'sweep': {k: ', '.join(map(str, v)) for k, v in self.fields.items()},
-      'seeds': list(self._seeds),
-    }
-    if _STUDY not in optuna.get_all_study_names(storage):
-      optuna.create_study(
-        study_name=_STUDY, storage=storage, direction='maximize'
-      )
-    study = optuna.load_study(study_name=_STUDY, storage=storage)
-    theirs = study.user_attrs.get(_ASKED_FOR)
-    if theirs is None:
-      study.set_user_attr(_ASKED_FOR, mine)
-    elif differing := workdirs.differences(theirs, mine):
-      raise ConfigError(
-        f'--workdir={self._workdir} holds a search for something else:'
-        f' {"; ".join(differing)}. Give it those, or choose another folder'
-      )
-    return study
-
-
-class PruningObserver(cli.StoppableObserver):
-  """Tells the study how a group goes, and ends it if it does not go well."""
-
-  def __init__(self, group: trials.Group, stop: object):
-    """See `StoppableObserver`; the group must be one that `ask` gave."""
-    super().__init__(stop)
-    storage = _storage(group.workdir)
-    warm_up = _WARM_UP_LOOKS * group.trials[0].config.log_every
-    study = optuna.load_study(
-      study_name=_STUDY,
-      storage=storage,
-      pruner=optuna.pruners.MedianPruner(
-        n_warmup_steps=warm_up + 1, n_min_trials=_LEAST_CURVES
-      ),
-    )
-    trial_id = storage.get_trial_id_from_study_id_trial_number(
-      storage.get_study_id_from_name(_STUDY), group.number
-    )
-    self._trial = optuna.Trial(study, trial_id)
-    self._reported = storage.get_trial(trial_id).last_step or 0
-
-  def on_evaluation(self, evaluation: Evaluation) -> None:
-    """Reports the mean validation score over the seeds.
-
-    Raises:
-      Pruned: if the study wants the group to end.
-    """
-    epoch = int(evaluation.epochs.max())
-    if epoch > self._reported:  # else a killed process told it before
-      self._trial.report(float(evaluation.val_score.mean()), epoch)
-    if evaluation.running.any() and self._trial.should_prune():
-      raise trials.Pruned(epoch)
-
-
-def _cut_torn_line(path: pathlib.Path) -> None:
-  """Drops what a power cut or a full disk left of the journal's last line."""
-  if not path.exists():
-    return
-  lock = journal.JournalFileSymlinkLock(str(path))
-  lock.acquire()
-  try:
-    whole, _, torn = path.read_bytes().rpartition(b'\n')
-    if torn:
-      os.truncate(path, len(whole) + 1 if whole else 0)
-  finally:
-    lock.release()
-
-
-def _storage(workdir: pathlib.Path) -> optuna.storages.JournalStorage:
-  backend = journal.JournalFileBackend(str(workdir / _JOURNAL))
-  return optuna.storages.JournalStorage(backend)
 
 
 def _fields(changes: hyper.Sweep) -> dict[str, list[Any]]:
@@ -299,19 +216,25 @@ def _fields(changes: hyper.Sweep) -> dict[str, list[Any]]:
     if name != 'seed'
   ):
     raise ConfigError(
-      '--search has nothing to choose; give a field several values or a range,'
-      " as in --sweep 'learning_rate=1e-4..1e-1:log'"
+      '--search',
+      'it has nothing to choose',
+      'give a field several values or a range, as in --sweep'
+      " 'learning_rate=1e-4..1e-1:log'",
     )
   num_combinations = math.prod(map(len, fields.values()))
   if len(changes) != num_combinations or any(
     change.keys() != fields.keys() for change in changes
   ):
     raise ConfigError(
-      '--search chooses each field by itself, but this sweep has only some of'
-      ' the combinations; name the fields with --sweep'
+      '--search',
+      'it chooses each field by itself, but this sweep has only some of the'
+      ' combinations',
+      'name the fields with --sweep',
     )
   if any(isinstance(seed, hyper.Range) for seed in fields.get('seed', ())):
-    raise ConfigError('--search wants seeds by number, as in --seeds=3')
+    raise ConfigError(
+      'config.seed', 'a search takes no range of seeds', 'give --seeds=3 or so'
+    )
   return fields
 
 
@@ -322,7 +245,9 @@ def _distribution(
   if not any(isinstance(value, hyper.Range) for value in values):
     return optuna.distributions.CategoricalDistribution(values)
   if len(values) > 1:
-    raise ConfigError(f'the sweep over {name} has a range and something else')
+    raise ConfigError(
+      f'config.{name}', 'its sweep has a range and something else'
+    )
   if isinstance(first.low, int):
     kind = optuna.distributions.IntDistribution
   else:
@@ -341,4 +266,4 @@ def _end(values: Sequence[Any], pick: Callable) -> Any:
 
 def _mean_validation(group: trials.Group) -> float:
   results = [trial.result() for trial in group.trials]
-  return statistics.fmean(r['seeds'][0]['val'] for r in results if r)
+  return statistics.fmean(r.seeds[0].val for r in results if r)

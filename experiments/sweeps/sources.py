@@ -1,6 +1,7 @@
-"""Where the groups of trials come from that a sweep trains.
+"""What says which groups of trials a sweep trains next.
 
-`Grid` has them all from the start; `search.Search` thinks of the next.
+`Grid` knows all of them from the start; `search.Search` chooses each after
+those before it.
 """
 
 from collections.abc import Sequence
@@ -10,12 +11,12 @@ from experiments.sweeps import trials
 
 
 class Source(Protocol):
-  """Gives groups, and hears how they ended.
+  """Gives out groups, and is told when they have ended.
 
   Attributes:
-    trials: all that it has given so far, and those that ended before.
-    total: how many there will be.
-    done: whether it has nothing more to give.
+    trials: all that it knows so far, those of earlier calls among them.
+    total: how many trials there will be.
+    done: whether it has given out everything.
   """
 
   trials: list[trials.Trial]
@@ -29,17 +30,20 @@ class Source(Protocol):
     """See the class."""
 
   def begin(self, retry_failed: bool) -> None:
-    """Looks at what earlier calls left.
+    """Looks at what earlier calls left in the folder.
 
     Args:
       retry_failed: try what has failed again.
+
+    Raises:
+      InputError: if it cannot go on with that.
     """
 
   def ask(self, num_workers: int) -> Sequence[trials.Group]:
-    """What so many workers that are free are to train."""
+    """The groups that so many free workers shall train."""
 
   def tell(self, group: trials.Group) -> None:
-    """Takes in how a group ended."""
+    """A group has ended; the folders of its trials say how."""
 
 
 class Grid:
@@ -56,16 +60,20 @@ class Grid:
 
   @property
   def total(self) -> int:
-    """How many."""
+    """How many trials it has."""
     return len(self.trials)
 
   @property
   def done(self) -> bool:
-    """Whether nothing waits."""
+    """Whether everything that waited has been given out."""
     return not self._left
 
   def begin(self, retry_failed: bool) -> None:
-    """Lets wait again what a search pruned, and if asked for what failed."""
+    """Makes what a search pruned wait again; and what failed, if wanted.
+
+    Raises:
+      WorkdirError: if a file of a trial is damaged.
+    """
     for trial in self.trials:
       trial.forget_pruning()
       if retry_failed:
@@ -73,14 +81,14 @@ class Grid:
     self._left = [t for t in self.trials if t.status() is trials.Status.WAITING]
 
   def ask(self, num_workers: int) -> list[trials.Group]:
-    """All that waits, as groups for that many workers; then nothing.
+    """Everything that waits, as groups for that many workers; then nothing.
 
-    The longest come first: the last to end are then short ones, and no worker
-    idles for long while another one trains on.
+    The longest come first. Those that end last are then short, so that no
+    worker idles for long.
     """
     waiting, self._left = self._left, []
     groups = trials.split(trials.group(waiting), num_workers)
     return sorted(groups, key=lambda group: group.work, reverse=True)
 
   def tell(self, unused_group: trials.Group) -> None:
-    """How a group ended changes nothing."""
+    """Does nothing: a grid does not depend on how its groups end."""

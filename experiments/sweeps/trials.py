@@ -15,7 +15,6 @@ import math
 import pathlib
 import re
 import shutil
-from typing import Any
 
 from ml_collections import config_dict
 
@@ -26,8 +25,8 @@ from gat_jax.errors import WorkdirError
 from gat_jax.runs import settings
 from gat_jax.runs import workdirs
 
-ERROR = 'error.json'
-PRUNED = 'pruned.json'
+_ERROR = 'error.json'
+_PRUNED = 'pruned.json'
 _FOLDER = 'trials'
 _MOST_LETTERS = 80
 
@@ -94,8 +93,8 @@ class Trial:
     Raises:
       WorkdirError: if its files are damaged.
     """
-    if (self.folder / ERROR).exists():
-      return workdirs.read_json(self.folder, ERROR)['error']
+    if (self.folder / _ERROR).exists():
+      return workdirs.read_json(self.folder, _ERROR)['error']
     result = self.result()
     broken = result and result.seeds[0].broken
     return f'its {broken} is not finite' if broken else None
@@ -103,11 +102,11 @@ class Trial:
   def fail(self, error: str) -> None:
     """Records that it failed, and why."""
     self.folder.mkdir(parents=True, exist_ok=True)
-    workdirs.write_json(self.folder / ERROR, {'error': error[:2000]})
+    workdirs.write_json(self.folder / _ERROR, {'error': error[:2000]})
 
   def prune(self, epochs: int) -> None:
     """Records that a search ended it after so many epochs."""
-    workdirs.write_json(self.folder / PRUNED, {'epochs': epochs})
+    workdirs.write_json(self.folder / _PRUNED, {'epochs': epochs})
 
   def pruned_after(self) -> int | None:
     """The epochs after which a search ended it; None if none did.
@@ -117,17 +116,17 @@ class Trial:
     """
     if self.status() is not Status.PRUNED:
       return None
-    return workdirs.read_json(self.folder, PRUNED)['epochs']
+    return workdirs.read_json(self.folder, _PRUNED)['epochs']
 
   def forget_pruning(self) -> None:
     """Lets a pruned trial wait again."""
-    (self.folder / PRUNED).unlink(missing_ok=True)
+    (self.folder / _PRUNED).unlink(missing_ok=True)
 
   def forget_failure(self) -> None:
     """Lets a failed trial wait again: from its checkpoint, or from scratch."""
     if self.result() and self.error():
       shutil.rmtree(self.folder)
-    (self.folder / ERROR).unlink(missing_ok=True)
+    (self.folder / _ERROR).unlink(missing_ok=True)
 
   def status(self) -> Status:
     """How far it is, from what its folder holds.
@@ -139,7 +138,7 @@ class Trial:
       return Status.FAILED
     if self.result():
       return Status.FINISHED
-    pruned = (self.folder / PRUNED).exists()
+    pruned = (self.folder / _PRUNED).exists()
     return Status.PRUNED if pruned else Status.WAITING
 
 
@@ -159,7 +158,7 @@ def make(
   """
   if any('num_seeds' in change for change in changes):
     raise ConfigError(
-      'config.num_seeds', 'a trial has one seed', 'sweep over `config.seed`'
+      'config.num_seeds', 'a trial has one seed', 'give --seeds'
     )
   found = []
   for change, changed in zip(

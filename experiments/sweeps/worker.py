@@ -13,20 +13,18 @@ from experiments.sweeps import trials
 from gat_jax import runs
 from gat_jax.errors import InputError
 from gat_jax.runs import workdirs
-from gat_jax.runs.observers import Interrupted
-from gat_jax.runs.observers import Observer
 
-# Slurm sends the first to end a job, and where submitit asks for it the second
-# to preempt one, in any order; later it kills.
-_SCHEDULERS = (signal.SIGTERM, signal.SIGUSR2)
+# Slurm sends the first to end a job, and the second, for which submitit asks,
+# some time before a limit or a preemption, in any order; later it kills.
+_OF_SCHEDULERS = (signal.SIGTERM, signal.SIGUSR2)
 
 
 @dataclasses.dataclass
 class TrainGroup:
-  """A job: trains a group, and records an error in the folders it spoilt.
+  """A job: trains a group, and records in the folders how each trial ended.
 
-  A scheduler that takes the machine away and gives it back starts it again;
-  then it goes on from its last checkpoint.
+  When a scheduler preempts the job and starts it again later, it goes on from
+  its last checkpoint.
 
   Attributes:
     group: the trials.
@@ -40,26 +38,26 @@ class TrainGroup:
   scheduled: bool = False
 
   def __call__(self) -> None:
-    """Trains; how each trial ended stands in its folder."""
+    """Trains what has not ended, unless another process trains it now."""
     _take_place(self.place)
     cli.set_up_jax()
     left = [t for t in self.group.trials if t.status() is trials.Status.WAITING]
     if not left or any(workdirs.is_held(trial.folder) for trial in left):
       return
     group = dataclasses.replace(self.group, trials=tuple(left))
-    with cli.StopRequest(*(_SCHEDULERS if self.scheduled else ())) as stop:
+    with cli.StopRequest(*(_OF_SCHEDULERS if self.scheduled else ())) as stop:
       interrupted = _train(group, stop)
     stop.pass_on()  # submitit requeues the job if it is preempted
     while interrupted and self.scheduled:
       signal.pause()  # a job that ends by itself is not requeued
 
   def checkpoint(self) -> submitit.helpers.DelayedSubmission:
-    """What a preempted job is requeued with: itself."""
+    """What submitit puts into the queue when the job is preempted: itself."""
     return submitit.helpers.DelayedSubmission(self)
 
 
 def _train(group: trials.Group, stop: cli.StopRequest) -> bool:
-  """Returns whether a signal interrupted it."""
+  """Returns whether it was interrupted and can be continued."""
   try:
     runs.train_group(
       [trial.config for trial in group.trials],
@@ -67,11 +65,11 @@ def _train(group: trials.Group, stop: cli.StopRequest) -> bool:
       group.states_in,
       _observer(group, stop),
     )
-  except Interrupted:
-    return True
-  except trials.Pruned as pruned:
+  except runs.Ended as ended:
+    if ended.outcome is runs.Outcome.INTERRUPTED:
+      return True
     for trial in group.trials:
-      trial.prune(pruned.epochs)
+      trial.prune(ended.epoch)
   except InputError as error:
     _fail(group, str(error))
     return False
@@ -83,12 +81,12 @@ def _train(group: trials.Group, stop: cli.StopRequest) -> bool:
   return False
 
 
-def _observer(group: trials.Group, stop: cli.StopRequest) -> Observer:
+def _observer(group: trials.Group, stop: cli.StopRequest) -> runs.Observer:
   if group.number is None:
     return cli.StoppableObserver(stop)
-  from experiments.sweeps import search  # slow to import
+  from experiments.sweeps import pruning  # Optuna is slow to import
 
-  return search.PruningObserver(group, stop)
+  return pruning.PruningObserver(group, stop)
 
 
 def _fail(group: trials.Group, error: str) -> None:

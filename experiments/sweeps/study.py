@@ -1,0 +1,78 @@
+"""The file of a search: what was chosen, and how well it did.
+
+`search.journal` holds a study of Optuna, which any of its tools can open.
+Optuna calls an entry of it a trial; in a sweep that is a combination.
+"""
+
+import os
+import pathlib
+from typing import Any
+
+import optuna
+from optuna.storages import journal
+
+from gat_jax.errors import ConfigError
+from gat_jax.runs import settings
+
+NAME = 'search'
+_JOURNAL = 'search.journal'
+_ASKED_FOR = 'asked for'  # what the study searches, for who goes on with it
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+def open_or_create(
+  workdir: pathlib.Path, asked_for: dict[str, Any]
+) -> optuna.Study:
+  """The study of a folder; a new one if it has none.
+
+  Args:
+    workdir: of the sweep.
+    asked_for: what is searched, as JSON; a study keeps it for life.
+
+  Raises:
+    ConfigError: if the study there is damaged or searches something else.
+  """
+  path = workdir / _JOURNAL
+  _cut_torn_line(path)
+  try:
+    stored = storage(workdir)
+  except (ValueError, KeyError, TypeError) as error:
+    raise ConfigError(
+      path,
+      f'it is damaged ({error})',
+      'delete it, then the same command searches again and trains no finished'
+      ' trial twice',
+    ) from error
+  if NAME not in optuna.get_all_study_names(stored):
+    optuna.create_study(study_name=NAME, storage=stored, direction='maximize')
+  study = optuna.load_study(study_name=NAME, storage=stored)
+  before = study.user_attrs.get(_ASKED_FOR)
+  if before is None:
+    study.set_user_attr(_ASKED_FOR, asked_for)
+  elif differing := settings.differences(before, asked_for):
+    raise ConfigError(
+      'workdir',
+      f'{workdir} holds a search for something else: {"; ".join(differing)}',
+      'give it those, or choose another folder',
+    )
+  return study
+
+
+def storage(workdir: pathlib.Path) -> optuna.storages.JournalStorage:
+  """Where the study of that folder is stored."""
+  backend = journal.JournalFileBackend(str(workdir / _JOURNAL))
+  return optuna.storages.JournalStorage(backend)
+
+
+def _cut_torn_line(path: pathlib.Path) -> None:
+  """Drops what a power cut or a full disk left of the journal's last line."""
+  if not path.exists():
+    return
+  lock = journal.JournalFileSymlinkLock(str(path))
+  lock.acquire()
+  try:
+    whole, _, torn = path.read_bytes().rpartition(b'\n')
+    if torn:
+      os.truncate(path, len(whole) + 1 if whole else 0)
+  finally:
+    lock.release()
