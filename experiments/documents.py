@@ -1,4 +1,7 @@
-"""Tables as text, and sections of a Markdown file that commands share."""
+"""Tables as text, and sections of a Markdown file that commands share.
+
+It knows cells and words, not what they mean.
+"""
 
 from collections.abc import Sequence
 import csv
@@ -6,17 +9,17 @@ import io
 import pathlib
 from typing import Any
 
+from gat_jax import storage
 from gat_jax.errors import WorkdirError
-from gat_jax.runs import workdirs
 
 
 def metric_name(metric: str | None) -> str:
-  """As a reader knows it; before anything has finished, 'score'."""
+  """What a reader calls it; 'score' before anything has finished."""
   return (metric or 'score').replace('micro_f1', 'micro-F1')
 
 
 def mean_and_deviation(mean: float, std: float | None, digits: int = 2) -> str:
-  """As in 83.05 ± 0.71; the mean alone if there is no deviation."""
+  """For example 83.05 ± 0.71; the mean alone if there is no deviation."""
   shown = f'{mean:.{digits}f}'
   return shown if std is None else f'{shown} ± {std:.{digits}f}'
 
@@ -29,7 +32,14 @@ def markdown_table(lines: Sequence[Sequence[str]]) -> str:
 
 
 def as_csv(lines: Sequence[dict[str, Any]]) -> str:
-  """Records under the names that any of them has; nothing if there is none."""
+  """Records as CSV, with a column for every name that any of them has.
+
+  Args:
+    lines: by name, the values of each record; None leaves a cell empty.
+
+  Returns:
+    The text, names first; empty if there is no record.
+  """
   names = list(dict.fromkeys(name for line in lines for name in line))
   file = io.StringIO()
   if lines:
@@ -44,7 +54,7 @@ def put_section(path: str, name: str, text: str) -> None:
 
   Args:
     path: of the file; made if it is not there.
-    name: what it is found again by; not shown.
+    name: marks the section in the file; a reader does not see it.
     text: Markdown.
 
   Raises:
@@ -60,6 +70,7 @@ def put_section(path: str, name: str, text: str) -> None:
       _, _, after = tail.partition(end)
     else:
       head, after = (f'{before.rstrip()}\n\n' if before.strip() else ''), ''
-    workdirs.write_text(file, head + section + after)
+    with storage.whole_file(file) as opened:
+      opened.write(head + section + after)
   except OSError as error:
-    raise WorkdirError(f'{path} cannot be written: {error}') from error
+    raise WorkdirError(path, f'cannot be written ({error})') from error

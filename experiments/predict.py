@@ -14,7 +14,6 @@ Writes into the workdir, or into --output:
 """
 
 import csv
-import os
 import pathlib
 
 from absl import flags
@@ -22,8 +21,9 @@ import numpy as np
 from rich.console import Console
 
 from experiments import cli
+from gat_jax import runs
+from gat_jax import storage
 from gat_jax.errors import WorkdirError
-from gat_jax.runs import predictions
 
 _WORKDIR = flags.DEFINE_string(
   'workdir', None, 'the folder of a finished run of experiments.train'
@@ -46,7 +46,7 @@ def main() -> None:
   """Writes the files that the flags ask for."""
   if not _WORKDIR.value:
     cli.fail('--workdir is missing; name the folder of a finished run')
-  seed, graphs = predictions.predict(
+  seed, graphs = runs.predict(
     _WORKDIR.value,
     _SEED.value,
     _DATA_DIR.value,
@@ -65,16 +65,17 @@ def main() -> None:
       write_attention(output / 'attention.npz', graphs)
       console.print(f'attention: {output / "attention.npz"}', soft_wrap=True)
   except OSError as error:
-    raise WorkdirError(f'{output} cannot be written: {error}') from error
+    raise WorkdirError(output, f'cannot be written ({error})') from error
 
 
-def write_csv(
-  path: pathlib.Path, graphs: list[predictions.GraphPrediction]
-) -> None:
-  """Writes a row a node; the file is there whole or not at all."""
-  temporary = path.with_suffix('.partial')
+def write_csv(path: pathlib.Path, graphs: list[runs.GraphPrediction]) -> None:
+  """Writes a row a node; the file is there whole or not at all.
+
+  Raises:
+    OSError: if it cannot be written.
+  """
   num_classes = graphs[0].probabilities.shape[1]
-  with open(temporary, 'w', newline='', encoding='utf-8') as file:
+  with storage.whole_file(path) as file:
     writer = csv.writer(file)
     writer.writerow(
       ['graph', 'node', 'split', 'label', 'prediction']
@@ -88,25 +89,28 @@ def write_csv(
           + [_as_text(graph.labels[node]), _as_text(predicted[node])]
           + [f'{p:.6g}' for p in graph.probabilities[node]]
         )
-  os.replace(temporary, path)
 
 
 def write_attention(
-  path: pathlib.Path, graphs: list[predictions.GraphPrediction]
+  path: pathlib.Path, graphs: list[runs.GraphPrediction]
 ) -> None:
-  """Writes senders, receivers and alpha of every graph and layer."""
-  arrays = {}
-  for index, graph in enumerate(graphs):
-    for layer, attention in enumerate(graph.attention):
-      for name, value in attention._asdict().items():
-        arrays[f'graph_{index}_layer_{layer}_{name}'] = value
-  temporary = path.with_suffix('.partial.npz')
-  np.savez_compressed(temporary, **arrays)
-  os.replace(temporary, path)
+  """Writes senders, receivers and alpha of every graph and layer.
+
+  Raises:
+    OSError: if it cannot be written.
+  """
+  arrays = {
+    f'graph_{index}_layer_{layer}_{name}': value
+    for index, graph in enumerate(graphs)
+    for layer, attention in enumerate(graph.attention)
+    for name, value in attention._asdict().items()
+  }
+  with storage.whole_file(path, binary=True) as file:
+    np.savez_compressed(file, **arrays)
 
 
 def _as_text(label: np.ndarray) -> str:
-  """A class id ('' for none), or the ids of all labels of a node."""
+  """The id of a class, '' for none; or the ids of all labels of a node."""
   if label.ndim:
     return ' '.join(map(str, np.flatnonzero(label)))
   return '' if label < 0 else str(label)

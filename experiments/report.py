@@ -69,7 +69,12 @@ def main() -> None:
 
 
 def maker(workdir: pathlib.Path) -> Callable[[pathlib.Path], Page]:
-  """What makes the page of the folder, by the files that it holds."""
+  """Chooses what makes the page, by the files that the folder holds.
+
+  Raises:
+    ConfigError: if a flag is for another kind of folder.
+    WorkdirError: if the folder holds nothing that has a page.
+  """
   if (workdir / summaries.FILE).exists():
     check_flags('a sweep')
     return sweep.make
@@ -83,21 +88,30 @@ def maker(workdir: pathlib.Path) -> Callable[[pathlib.Path], Page]:
     )
   if (workdir / workdirs.CONFIG).exists():
     raise WorkdirError(
-      f'--workdir={workdir} holds a run that has not finished; the command that'
-      ' began it goes on'
+      '--workdir',
+      f'{workdir} holds a run that has not finished',
+      'the command that began it goes on',
     )
   raise WorkdirError(
-    f'--workdir={workdir} holds neither a run, nor a reproduction, nor a sweep'
-    ' that has written its tables'
+    '--workdir',
+    f'{workdir} holds neither a run, nor a reproduction, nor a sweep that has'
+    ' written its tables',
+    'name a folder that train, reproduce or sweep wrote',
   )
 
 
 def check_flags(kind: str) -> None:
-  """Refuses flags that choose something of a run."""
+  """Refuses the flags that only the page of a run has a use for.
+
+  Raises:
+    ConfigError: if one of them is given.
+  """
   for flag in (_SEED, _NODE, _GRAPH, _DATA_DIR):
     if flag.present:
       raise ConfigError(
-        f'--{flag.name} is for the report of a run; {_WORKDIR.value} is {kind}'
+        f'--{flag.name}',
+        f'is for the report of a run; {_WORKDIR.value} is {kind}',
+        'leave it out',
       )
 
 

@@ -10,7 +10,7 @@ from experiments.pages import drawing
 from experiments.pages import measures
 from experiments.pages import neighborhood
 from experiments.pages.page import Section
-from gat_jax.runs.predictions import GraphPrediction
+from gat_jax.runs import GraphPrediction
 
 _MOST_DOTS = 3000
 _LEAST_SPAN = 0.02  # of an axis of shares

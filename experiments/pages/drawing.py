@@ -1,21 +1,23 @@
 """Charts: one drawing each, for the page and as files for a paper.
 
-Matplotlib draws; on the page, text takes the colour of the theme and the points
-of a chart say what they are when somebody points at them.
+Matplotlib draws. On the page, text takes the colour of the theme, and a point
+of a chart says what it is when somebody points at it.
 """
 
 from collections.abc import Sequence
 import dataclasses
 import io
 import pathlib
-import re
 from typing import Any
+from xml.etree import ElementTree
 
 import matplotlib
 from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 import numpy as np
+
+from gat_jax import storage
 
 INK = '#24292f'  # text and lines of axes; on the page, the theme's
 QUIET = '#8c959f'  # seen on light and on dark
@@ -34,6 +36,9 @@ COLORS = (
 MARKERS = 'os^Dv<>p*h'
 SEQUENTIAL = 'cividis'
 _POINTS = 72  # an inch; figures have that many dots, so that a dot is a point
+_SVG = 'http://www.w3.org/2000/svg'
+ElementTree.register_namespace('', _SVG)
+ElementTree.register_namespace('xlink', 'http://www.w3.org/1999/xlink')
 _STYLE = {
   'figure.dpi': _POINTS,
   'font.size': 9,
@@ -60,7 +65,7 @@ _STYLE = {
 
 @dataclasses.dataclass(frozen=True)
 class Spots:
-  """Points that say something when they are pointed at.
+  """Points of a chart, and what each says when somebody points at it.
 
   Attributes:
     axes: that they are drawn in.
@@ -86,7 +91,7 @@ class Chart:
     alt: what it shows, for those who cannot see it.
     figure: made by `figure`.
     spots: what can be pointed at.
-    wide: whether it takes a line of the page for itself.
+    wide: whether it takes the whole width of the page.
   """
 
   name: str
@@ -98,15 +103,30 @@ class Chart:
   wide: bool = False
 
   def save(self, folder: pathlib.Path) -> None:
-    """Writes <name>.png and <name>.svg, on white."""
-    with matplotlib.rc_context({'svg.hashsalt': self.name}):
-      self.figure.savefig(folder / f'{self.name}.png', dpi=200)
-      self.figure.savefig(folder / f'{self.name}.svg', metadata={'Date': None})
+    """Writes <name>.png and <name>.svg, on white, each whole or not at all.
+
+    Raises:
+      OSError: if one cannot be written.
+    """
+    for kind, options in (
+      ('png', {'dpi': 200}),
+      ('svg', {'metadata': {'Date': None}}),
+    ):
+      path = folder / f'{self.name}.{kind}'
+      with (
+        matplotlib.rc_context({'svg.hashsalt': self.name}),
+        storage.whole_file(path, binary=True) as file,
+      ):
+        self.figure.savefig(file, format=kind, **options)
 
   def for_page(self) -> tuple[str, list[tuple[float, float, str]]]:
-    """An SVG, and where in its units which text is to be had.
+    """The chart as an SVG for a page, and what its spots say.
 
-    The SVG has neither a size nor a ground of its own, and its text is text.
+    The SVG takes the size of what surrounds it and the colour of its text, and
+    has no background. Its words can be selected.
+
+    Returns:
+      The SVG, and for each spot in sight x and y in units of the SVG, and text.
     """
     file = io.StringIO()
     options = {'svg.hashsalt': self.name, 'svg.fonttype': 'none'}
@@ -114,15 +134,18 @@ class Chart:
       self.figure.savefig(
         file, format='svg', transparent=True, metadata={'Date': None}
       )
-    text = file.getvalue()
-    text = text[text.index('<svg') :]
-    text = re.sub(r'<metadata>.*?</metadata>', '', text, flags=re.DOTALL)
-    text = re.sub(r'(<svg[^>]*?) width="[^"]*" height="[^"]*"', r'\1', text)
-    text = re.sub(r' id="[a-zA-Z0-9]+_\d+"', '', text)  # twice on a page
-    return text.replace(INK, 'currentColor'), self._places()
+    root = ElementTree.fromstring(file.getvalue())  # noqa: S314, of matplotlib
+    root.remove(root.find('{*}metadata'))
+    del root.attrib['width'], root.attrib['height']
+    for element in root.iter():
+      if element.tag == f'{{{_SVG}}}g':  # names an artist: on every chart alike
+        element.attrib.pop('id', None)
+      for name, value in element.attrib.items():
+        element.set(name, value.replace(INK, 'currentColor'))
+    return ElementTree.tostring(root, encoding='unicode'), self._places()
 
   def _places(self) -> list[tuple[float, float, str]]:
-    """Of the spots that are in sight, as the last drawing was laid out."""
+    """The spots in sight, where the last drawing put them."""
     height = self.figure.get_size_inches()[1] * _POINTS
     found = []
     for spots in self.spots:
@@ -148,14 +171,20 @@ def figure(width: float = 4.8, height: float = 3.4) -> tuple[Figure, Axes]:
 
 
 def sample(count: int, most: int) -> np.ndarray:
-  """Indices below `count`, in order: all, or that many, always the same."""
+  """Indices below `count`, in order: all of them, or `most` drawn at random.
+
+  The draw is the same every time.
+  """
   if count <= most:
     return np.arange(count)
   return np.sort(np.random.default_rng(0).choice(count, most, replace=False))
 
 
 def use_log_scale(axes: Axes) -> None:
-  """For x, with plain numbers, also where all are within one power of ten."""
+  """Makes the x axis logarithmic, labelled with plain numbers.
+
+  They stand even where all values lie within one power of ten.
+  """
   axes.set_xscale('log')
   low, high = axes.get_xlim()
   plain = ticker.StrMethodFormatter('{x:,g}')
@@ -166,15 +195,15 @@ def use_log_scale(axes: Axes) -> None:
 
 
 def color(index: int) -> str:
-  """Of a class or a line; those after the seventh begin again."""
+  """The colour of a class or a line; after the seventh they begin again."""
   return COLORS[index % len(COLORS)]
 
 
 def marker(index: int) -> str:
-  """Tells those of one colour apart."""
+  """The marker of a class; it tells classes of one colour apart."""
   return MARKERS[index // len(COLORS) % len(MARKERS)]
 
 
 def layer_name(layer: int, depth: int) -> str:
-  """As in 'layer 1' and 'output layer'."""
+  """What a layer is called: 'layer 1', ..., 'output layer'."""
   return 'output layer' if layer == depth - 1 else f'layer {layer + 1}'

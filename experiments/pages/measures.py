@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import threadpoolctl
 
-from gat_jax.nn.models import Attention
+from gat_jax.nn import Attention
 
 
 def degrees(attention: Attention, num_nodes: int) -> np.ndarray:

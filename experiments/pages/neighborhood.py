@@ -10,8 +10,8 @@ import numpy as np
 from experiments.pages import drawing
 from experiments.pages import measures
 from gat_jax.errors import WorkdirError
-from gat_jax.nn.models import Attention
-from gat_jax.runs.predictions import GraphPrediction
+from gat_jax.nn import Attention
+from gat_jax.runs import GraphPrediction
 
 _MOST_NEIGHBORS = 30  # that are drawn
 _MOST_NUMBERS = 12  # lines that have their alpha beside them
@@ -35,7 +35,9 @@ def charts(
     node = telling_node(graph)
   if not 0 <= node < len(graph.labels):
     raise WorkdirError(
-      f'--node={node}: the graph has nodes 0 to {len(graph.labels) - 1}'
+      'node',
+      f'the graph has no node {node}',
+      f'it has nodes 0 to {len(graph.labels) - 1}',
     )
   neighborhood = _Neighborhood(graph, node, f'node {node}{where}')
   return [neighborhood.chart(layer) for layer in range(len(graph.attention))]

@@ -7,6 +7,7 @@ import pathlib
 import jinja2
 
 from experiments.pages.drawing import Chart
+from gat_jax import storage
 from gat_jax.runs import workdirs
 
 NAME = 'report.html'
@@ -20,8 +21,8 @@ class Table:
 
   Attributes:
     title: what it is.
-    lines: of cells; none of a header that is empty.
-    folded: whether a reader has to open it.
+    lines: of cells; an empty first line leaves out the header.
+    folded: whether it is closed until a reader opens it.
   """
 
   title: str
@@ -31,7 +32,7 @@ class Table:
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-  """A part of a page that its contents list.
+  """A part of a page; the contents on top link to it.
 
   Attributes:
     title: what it is about.
@@ -79,7 +80,8 @@ class Page:
       pictures.mkdir(parents=True, exist_ok=True)
       for chart in self.charts:
         chart.save(pictures)
-      workdirs.write_text(folder / NAME, html)
+      with storage.whole_file(folder / NAME) as file:
+        file.write(html)
     return folder / NAME
 
   def html(self) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 from experiments.pages import drawing
 from experiments.pages import measures
 from experiments.pages.page import Section
-from gat_jax.runs.predictions import GraphPrediction
+from gat_jax.runs import GraphPrediction
 
 _MOST_EMBEDDED = 3000  # nodes; t-SNE takes seconds a thousand
 _MOST_CELLS = 15  # classes whose counts and colours are named

@@ -1,7 +1,7 @@
 """The page of a reproduction: forests, seeds, ablations."""
 
+from collections.abc import Sequence
 import pathlib
-from typing import Any
 
 import numpy as np
 
@@ -11,17 +11,20 @@ from experiments.pages.page import Page
 from experiments.pages.page import Section
 from experiments.pages.page import Table
 from experiments.reproduction import formats
+from experiments.reproduction import ledger
 from experiments.reproduction import reports
-from experiments.reproduction import tables
+from experiments.reproduction.reports import RowResult
+from experiments.reproduction.reports import TableResult
+from experiments.reproduction.verdicts import Published
+from experiments.reproduction.verdicts import Sample
 from gat_jax.errors import WorkdirError
-from gat_jax.runs import workdirs
 
-_MARGIN = 1.0  # points; of reproductions that have not written their tables
+_MARGIN = 1.0  # points; used before the first tables are written
 
 
 def is_one(workdir: pathlib.Path) -> bool:
   """Whether the folder is that of a reproduction."""
-  return (workdir / reports.SEEDS).is_dir()
+  return (workdir / ledger.FOLDER).is_dir()
 
 
 def make(workdir: pathlib.Path) -> Page:
@@ -30,27 +33,15 @@ def make(workdir: pathlib.Path) -> Page:
   Raises:
     WorkdirError: if there is none, or a file is damaged.
   """
-  margin = _MARGIN
-  if (workdir / formats.FILE).exists():
-    try:
-      margin = float(workdirs.read_json(workdir, formats.FILE)['margin'])
-    except (KeyError, TypeError, ValueError) as error:
-      raise WorkdirError(
-        f'{workdir / formats.FILE} is damaged; experiments.reproduce writes it'
-        ' again'
-      ) from error
-  report = reports.collect(workdir, margin)
-  if not report['tables']:
-    raise WorkdirError(f'--workdir={workdir} has no finished seed yet')
-  sections = [
-    _section(workdir, name, table, margin)
-    for name, table in report['tables'].items()
-  ]
+  margin = formats.read_margin(workdir)
+  report = reports.collect(workdir, _MARGIN if margin is None else margin)
+  if not report.tables:
+    raise WorkdirError('workdir', f'{workdir} has no finished seed yet')
   judged = [
-    row['verdict']['word']
-    for table in report['tables'].values()
-    for row in table['rows']
-    if row['verdict']
+    row.verdict.word
+    for table in report.tables.values()
+    for row in table.rows
+    if row.verdict
   ]
   words = sorted(set(judged), key=judged.index)
   lead = ', '.join(f'{judged.count(word)} {word}' for word in words)
@@ -58,37 +49,33 @@ def make(workdir: pathlib.Path) -> Page:
     title='Does the paper hold?',
     lead=(
       f'Rows with a published figure: {lead or "none"}; differences below'
-      f' {_points(margin)} count as none.'
+      f' {_points(report.margin)} count as none.'
     ),
-    sections=sections,
+    sections=[
+      _section(name, table, report.margin)
+      for name, table in report.tables.items()
+    ],
   )
 
 
-def _section(
-  workdir: pathlib.Path, name: str, table: dict[str, Any], margin: float
-) -> Section:
-  scores = {
-    row.name: reports.scores_of(reports.read(workdir, row))
-    for row in tables.TABLES[name].rows
-  }
-  scores = {row: own for row, own in scores.items() if own}
-  charts = [_seeds(name, table, scores)]
-  published = [row for row in table['rows'] if row['published']]
-  paired = [row for row in table['rows'] if row.get('paired')]
+def _section(name: str, table: TableResult, margin: float) -> Section:
+  charts = [_seeds(name, table.rows)]
+  published = [row for row in table.rows if row.verdict]
+  paired = [row for row in table.rows if row.against and row.against.pairs]
   if paired:
-    charts.append(_ablations(name, paired, table['baseline']))
+    charts.append(_ablations(name, paired, table.baseline))
   elif published:
     charts.insert(0, _forest(name, published, margin))
   return Section(
-    table['title'],
+    table.title,
     items=[Table('rows', formats.cells(table)), *charts],
   )
 
 
-def _rows_figure(rows: list[dict[str, Any]]):
+def _rows_figure(rows: Sequence[RowResult]):
   """A line for each row, the first on top."""
   figure, axes = drawing.figure(height=1.2 + 0.36 * len(rows))
-  axes.set_yticks(range(len(rows)), [row['name'] for row in rows])
+  axes.set_yticks(range(len(rows)), [row.row.name for row in rows])
   axes.set_ylim(len(rows) - 0.4, -0.6)
   axes.grid(visible=False, axis='y')
   return figure, axes
@@ -104,7 +91,7 @@ def _draw_means(axes, means, intervals) -> None:
 
 
 def _forest(
-  name: str, rows: list[dict[str, Any]], margin: float
+  name: str, rows: Sequence[RowResult], margin: float
 ) -> drawing.Chart:
   """Of the rows that have a published figure."""
   figure, axes = _rows_figure(rows)
@@ -117,17 +104,18 @@ def _forest(
     linewidth=0,
     label=f'± {_points(margin)}',
   )
-  differences = [row['mean'] - row['published']['mean'] for row in rows]
+  differences = [row.verdict.difference for row in rows]
   intervals = [
-    row['interval'] and [e - row['published']['mean'] for e in row['interval']]
+    row.sample.interval
+    and [end - row.row.published.mean for end in row.sample.interval]
     for row in rows
   ]
   _draw_means(axes, differences, intervals)
   axes.set_xlabel("points above the paper's figure")
   figure.legend(loc='outside upper right', ncols=2)
   texts = [
-    f'{row["name"]}\nhere {_score(row)}, n {row["n"]}'
-    f'\npaper {_score(row["published"])}: {row["verdict"]["word"]}'
+    f'{row.row.name}\nhere {_score(row.sample)}, n {row.sample.n}'
+    f'\npaper {_score(row.row.published)}: {row.verdict.word}'
     for row in rows
   ]
   return drawing.Chart(
@@ -148,25 +136,24 @@ def _points(number: float) -> str:
   return f'{number:g} point' if number == 1 else f'{number:g} points'
 
 
-def _score(facts: dict[str, Any]) -> str:
-  return documents.mean_and_deviation(facts['mean'], facts['std'])
+def _score(found: Sample | Published) -> str:
+  return documents.mean_and_deviation(found.mean, found.std)
 
 
-def _seeds(
-  name: str, table: dict[str, Any], scores: dict[str, dict[int, float]]
-) -> drawing.Chart:
-  rows = [row for row in table['rows'] if row['name'] in scores]
+def _seeds(name: str, rows: Sequence[RowResult]) -> drawing.Chart:
   figure, axes = _rows_figure(rows)
   spots = []
   for y, row in enumerate(rows):
-    own = scores[row['name']]
     # The same jitter for a seed in every row.
-    jitter = [(seed * 0.618) % 1 * 0.5 - 0.25 for seed in own]
+    jitter = [(seed * 0.618) % 1 * 0.5 - 0.25 for seed in row.scores]
     heights = y + np.array(jitter)
-    values = list(own.values())
+    values = list(row.scores.values())
     axes.plot(values, heights, 'o', markersize=3, alpha=0.5)
     axes.vlines(np.median(values), y - 0.36, y + 0.36, color=drawing.INK)
-    texts = [f'{row["name"]}, seed {s}: {v:.2f}' for s, v in own.items()]
+    texts = [
+      f'{row.row.name}, seed {seed}: {score:.2f}'
+      for seed, score in row.scores.items()
+    ]
     spots.append(drawing.Spots(axes, values, heights, texts))
   axes.set_xlabel('test score, points')
   return drawing.Chart(
@@ -177,22 +164,22 @@ def _seeds(
       ' lie anywhere in its row.'
     ),
     alt='Strip plot of the test scores of all seeds for '
-    + ', '.join(f'{row["name"]} ({len(scores[row["name"]])})' for row in rows),
+    + ', '.join(f'{row.row.name} ({row.sample.n})' for row in rows),
     figure=figure,
     spots=tuple(spots),
   )
 
 
 def _ablations(
-  name: str, rows: list[dict[str, Any]], baseline: str
+  name: str, rows: Sequence[RowResult], baseline: str
 ) -> drawing.Chart:
   figure, axes = _rows_figure(rows)
   axes.axvline(0, color=drawing.QUIET, linewidth=1)
-  means = [row['paired']['mean'] for row in rows]
-  _draw_means(axes, means, [row['paired']['interval'] for row in rows])
+  means = [row.against.difference for row in rows]
+  _draw_means(axes, means, [row.against.pairs.interval for row in rows])
   texts = [
-    f'{row["name"]}: {mean:+.2f}\n'
-    + ', '.join(f'{k}={v}' for k, v in row['changes'].items())
+    f'{row.row.name}: {mean:+.2f}\n'
+    + ', '.join(f'{k}={v}' for k, v in row.row.changes.items())
     for row, mean in zip(rows, means, strict=True)
   ]
   axes.set_xlabel(f'points against {baseline}, seed by seed')

@@ -14,12 +14,10 @@ from experiments.pages import predicted
 from experiments.pages.page import Page
 from experiments.pages.page import Section
 from experiments.pages.page import Table
+from gat_jax import nn
+from gat_jax import runs
 from gat_jax.errors import WorkdirError
-from gat_jax.nn import models
-from gat_jax.runs import predictions
 from gat_jax.runs import workdirs
-from gat_jax.runs.results import Result
-from gat_jax.runs.results import summarize
 
 _MOST_POINTS = 300  # of a seed that are drawn
 _MOST_LABELLED = 5  # seeds that a legend names
@@ -52,19 +50,20 @@ def make(workdir: pathlib.Path, wanted: Wanted) -> Page:
     InputError: if the folder, its data, the seed, graph or node do not fit.
   """
   result = _read_result(workdir)
-  config = predictions.read_config(workdir)
-  seed, graphs = predictions.predict(
+  config = runs.read_config(workdir)
+  seed, graphs = runs.predict(
     workdir,
     wanted.seed,
     wanted.data_dir,
-    attention=models.has_attention(config.model.name),
+    attention=nn.has_attention(config.model.name),
     hidden=True,
     splits=('test',),
   )
   if wanted.graph >= len(graphs):
     raise WorkdirError(
-      f'--graph={wanted.graph}: the run has {len(graphs)} graphs with test'
-      ' nodes, counted from 0'
+      'graph',
+      f'there is no graph {wanted.graph}',
+      f'the graphs with test nodes are 0 to {len(graphs) - 1}',
     )
   sections = [
     _scores(result),
@@ -85,15 +84,15 @@ def make(workdir: pathlib.Path, wanted: Wanted) -> Page:
   )
 
 
-def _read_result(workdir: pathlib.Path) -> Result:
+def _read_result(workdir: pathlib.Path) -> runs.Result:
   content = workdirs.read_json(workdir, workdirs.RESULTS)
   try:
-    result = Result.from_json(content)
+    result = runs.Result.from_json(content)
     if not result.seeds:
       raise ValueError('no results')
     return result
   except ValueError as error:
-    raise WorkdirError(f'{workdir / workdirs.RESULTS} holds {error}') from error
+    raise WorkdirError(workdir / workdirs.RESULTS, f'holds {error}') from error
 
 
 def _read_curves(workdir: pathlib.Path) -> dict[int, _Curve]:
@@ -110,7 +109,7 @@ def _read_curves(workdir: pathlib.Path) -> dict[int, _Curve]:
       for seed, own in lines.items()
     }
   except (OSError, ValueError, KeyError, TypeError) as error:
-    raise WorkdirError(f'{path} is damaged: {error}') from error
+    raise WorkdirError(path, f'is damaged ({error})') from error
 
 
 def _thin(lines: list[Any]) -> list[Any]:
@@ -119,7 +118,7 @@ def _thin(lines: list[Any]) -> list[Any]:
   return [lines[i] for i in np.linspace(0, len(lines) - 1, count).astype(int)]
 
 
-def _scores(result: Result) -> Section:
+def _scores(result: runs.Result) -> Section:
   lines = [['seed', 'test', 'validation', 'kept epoch', 'epochs']]
   for seed in result.seeds:
     note = f' (its {seed.broken} was not finite)' if seed.broken else ''
@@ -143,8 +142,8 @@ def _scores(result: Result) -> Section:
   )
 
 
-def _mean(result: Result, split: str) -> str:
-  found = summarize([100 * getattr(seed, split) for seed in result.seeds])
+def _mean(result: runs.Result, split: str) -> str:
+  found = runs.summarize([100 * getattr(seed, split) for seed in result.seeds])
   return documents.mean_and_deviation(found['mean'], found['std'])
 
 
@@ -157,8 +156,8 @@ def _data(card: dict[str, Any], config: Any) -> Section:
       Table('SHA-256 of what was read', _facts(card['sha256']), folded=True),
       Table(
         'every field of the config',
-        _facts(workdirs.flat(config.to_dict())),
-        True,
+        _facts(runs.settings.flat(config)),
+        folded=True,
       ),
     ],
   )
@@ -174,7 +173,7 @@ def _facts(facts: dict[str, Any]) -> list[list[str]]:
   return lines
 
 
-def _learning(curves: dict[int, _Curve], result: Result) -> Section:
+def _learning(curves: dict[int, _Curve], result: runs.Result) -> Section:
   metric = documents.metric_name(result.metric)
   epochs = [seed.best_epoch for seed in result.seeds]
   kept = f'The kept epochs lie between {min(epochs):,} and {max(epochs):,}.'

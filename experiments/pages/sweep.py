@@ -13,7 +13,10 @@ from experiments.pages.page import Page
 from experiments.pages.page import Section
 from experiments.pages.page import Table
 from experiments.sweeps import heatmaps
+from experiments.sweeps import outputs
 from experiments.sweeps import summaries
+from experiments.sweeps.summaries import DatasetTable
+from experiments.sweeps.summaries import Row
 from gat_jax.errors import WorkdirError
 from gat_jax.runs import workdirs
 
@@ -26,76 +29,70 @@ _UNCHANGED = 'as it is'  # where a row leaves a field to the config
 
 
 def make(workdir: pathlib.Path) -> Page:
-  """The page of all combinations that have a finished seed.
+  """The page of all combinations that have a finished trial.
 
   Raises:
     WorkdirError: if there is none, or a file is damaged.
   """
-  summary = workdirs.read_json(workdir, summaries.FILE)
+  content = workdirs.read_json(workdir, summaries.FILE)
   try:
-    command = summary['command']
-    found = {
-      name: table
-      for name, table in summary['datasets'].items()
-      if any(row['n'] for row in table['rows'])
-    }
-  except (AttributeError, KeyError, TypeError) as error:
+    summary = summaries.Summary.from_json(content)
+  except ValueError as error:
     raise WorkdirError(
-      f'{workdir / summaries.FILE} holds no tables; the command of the sweep'
-      ' writes it again'
+      workdir / summaries.FILE,
+      f'holds {error}',
+      'the command of the sweep writes it again',
     ) from error
+  found = {name: own for name, own in summary.tables.items() if own.finished}
   if not found:
-    raise WorkdirError(f'--workdir={workdir} has no finished trial yet')
+    raise WorkdirError('workdir', f'{workdir} has no finished trial yet')
   return Page(
-    title='Sweep of ' + ', '.join(table['title'] for table in found.values()),
+    title='Sweep of ' + ', '.join(table.title for table in found.values()),
     lead=(
-      f'{command}. Rows are sorted by the validation score; the test'
+      f'{summary.command}. Rows are sorted by the validation score; the test'
       ' score is shown and selects nothing.'
     ),
     sections=[_section(name, table) for name, table in found.items()],
   )
 
 
-def _section(name: str, table: dict[str, Any]) -> Section:
-  rows = [row for row in table['rows'] if row['n']]
+def _section(name: str, table: DatasetTable) -> Section:
   charts = []
   if heatmaps.can_draw(table):
     charts.append(_heatmap(name, table))
-  elif table['axes']:
-    charts.append(_parallel(name, table, rows))
-  charts += [_pareto(name, table, rows, cost) for cost in _COSTS]
-  best = rows[0]
-  words = ', '.join(_setting(best['changes'], table))
+  elif table.axes:
+    charts.append(_parallel(name, table))
+  charts += [_pareto(name, table, cost) for cost in _COSTS]
+  best = table.finished[0]
+  words = ', '.join(_setting(best, table))
   return Section(
-    table['title'],
+    table.title,
     f'Best on the validation nodes: {words or "the config as it is"}, with'
-    f' {heatmaps.score(best["val"])} there, and {heatmaps.score(best["test"])}'
-    ' on the test nodes.',
-    [*charts, Table('all combinations', summaries.cells(table))],
+    f' {best.val} there, and {best.test} on the test nodes.',
+    [*charts, Table('all combinations', outputs.cells(table))],
   )
 
 
-def _setting(changes: dict[str, Any], table: dict[str, Any]) -> list[str]:
+def _setting(row: Row, table: DatasetTable) -> list[str]:
   """The fields that differ between rows, as words."""
-  axes = [k for k in table['axes'] if k in changes]
-  return [f'{heatmaps.short(k)} {changes[k]}' for k in axes]
+  axes = [name for name in table.axes if name in row.changes]
+  return [f'{heatmaps.short(name)} {row.changes[name]}' for name in axes]
 
 
-def _describe(row: dict[str, Any], table: dict[str, Any]) -> str:
+def _describe(row: Row, table: DatasetTable) -> str:
   return (
-    ', '.join(_setting(row['changes'], table))
-    + f'\nvalidation {heatmaps.score(row["val"])}'
-    + f'\ntest {heatmaps.score(row["test"])}, {row["n"]} seeds'
+    ', '.join(_setting(row, table))
+    + f'\nvalidation {row.val}\ntest {row.test}, {row.n} seeds'
   )
 
 
-def _heatmap(name: str, table: dict[str, Any]) -> drawing.Chart:
+def _heatmap(name: str, table: DatasetTable) -> drawing.Chart:
   figure = heatmaps.figure(table)
-  (down, rows), (across, columns) = table['axes'].items()
+  (down, rows), (across, columns) = table.axes.items()
   texts, x, y = [], [], []
-  for row in heatmaps.finished(table):
-    x.append(columns.index(row['changes'][across]))
-    y.append(rows.index(row['changes'][down]))
+  for row in heatmaps.placed(table):
+    x.append(columns.index(row.changes[across]))
+    y.append(rows.index(row.changes[down]))
     texts.append(_describe(row, table))
   return drawing.Chart(
     name=f'heatmap-{name}',
@@ -115,27 +112,27 @@ def _heatmap(name: str, table: dict[str, Any]) -> drawing.Chart:
   )
 
 
-def _pareto(
-  name: str, table: dict[str, Any], rows: list[dict[str, Any]], cost: str
-) -> drawing.Chart:
-  costs = np.array([row[cost] for row in rows], float)
-  scores = np.array([row['val']['mean'] for row in rows])
+def _pareto(name: str, table: DatasetTable, cost: str) -> drawing.Chart:
+  rows = table.finished
+  prices = [getattr(row, cost) for row in rows]
+  costs = np.array(prices, float)
+  scores = np.array([row.val.mean for row in rows])
   front = pareto_front(costs, scores)
   figure, axes = drawing.figure()
   axes.plot(costs, scores, 'o', color=drawing.QUIET, markersize=5)
   axes.plot(costs[front], scores[front], 'o-', color=drawing.COLORS[0])
   drawing.use_log_scale(axes)
   axes.set_xlabel(_COSTS[cost])
-  metric = documents.metric_name(table['metric'])
+  metric = documents.metric_name(table.metric)
   axes.set_ylabel(f'validation {metric}, %')
-  cheapest, best = rows[front[0]], rows[front[-1]]
+  cheapest, best = front[0], front[-1]
   return drawing.Chart(
     name=f'pareto-{cost.replace("num_", "")}-{name}',
     title=f'{_COSTS[cost].capitalize()} against {metric}',
     caption=(
       'The line joins the combinations that nothing beats at their price, from'
-      f' {_price(cheapest[cost])} ({cheapest["val"]["mean"]:.1f}) to'
-      f' {_price(best[cost])} ({best["val"]["mean"]:.1f}).'
+      f' {_price(prices[cheapest])} ({scores[cheapest]:.1f}) to'
+      f' {_price(prices[best])} ({scores[best]:.1f}).'
     ),
     alt=(
       f'Scatter plot of {len(rows)} combinations, {len(front)} of them on the'
@@ -148,8 +145,8 @@ def _pareto(
         costs,
         scores,
         [
-          f'{_describe(r, table)}\n{_price(r[cost])} {_unit(cost)}'
-          for r in rows
+          f'{_describe(row, table)}\n{_price(price)} {_unit(cost)}'
+          for row, price in zip(rows, prices, strict=True)
         ],
       ),
     ),
@@ -165,7 +162,15 @@ def _unit(cost: str) -> str:
 
 
 def pareto_front(costs: np.ndarray, scores: np.ndarray) -> list[int]:
-  """Indices, cheapest first, of what nothing cheaper or equal does better."""
+  """The Pareto front: what nothing at the same price or below surpasses.
+
+  Args:
+    costs: [n].
+    scores: [n]; high is good.
+
+  Returns:
+    Indices, the cheapest first.
+  """
   front: list[int] = []
   for index in np.lexsort((-scores, costs)):
     if not front or scores[index] > scores[front[-1]]:
@@ -173,17 +178,14 @@ def pareto_front(costs: np.ndarray, scores: np.ndarray) -> list[int]:
   return front
 
 
-def _parallel(
-  name: str, table: dict[str, Any], rows: list[dict[str, Any]]
-) -> drawing.Chart:
+def _parallel(name: str, table: DatasetTable) -> drawing.Chart:
+  rows = table.finished
   columns = {
-    heatmaps.short(field): [
-      row['changes'].get(field, _UNCHANGED) for row in rows
-    ]
-    for field in table['axes']
+    heatmaps.short(field): [row.changes.get(field, _UNCHANGED) for row in rows]
+    for field in table.axes
   }
-  columns['validation'] = [row['val']['mean'] for row in rows]
-  columns['test'] = [row['test']['mean'] for row in rows]
+  columns['validation'] = [row.val.mean for row in rows]
+  columns['test'] = [row.test.mean for row in rows]
   figure, axes = drawing.figure(width=1.5 + 1.5 * len(columns), height=4)
   heights = np.stack(
     [_axis(axes, x, *c) for x, c in enumerate(columns.items())]

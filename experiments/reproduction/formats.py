@@ -1,19 +1,25 @@
-"""A report as Markdown, LaTeX, CSV, JSON and for the terminal."""
+"""A report as text: Markdown, LaTeX, CSV, JSON, and a table for the terminal.
+
+It computes nothing; the numbers come from `reports`.
+"""
 
 import json
 import os
 import pathlib
-from typing import Any
 
 from rich import box
 from rich.table import Table
 
 from experiments import documents
+from experiments.reproduction.reports import Report
+from experiments.reproduction.reports import RowResult
+from experiments.reproduction.reports import TableResult
+from gat_jax import storage
 from gat_jax.errors import WorkdirError
 from gat_jax.runs import workdirs
 
-NAME = 'reproduction'
-FILE = f'{NAME}.json'
+_NAME = 'reproduction'
+FILE = f'{_NAME}.json'
 _RULES = {
   'both': 'both',
   'accuracy': 'score',
@@ -23,113 +29,134 @@ _RULES = {
 
 
 def write(
-  report: dict[str, Any], workdir: str | os.PathLike, output: str | None
+  report: Report, workdir: str | os.PathLike, output: str | None
 ) -> None:
-  """Writes all formats, each whole or not at all.
+  """Writes all formats, each file whole or not at all.
 
   Args:
-    report: see `reports.collect`.
+    report: what they say.
     workdir: where reproduction.json, .csv, .md and .tex go.
     output: a Markdown file that gets each table as a section of its own, so
-      that those of another workdir stay.
+      that the tables of another workdir stay in it.
 
   Raises:
     WorkdirError: if one of them cannot be written.
   """
-  files = {
-    f'{workdir}/{FILE}': json.dumps(report, indent=2, allow_nan=False),
-    f'{workdir}/{NAME}.csv': as_csv(report),
-    f'{workdir}/{NAME}.md': markdown(report),
-    f'{workdir}/{NAME}.tex': latex(report),
+  texts = {
+    FILE: json.dumps(report.to_json(), indent=2, allow_nan=False),
+    f'{_NAME}.csv': as_csv(report),
+    f'{_NAME}.md': markdown(report),
+    f'{_NAME}.tex': latex(report),
   }
-  for path, text in files.items():
+  for name, text in texts.items():
+    path = pathlib.Path(workdir, name)
     try:
-      workdirs.write_text(pathlib.Path(path), text.rstrip('\n') + '\n')
+      with storage.whole_file(path) as file:
+        file.write(text.rstrip('\n') + '\n')
     except OSError as error:
-      raise WorkdirError(f'{path} cannot be written: {error}') from error
+      raise WorkdirError(path, f'cannot be written ({error})') from error
   if output:
     for name, text in _sections(report).items():
       documents.put_section(output, name, text)
 
 
-def markdown(report: dict[str, Any]) -> str:
+def read_margin(workdir: str | os.PathLike) -> float | None:
+  """The margin of the last report that was written, in points, if one was.
+
+  Raises:
+    WorkdirError: if its file is damaged.
+  """
+  path = pathlib.Path(workdir, FILE)
+  if not path.exists():
+    return None
+  try:
+    return float(workdirs.read_json(workdir, FILE)['margin'])
+  except (KeyError, TypeError, ValueError) as error:
+    raise WorkdirError(
+      path, 'is damaged', 'experiments.reproduce writes it again'
+    ) from error
+
+
+def markdown(report: Report) -> str:
   """All tables with what they mean and what they were made with."""
   return '\n'.join(_sections(report).values())
 
 
-def _sections(report: dict[str, Any]) -> dict[str, str]:
+def _sections(report: Report) -> dict[str, str]:
   """What the tables mean, then each table, by the names of their sections."""
   sections = {
-    NAME: '# Reproduction\n\nWritten by `python -m experiments.reproduce`:'
+    _NAME: '# Reproduction\n\nWritten by `python -m experiments.reproduce`:'
     ' means and sample deviations of test scores over seeds, in points;'
     " bootstrap 95 % intervals of the mean; Welch's test against the paper's"
     ' figure; TOST is the p of two one-sided tests of a difference of'
-    f' {report["margin"]:g} points or more.\n'
+    f' {report.margin:g} points or more.\n'
   }
-  for name, table in report['tables'].items():
+  for name, table in report.tables.items():
     text = documents.markdown_table(cells(table))
     rules = _rules_text(table)
-    sections[f'{NAME} of {name}'] = (
-      f'## {table["title"]}\n\n`python -m experiments.reproduce --table={name}`'
+    sections[f'{_NAME} of {name}'] = (
+      f'## {table.title}\n\n`python -m experiments.reproduce --table={name}`'
       f'\n\n{text}\n{rules}\n{_made_with(table)}\n'
     )
   return sections
 
 
-def latex(report: dict[str, Any]) -> str:
+def latex(report: Report) -> str:
   """All tables for `booktabs`."""
   parts = []
-  for table in report['tables'].values():
+  for table in report.tables.values():
     header, *rows = (
       [_latex_escape(cell) for cell in line] for line in cells(table)
     )
     body = ' \\\\\n'.join(' & '.join(row) for row in rows)
     parts.append(
-      f'% {table["title"]}\n\\begin{{tabular}}{{l{"r" * (len(header) - 1)}}}\n'
+      f'% {table.title}\n\\begin{{tabular}}{{l{"r" * (len(header) - 1)}}}\n'
       f'\\toprule\n{" & ".join(header)} \\\\\n\\midrule\n{body} \\\\\n'
       '\\bottomrule\n\\end{tabular}\n'
     )
   return '\n'.join(parts)
 
 
-def as_csv(report: dict[str, Any]) -> str:
+def as_csv(report: Report) -> str:
   """One line a row, numbers in full."""
-  lines = []
-  for name, table in report['tables'].items():
-    for row in table['rows']:
-      published, verdict = row['published'] or {}, row['verdict'] or {}
-      other = row.get('against_baseline') or row.get('paired') or {}
-      low, high = row['interval'] or (None, None)
-      lines.append(
-        {
-          'table': name,
-          'row': row['name'],
-          'mean': row['mean'],
-          'std': row['std'],
-          'n': row['n'],
-          'low': low,
-          'high': high,
-          'paper_mean': published.get('mean'),
-          'paper_std': published.get('std'),
-          'difference': verdict.get('difference'),
-          'welch_p': verdict.get('welch_p'),
-          'tost_p': verdict.get('tost_p'),
-          'verdict': verdict.get('word'),
-          'seeds_needed': verdict.get('seeds_needed'),
-          'against_baseline': other.get('difference', other.get('mean')),
-          'against_baseline_p': other.get('p'),
-          **{f'rule_{rule}': row['rules'].get(rule) for rule in _RULES},
-          'mean_epochs': row['mean_epochs'],
-          'hours': row['hours'],
-        }
-      )
+  lines = [
+    {'table': name} | _record(row)
+    for name, table in report.tables.items()
+    for row in table.rows
+  ]
   return documents.as_csv(lines)
 
 
-def terminal(table: dict[str, Any]) -> Table:
+def _record(row: RowResult) -> dict[str, str | float | None]:
+  """A row as one flat record; None where there is no number."""
+  published, verdict, against = row.row.published, row.verdict, row.against
+  low, high = row.sample.interval or (None, None)
+  return {
+    'row': row.row.name,
+    'mean': row.sample.mean,
+    'std': row.sample.std,
+    'n': row.sample.n,
+    'low': low,
+    'high': high,
+    'paper_mean': published and published.mean,
+    'paper_std': published and published.std,
+    'difference': verdict and verdict.difference,
+    'welch_p': verdict and verdict.welch_p,
+    'tost_p': verdict and verdict.tost_p,
+    'verdict': verdict and verdict.word,
+    'seeds_needed': verdict and verdict.seeds_needed,
+    'against_baseline': against and against.difference,
+    'against_baseline_p': against and against.p,
+    **{f'rule_{rule}': row.rules.get(rule) for rule in _RULES},
+    'mean_epochs': row.mean_epochs,
+    'hours': row.hours,
+  }
+
+
+def terminal(table: TableResult) -> Table:
   """One table for the terminal."""
   header, *rows = cells(table)
-  shown = Table(title=table['title'], box=box.SIMPLE_HEAD)
+  shown = Table(title=table.title, box=box.SIMPLE_HEAD)
   for index, name in enumerate(header):
     shown.add_column(name, justify='left' if index == 0 else 'right')
   for row in rows:
@@ -137,97 +164,77 @@ def terminal(table: dict[str, Any]) -> Table:
   return shown
 
 
-def cells(table: dict[str, Any]) -> list[list[str]]:
+def cells(table: TableResult) -> list[list[str]]:
   """A table as words, its header first; columns without a word are left out."""
-  columns: dict[str, list[str]] = {'model': [r['name'] for r in table['rows']]}
-  for name, show in _columns(table['baseline']).items():
-    words = [show(row) for row in table['rows']]
-    if any(words):
-      columns[name] = words
-  return [list(columns), *map(list, zip(*columns.values(), strict=True))]
+  lines = [_words(row, table.baseline) for row in table.rows]
+  header = [name for name in lines[0] if any(line[name] for line in lines)]
+  return [header, *([line[name] for name in header] for line in lines)]
 
 
-def _columns(baseline):
+def _words(row: RowResult, baseline: str) -> dict[str, str]:
+  """A row by the names of its columns; empty where there is nothing to say."""
+  published, verdict, sample = row.row.published, row.verdict, row.sample
   return {
-    'here': lambda r: documents.mean_and_deviation(r['mean'], r['std']),
-    'n': lambda r: str(r['n']),
-    '95 % interval': lambda r: _interval(r['interval']),
-    'paper': lambda r: (
-      (
-        r['published']
-        and documents.mean_and_deviation(
-          r['published']['mean'], r['published']['std']
-        )
-      )
-      or ''
-    ),
-    'difference': lambda r: _of(r, 'verdict', 'difference', '{:+.2f}'),
-    'Welch p': lambda r: _p(_get(r, 'verdict', 'welch_p')),
-    'TOST p': lambda r: _p(_get(r, 'verdict', 'tost_p')),
-    'verdict': _verdict,
-    f'against {baseline}': _against,
-    'epochs': lambda r: f'{r["mean_epochs"]:,.0f}',
-    'hours': lambda r: f'{r["hours"]:.2f}',
+    'model': row.row.name,
+    'here': documents.mean_and_deviation(sample.mean, sample.std),
+    'n': str(sample.n),
+    '95 % interval': _interval(sample.interval),
+    'paper': documents.mean_and_deviation(published.mean, published.std)
+    if published
+    else '',
+    'difference': f'{verdict.difference:+.2f}' if verdict else '',
+    'Welch p': _p(verdict and verdict.welch_p),
+    'TOST p': _p(verdict and verdict.tost_p),
+    'verdict': _verdict(row),
+    f'against {baseline}': _against(row),
+    'epochs': f'{row.mean_epochs:,.0f}',
+    'hours': f'{row.hours:.2f}',
   }
 
 
-def _get(row, part, name):
-  return (row.get(part) or {}).get(name)
-
-
-def _of(row, part, name, form):
-  value = _get(row, part, name)
-  return '' if value is None else form.format(value)
-
-
-def _interval(interval):
+def _interval(interval: tuple[float, float] | None) -> str:
   return '' if interval is None else f'{interval[0]:.2f} to {interval[1]:.2f}'
 
 
-def _p(value):
+def _p(value: float | None) -> str:
   if value is None:
     return ''
   return f'{value:.3f}' if value >= 0.001 else '< 0.001'
 
 
-def _verdict(row):
-  if not row['verdict']:
+def _verdict(row: RowResult) -> str:
+  if not row.verdict:
     return ''
-  word, needed = row['verdict']['word'], row['verdict']['seeds_needed']
+  word, needed = row.verdict.word, row.verdict.seeds_needed
   return f'{word} ({needed:,} seeds would decide)' if needed else word
 
 
-def _against(row):
-  if row.get('paired'):
-    pair = row['paired']
-    text = f'{pair["mean"]:+.2f}'
-    if pair['interval']:
-      text += f' ({_interval(pair["interval"])})'
-  elif row.get('against_baseline'):
-    pair = row['against_baseline']
-    text = f'{pair["difference"]:+.2f}'
-  else:
+def _against(row: RowResult) -> str:
+  against = row.against
+  if not against:
     return ''
-  return text if pair['p'] is None else f'{text}, p {_p(pair["p"])}'
+  text = f'{against.difference:+.2f}'
+  if against.pairs and against.pairs.interval:
+    text += f' ({_interval(against.pairs.interval)})'
+  return text if against.p is None else f'{text}, p {_p(against.p)}'
 
 
-def _rules_text(table):
+def _rules_text(table: TableResult) -> str:
   """What each rule would have reported, as a second Markdown table."""
-  rows = [row for row in table['rows'] if row['rules']]
+  rows = [row for row in table.rows if row.rules]
   if not rows:
     return ''
   lines = [['model', *(f'stopped by {name}' for name in _RULES.values())]]
   for row in rows:
-    told = {rule: f'{value:.2f}' for rule, value in row['rules'].items()}
-    lines.append([row['name'], *(told.get(rule, '') for rule in _RULES)])
+    told = {rule: f'{value:.2f}' for rule, value in row.rules.items()}
+    lines.append([row.row.name, *(told.get(rule, '') for rule in _RULES)])
   return f'\n{documents.markdown_table(lines)}\n'
 
 
-def _made_with(table):
-  rows = table['rows']
+def _made_with(table: TableResult) -> str:
   made = []
-  for row in rows:
-    made += [version for version in row['versions'] if version not in made]
+  for row in table.rows:
+    made += [version for version in row.versions if version not in made]
   words = '; '.join(
     ', '.join(
       value if key == 'machine' else f'{key} {value}'
@@ -235,10 +242,10 @@ def _made_with(table):
     )
     for version in made
   )
-  return f'Last seed on {max(row["finished"] for row in rows)}; {words}.'
+  return f'Last seed on {max(row.finished for row in table.rows)}; {words}.'
 
 
-def _latex_escape(text):
+def _latex_escape(text: str) -> str:
   for char in '&%_#':
     text = text.replace(char, '\\' + char)
   return text.replace('±', '$\\pm$').replace('<', '$<$')

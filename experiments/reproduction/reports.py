@@ -1,172 +1,200 @@
-"""From finished seeds to a report: what each row of a table came to.
+"""What the finished seeds of a table came to, as numbers; no text, no file.
 
-A report is a plain dictionary, which `reproduction.json` holds as it is: tables
-by name, each with its rows. Scores are in points (per cent).
+Scores are in points (per cent).
 """
 
 import dataclasses
 import os
-import pathlib
-import platform
 from typing import Any
 
-import flax
-import jax
 import numpy as np
 
-from experiments import documents
+from experiments.reproduction import ledger
 from experiments.reproduction import tables
 from experiments.reproduction import verdicts
-from experiments.reproduction.ledger import Ledger
 from gat_jax.training import early_stopping
 
-SEEDS = 'seeds'
+
+@dataclasses.dataclass(frozen=True)
+class RowResult:
+  """What one row came to.
+
+  Attributes:
+    row: what was trained.
+    scores: the test score of each finished seed.
+    sample: what is known of them together.
+    verdict: against the published figure; None if there is none.
+    rules: by early stopping's rule, the mean test score that it would have
+      reported.
+    mean_epochs: of a seed.
+    hours: that all seeds took together.
+    finished: the day of the last one, as in 2026-01-31.
+    versions: of libraries and machines, each that any seed was trained with.
+    against: against the baseline; None for the baseline itself, and where there
+      is nothing to compare.
+  """
+
+  row: tables.Row
+  scores: dict[int, float]
+  sample: verdicts.Sample
+  verdict: verdicts.Verdict | None
+  rules: dict[str, float]
+  mean_epochs: float
+  hours: float
+  finished: str
+  versions: tuple[dict[str, str], ...]
+  against: verdicts.Comparison | None = None
+
+  def to_json(self) -> dict[str, Any]:
+    """An entry of a table's rows; the score of each seed is left out."""
+    published = self.row.published
+    return {
+      'name': self.row.name,
+      'changes': self.row.changes,
+      **dataclasses.asdict(self.sample),
+      'published': published and dataclasses.asdict(published),
+      'verdict': self.verdict and dataclasses.asdict(self.verdict),
+      'rules': self.rules,
+      'mean_epochs': self.mean_epochs,
+      'hours': self.hours,
+      'finished': self.finished,
+      'versions': list(self.versions),
+      **self._against_to_json(),
+    }
+
+  def _against_to_json(self) -> dict[str, Any]:
+    if self.against is None:
+      return {}
+    p = {'p': self.against.p}
+    if self.against.pairs is None:
+      return {'against_baseline': {'difference': self.against.difference} | p}
+    return {'paired': dataclasses.asdict(self.against.pairs) | p}
 
 
-def ledger_path(workdir: str | os.PathLike, row: tables.Row) -> pathlib.Path:
-  """Where the finished seeds of a row stand."""
-  return pathlib.Path(workdir) / SEEDS / f'{row.key}.jsonl'
+@dataclasses.dataclass(frozen=True)
+class TableResult:
+  """What the rows of a table came to.
+
+  Attributes:
+    title: what stands above them.
+    baseline: the row that the others are compared with.
+    rows: those that have a finished seed, in order.
+  """
+
+  title: str
+  baseline: str
+  rows: tuple[RowResult, ...]
+
+  def to_json(self) -> dict[str, Any]:
+    """A value of `tables` in `reproduction.json`."""
+    rows = [row.to_json() for row in self.rows]
+    return {'title': self.title, 'baseline': self.baseline, 'rows': rows}
 
 
-def subject(row: tables.Row, digest: str) -> dict[str, Any]:
-  """What decides the numbers of a row, but for the seed."""
-  config = row.config().to_dict()
-  for field in ('seed', 'num_seeds', 'data_dir', 'log_every', 'seed_loop'):
-    del config[field]
-  return {'config': config, 'data': digest}
+@dataclasses.dataclass(frozen=True)
+class Report:
+  """What a workdir came to.
+
+  Attributes:
+    margin: points; smaller differences count as reproduced.
+    tables: by name, those that have a finished seed of their own.
+  """
+
+  margin: float
+  tables: dict[str, TableResult]
+
+  def to_json(self) -> dict[str, Any]:
+    """The content of `reproduction.json`."""
+    own = {name: table.to_json() for name, table in self.tables.items()}
+    return {'margin': self.margin, 'tables': own}
 
 
-def versions() -> dict[str, str]:
-  """What besides the config may change the last bits."""
-  return {
-    'jax': jax.__version__,
-    'flax': flax.__version__,
-    'numpy': np.__version__,
-    'python': platform.python_version(),
-    'machine': f'{os.cpu_count()} cores, {platform.machine()},'
-    f' {jax.default_backend()}',
-  }
-
-
-def progress_line(row: tables.Row, ledger: Ledger, num_seeds: int) -> str:
-  """What is known of a row so far."""
-  scores = scores_of(ledger.entries, num_seeds)
-  sample = verdicts.Sample.of(list(scores.values()))
-  seconds = sum(entry['seconds'] for entry in ledger.entries.values())
-  left = seconds / len(ledger.entries) * (num_seeds - len(scores))
-  return (
-    f'{row.dataset} {row.name}: {len(scores)} of {num_seeds} seeds,'
-    f' {documents.mean_and_deviation(sample.mean, sample.std)} %,'
-    f' about {left / 60:.0f} minutes left'
-  )
-
-
-def collect(workdir: str | os.PathLike, margin: float) -> dict[str, Any]:
+def collect(workdir: str | os.PathLike, margin: float) -> Report:
   """Tests all rows that have a finished seed.
 
   Args:
     workdir: where the ledgers stand.
     margin: of the equivalence test, in points.
 
-  Returns:
-    The report; a table that has no finished seed is left out.
+  Raises:
+    WorkdirError: if a ledger cannot be read, or is damaged.
   """
-  report: dict[str, Any] = {'margin': margin, 'tables': {}}
+  found = {}
   for name, table in tables.TABLES.items():
-    entries = {row.name: read(workdir, row) for row in table.rows}
+    entries = {row.name: ledger.read(workdir, row) for row in table.rows}
     if any(entries[row.name] for row in table.rows if not _shared(table, row)):
-      report['tables'][name] = _table(table, entries, margin)
-  return report
+      found[name] = _table(table, entries, margin)
+  return Report(margin, found)
 
 
 def _shared(table: tables.Table, row: tables.Row) -> bool:
-  """Whether a row stands in a table of ablations only to compare with."""
+  """Whether a row is in a table of ablations only to compare with."""
   return table.paired and row.name == table.baseline
-
-
-def read(
-  workdir: str | os.PathLike, row: tables.Row
-) -> dict[int, dict[str, Any]]:
-  """The finished seeds of a row; none if it was never trained."""
-  path = ledger_path(workdir, row)
-  return Ledger(path).entries if path.exists() else {}
 
 
 def _table(
   table: tables.Table,
-  entries: dict[str, dict[int, dict[str, Any]]],
+  entries: dict[str, dict[int, ledger.FinishedSeed]],
   margin: float,
-) -> dict[str, Any]:
-  baseline = scores_of(entries[table.baseline])
-  rows = []
-  for row in table.rows:
-    finished = entries[row.name]
-    if not finished:
-      continue
-    facts = _row(row, finished, margin)
-    if row.name != table.baseline and baseline:
-      facts |= _against(table, scores_of(finished), baseline)
-    rows.append(facts)
-  names = {e['dataset'] for own in entries.values() for e in own.values()}
-  title = table.title.format(dataset=' and '.join(sorted(names)))
-  return {'title': title, 'baseline': table.baseline, 'rows': rows}
-
-
-def _against(
-  table: tables.Table, scores: dict[int, float], baseline: dict[int, float]
-) -> dict[str, Any]:
-  if not table.paired:
-    unpaired = verdicts.compare_unpaired(
-      list(scores.values()), list(baseline.values())
-    )
-    return {'against_baseline': unpaired}
-  if not scores.keys() & baseline.keys():
-    return {}
-  return {'paired': verdicts.compare_paired(scores, baseline)}
+) -> TableResult:
+  found = {
+    row.name: _row(row, entries[row.name], margin)
+    for row in table.rows
+    if entries[row.name]
+  }
+  baseline = found.get(table.baseline)
+  if baseline:
+    found |= {
+      name: dataclasses.replace(own, against=_against(table, own, baseline))
+      for name, own in found.items()
+      if own is not baseline
+    }
+  names = {seed.dataset for own in entries.values() for seed in own.values()}
+  return TableResult(
+    title=table.title.format(dataset=' and '.join(sorted(names))),
+    baseline=table.baseline,
+    rows=tuple(found.values()),
+  )
 
 
 def _row(
-  row: tables.Row, entries: dict[int, dict[str, Any]], margin: float
-) -> dict[str, Any]:
-  sample = verdicts.Sample.of(list(scores_of(entries).values()))
-  return {
-    'name': row.name,
-    'changes': row.changes,
-    **dataclasses.asdict(sample),
-    'published': row.published and dataclasses.asdict(row.published),
-    'verdict': row.published
-    and verdicts.judge(sample, row.published, margin).to_json(),
-    'rules': _by_rule(row.config().stop_rule, list(entries.values())),
-    'mean_epochs': float(np.mean([e['epochs'] for e in entries.values()])),
-    'hours': sum(e['seconds'] for e in entries.values()) / 3600,
-    'finished': max(e['finished'] for e in entries.values()),
-    'versions': _distinct([e['versions'] for e in entries.values()]),
-  }
+  row: tables.Row, entries: dict[int, ledger.FinishedSeed], margin: float
+) -> RowResult:
+  scores = {number: seed.score for number, seed in entries.items()}
+  seeds = list(entries.values())
+  sample = verdicts.Sample.of(list(scores.values()))
+  versions = [seed.versions for seed in seeds]
+  return RowResult(
+    row=row,
+    scores=scores,
+    sample=sample,
+    verdict=row.published and verdicts.judge(sample, row.published, margin),
+    rules=_by_rule(row.config().stop_rule, seeds),
+    mean_epochs=float(np.mean([seed.result.epochs for seed in seeds])),
+    hours=sum(seed.seconds for seed in seeds) / 3600,
+    finished=max(seed.finished for seed in seeds),
+    versions=tuple(v for i, v in enumerate(versions) if v not in versions[:i]),
+  )
 
 
-def _by_rule(own: str, entries: list[dict[str, Any]]) -> dict[str, float]:
-  """Mean test score that each stopping rule would have reported."""
-  told = [
-    {rule: other['test'] for rule, other in entry['rules'].items()}
-    | {own: entry['test']}
-    for entry in entries
+def _by_rule(own: str, seeds: list[ledger.FinishedSeed]) -> dict[str, float]:
+  """Mean test score that each rule of early stopping would have reported."""
+  reported = [
+    {rule: other.test for rule, other in seed.result.rules.items()}
+    | {own: seed.result.test}
+    for seed in seeds
   ]
   return {
-    rule: 100 * float(np.mean([scores[rule] for scores in told]))
+    rule: 100 * float(np.mean([scores[rule] for scores in reported]))
     for rule in early_stopping.RULES
   }
 
 
-def scores_of(
-  entries: dict[int, dict[str, Any]], below: int | None = None
-) -> dict[int, float]:
-  """Test scores in points, by seed."""
-  return {
-    seed: 100 * entry['test']
-    for seed, entry in entries.items()
-    if below is None or seed < below
-  }
-
-
-def _distinct(items: list[dict[str, str]]) -> list[dict[str, str]]:
-  return [item for i, item in enumerate(items) if item not in items[:i]]
+def _against(
+  table: tables.Table, own: RowResult, baseline: RowResult
+) -> verdicts.Comparison | None:
+  if table.paired:
+    return verdicts.compare_paired(own.scores, baseline.scores)
+  return verdicts.compare_unpaired(
+    list(own.scores.values()), list(baseline.scores.values())
+  )

@@ -1,10 +1,12 @@
 """The rows of the paper's tables: what is trained and what was published.
 
+Nothing here was measured by this project.
+
 Sources: Velickovic et al., ICLR 2018, tables 2 and 3 (MLP and GCN as quoted
 there); 100 runs on the citation networks, 10 on PPI; in points.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 import dataclasses
 from typing import Any
 
@@ -17,6 +19,8 @@ from configs import pubmed
 from configs import recipes
 from configs import smoke
 from experiments.reproduction.verdicts import Published
+from gat_jax.errors import ConfigError
+from gat_jax.errors import did_you_mean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Row:
     return f'{self.dataset}-{self.name.lower().replace(" ", "_")}'
 
   def config(self) -> config_dict.ConfigDict:
-    """What is trained, told by all stopping rules."""
+    """What is trained; it tells what every rule of early stopping reports."""
     config = _CONFIGS[self.dataset]()
     config.update_from_flattened_dict(self.changes)
     config.compare_rules = True
@@ -53,10 +57,10 @@ class Table:
   """Rows that are read together.
 
   Attributes:
-    title: what stands above them; {dataset} becomes the name on its card, which
-      tells PPI as published from a rebuilt one.
+    title: what stands above them; {dataset} becomes the name on the data set's
+      card, which tells PPI as published from a rebuilt one.
     rows: in order.
-    num_seeds: of each row, unless others are asked for.
+    num_seeds: of each row, unless another number is asked for.
     baseline: the row that the others are compared with, seed by seed in a
       table of ablations.
     paired: whether this is a table of ablations.
@@ -170,3 +174,52 @@ TABLES |= {
   ),
 }
 PAPER = ('cora', 'citeseer', 'pubmed', 'ppi')  # what --table=all trains
+
+
+def named(name: str | None) -> tuple[str, ...]:
+  """The tables that a name stands for.
+
+  Raises:
+    ConfigError: if there is no such table.
+  """
+  if name == 'all':
+    return PAPER
+  if name not in TABLES:
+    choices = f'choose one of {", ".join(TABLES)}, all'
+    if name is None:
+      raise ConfigError('--table', 'missing', choices)
+    raise ConfigError(
+      '--table',
+      f'there is no table {name}',
+      did_you_mean(name, TABLES, choices),
+    )
+  return (name,)
+
+
+def rows_of(
+  names: Iterable[str], wanted: Collection[str] = ()
+) -> dict[Row, int]:
+  """The rows of some tables, each once.
+
+  Args:
+    names: of the tables.
+    wanted: only the rows of these names; all if there are none.
+
+  Returns:
+    The rows, with how many seeds the paper took.
+
+  Raises:
+    ConfigError: if there is no such row.
+  """
+  rows = {
+    row: TABLES[name].num_seeds for name in names for row in TABLES[name].rows
+  }
+  known = sorted({row.name for row in rows})
+  for name in wanted:
+    if name not in known:
+      raise ConfigError(
+        '--rows',
+        f'there is no row {name}',
+        did_you_mean(name, known, f'choose from {", ".join(known)}'),
+      )
+  return {row: n for row, n in rows.items() if not wanted or row.name in wanted}

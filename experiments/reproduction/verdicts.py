@@ -1,11 +1,11 @@
-"""Holds measured scores against a published figure, and rows against rows.
+"""Statistics: scores against a published figure, and rows against rows.
 
-Everything is in the unit of the scores that are given (here: points, per cent).
+It knows neither tables nor files. Everything is in the unit of the scores that
+are given (here: points, per cent).
 """
 
 from collections.abc import Sequence
 import dataclasses
-from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -78,7 +78,7 @@ class Verdict:
       sample where the paper gives no deviation).
     tost_p: of a difference of at least the margin (two one-sided tests).
     word: `reproduced` (the difference is below the margin), `better` or `worse`
-      (there is one), `undecided`.
+      (there is a difference), `undecided`.
     seeds_needed: how many would decide it if mean and deviation stayed as they
       are; None where it is decided or no number would.
   """
@@ -89,9 +89,21 @@ class Verdict:
   word: str
   seeds_needed: int | None
 
-  def to_json(self) -> dict[str, Any]:
-    """All of it."""
-    return dataclasses.asdict(self)
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+  """Scores against other measured scores.
+
+  Attributes:
+    difference: of the means.
+    p: of no difference, two-sided: Welch's t-test, or Student's over the pairs;
+      None where a side has one score, or there is one pair.
+    pairs: the differences seed by seed; None where seeds were not paired.
+  """
+
+  difference: float
+  p: float | None
+  pairs: Sample | None = None
 
 
 def judge(sample: Sample, published: Published, margin: float) -> Verdict:
@@ -134,7 +146,10 @@ def _tests(
   return float(p_value(0.0, 'two-sided')), float(tost)
 
 
-def _one_sample_p(mean, std, n, expected, alternative):
+def _one_sample_p(
+  mean: float, std: float, n: int, expected: float, alternative: str
+) -> float:
+  """Student's t-test of a mean against an exact figure."""
   difference = mean - expected
   if std == 0:
     certain = {
@@ -182,18 +197,18 @@ def _seeds_needed(
 
 def compare_unpaired(
   scores: Sequence[float], others: Sequence[float]
-) -> dict[str, float | None]:
-  """Difference of two means and Welch's two-sided p."""
+) -> Comparison:
+  """The difference of two means; at least one score on each side."""
   difference = float(np.mean(scores) - np.mean(others))
   if min(len(scores), len(others)) < 2:
-    return {'difference': difference, 'p': None}
+    return Comparison(difference, None)
   p = stats.ttest_ind(scores, others, equal_var=False).pvalue
-  return {'difference': difference, 'p': float(p)}
+  return Comparison(difference, float(p))
 
 
 def compare_paired(
   scores: dict[int, float], others: dict[int, float]
-) -> dict[str, Any]:
+) -> Comparison | None:
   """Differences seed by seed, over the seeds that both have.
 
   Args:
@@ -201,12 +216,13 @@ def compare_paired(
     others: by seed, what is subtracted.
 
   Returns:
-    Mean, sample deviation, n, the interval of the mean, p of Student's t-test.
+    The comparison; None if they share no seed.
   """
   seeds = sorted(scores.keys() & others.keys())
-  differences = [scores[seed] - others[seed] for seed in seeds]
-  sample = Sample.of(differences)
+  if not seeds:
+    return None
+  pairs = Sample.of([scores[seed] - others[seed] for seed in seeds])
   p = None
-  if sample.n > 1:
-    p = float(_one_sample_p(sample.mean, sample.std, sample.n, 0, 'two-sided'))
-  return dataclasses.asdict(sample) | {'p': p}
+  if pairs.n > 1:
+    p = float(_one_sample_p(pairs.mean, pairs.std, pairs.n, 0, 'two-sided'))
+  return Comparison(pairs.mean, p, pairs)

@@ -1,0 +1,157 @@
+"""Trains the seeds that a ledger lacks, a few of them in one program.
+
+It neither chooses rows nor says what they came to.
+"""
+
+import os
+import pathlib
+import platform
+import shutil
+import time
+from typing import Any
+
+import flax
+import jax
+import numpy as np
+from rich.console import Console
+from rich.status import Status
+
+from experiments import cli
+from experiments import documents
+from experiments.reproduction import ledger
+from experiments.reproduction import tables
+from experiments.reproduction import verdicts
+from gat_jax import runs
+from gat_jax.errors import WorkdirError
+from gat_jax.runs import workdirs
+
+_UNFINISHED = 'unfinished'  # of a workdir; runs stand in it while they train
+
+
+def train_row(
+  workdir: str,
+  row: tables.Row,
+  num_seeds: int,
+  at_once: int | None,
+  console: Console,
+  stop: cli.StopRequest,
+) -> bool:
+  """Trains the seeds of a row that its ledger lacks, and adds them to it.
+
+  Args:
+    workdir: where its ledger and its unfinished runs stand.
+    row: which one.
+    num_seeds: the seeds below that number are wanted.
+    at_once: seeds that one program trains; None lets devices and data decide.
+    console: is told how it goes.
+    stop: true as soon as a signal asked to stop.
+
+  Returns:
+    Whether all of them have finished. If not, it was stopped: what was done is
+    saved, and the same call goes on.
+
+  Raises:
+    InputError: if the data, the ledger or a folder cannot be used.
+  """
+  config = row.config()
+  digest = runs.load_dataset(config, console.is_terminal).card['digest']
+  finished = ledger.Ledger(
+    ledger.path_of(workdir, row), ledger.Subject.of(config, digest)
+  )
+  devices = jax.local_device_count()
+  at_once = at_once or devices * (1 if config.batch_size else 5)
+  for seeds in stretches(finished.missing(num_seeds), at_once):
+    config.seed, config.num_seeds = seeds[0], len(seeds)
+    folder = pathlib.Path(
+      workdir, _UNFINISHED, f'{row.key}-{seeds[0]}-{seeds[-1]}'
+    )
+    title = f'{row.dataset} {row.name}: seeds {seeds[0]} to {seeds[-1]}'
+    try:
+      with console.status(title) as status:
+        finished.add(_train(config, folder, _Observer(title, status, stop)))
+    except runs.Ended:
+      return False
+    shutil.rmtree(folder, ignore_errors=True)
+    console.print(_progress(row, finished.entries, num_seeds), highlight=False)
+    if stop:
+      return False
+  return True
+
+
+class _Observer(cli.StoppableObserver):
+  """Shows the epoch."""
+
+  def __init__(self, title: str, status: Status, stop: cli.StopRequest):
+    super().__init__(stop)
+    self._title = title
+    self._status = status
+
+  def on_resumed(self, epoch: int) -> None:
+    self._status.console.print(f'{self._title}: goes on after epoch {epoch:,}')
+
+  def on_evaluation(self, evaluation: runs.Evaluation) -> None:
+    self._status.update(f'{self._title}, epoch {evaluation.epochs.max():,}')
+
+
+def _train(
+  config: Any, folder: pathlib.Path, observer: runs.Observer
+) -> list[ledger.FinishedSeed]:
+  """The seeds of a run that may have begun or even finished before."""
+  if not (folder / workdirs.RESULTS).exists():
+    runs.train_and_evaluate(config, folder, observer)
+  content = workdirs.read_json(folder, workdirs.RESULTS)
+  try:
+    result = runs.Result.from_json(content)
+  except ValueError as error:
+    raise WorkdirError(
+      folder / workdirs.RESULTS,
+      f'is damaged ({error})',
+      'delete the folder, and its seeds are trained again',
+    ) from error
+  seconds = (result.compile_seconds + result.train_seconds) / len(result.seeds)
+  return [
+    ledger.FinishedSeed(
+      result=seed,
+      dataset=result.dataset,
+      seconds=round(seconds, 3),
+      finished=time.strftime('%Y-%m-%d'),
+      versions=_versions(),
+    )
+    for seed in result.seeds
+  ]
+
+
+def _versions() -> dict[str, str]:
+  return {
+    'jax': jax.__version__,
+    'flax': flax.__version__,
+    'numpy': np.__version__,
+    'python': platform.python_version(),
+    'machine': f'{os.cpu_count()} cores, {platform.machine()},'
+    f' {jax.default_backend()}',
+  }
+
+
+def _progress(
+  row: tables.Row, entries: dict[int, ledger.FinishedSeed], num_seeds: int
+) -> str:
+  """What is known of a row so far, in a line."""
+  scores = [entry.score for seed, entry in entries.items() if seed < num_seeds]
+  sample = verdicts.Sample.of(scores)
+  seconds = sum(entry.seconds for entry in entries.values()) / len(entries)
+  return (
+    f'{row.dataset} {row.name}: {len(scores)} of {num_seeds} seeds,'
+    f' {documents.mean_and_deviation(sample.mean, sample.std)} %,'
+    f' about {seconds * (num_seeds - len(scores)) / 60:.0f} minutes left'
+  )
+
+
+def stretches(seeds: list[int], most: int) -> list[list[int]]:
+  """Splits sorted seeds where one is left out, and after every `most`."""
+  parts: list[list[int]] = []
+  for seed in seeds:
+    if parts and seed == parts[-1][-1] + 1 and len(parts[-1]) < most:
+      parts[-1].append(seed)
+    else:
+      parts.append([seed])
+  return parts
