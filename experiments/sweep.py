@@ -121,7 +121,7 @@ def plan(workdir: pathlib.Path) -> sources.Source:
       cli.fail(
         '--search takes one --config; give each a search and a --workdir'
       )
-    from experiments.sweeps import search  # slow to import
+    from experiments.sweeps.searches import search  # slow to import
 
     (file,) = files
     return search.Search(

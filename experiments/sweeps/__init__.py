@@ -20,7 +20,7 @@ __all__ = [
   'hyper',
   'outputs',
   'plans',
-  'search',
+  'searches',
   'sources',
   'summaries',
   'trials',

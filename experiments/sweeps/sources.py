@@ -1,7 +1,7 @@
 """What says which groups of trials a sweep trains next.
 
-`Grid` knows all of them from the start; `search.Search` chooses each after
-those before it.
+`Grid` knows all of them from the start; `searches.search.Search` chooses each
+after those before it.
 """
 
 from collections.abc import Sequence

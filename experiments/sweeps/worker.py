@@ -84,7 +84,7 @@ def _train(group: trials.Group, stop: cli.StopRequest) -> bool:
 def _observer(group: trials.Group, stop: cli.StopRequest) -> runs.Observer:
   if group.number is None:
     return cli.StoppableObserver(stop)
-  from experiments.sweeps import pruning  # Optuna is slow to import
+  from experiments.sweeps.searches import pruning  # Optuna is slow to import
 
   return pruning.PruningObserver(group, stop)
 

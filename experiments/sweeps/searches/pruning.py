@@ -8,8 +8,8 @@ that it has had is below the median of what the others had by that epoch
 import optuna
 
 from experiments import cli
-from experiments.sweeps import study
 from experiments.sweeps import trials
+from experiments.sweeps.searches import study
 from gat_jax import runs
 
 _WARM_UP_EVALUATIONS = 5  # that end nothing

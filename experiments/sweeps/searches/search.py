@@ -26,8 +26,8 @@ import optuna
 from optuna.trial import TrialState
 
 from experiments.sweeps import hyper
-from experiments.sweeps import study
 from experiments.sweeps import trials
+from experiments.sweeps.searches import study
 from gat_jax.errors import ConfigError
 from gat_jax.runs import settings
 
