@@ -9,6 +9,7 @@ from gat_jax.datasets import npz
 from gat_jax.datasets import planetoid
 from gat_jax.datasets import ppi
 from gat_jax.datasets import synthetic
+from gat_jax.datasets.files import cache_folder as cache_folder
 from gat_jax.datasets.structures import SPLITS as SPLITS
 from gat_jax.datasets.structures import Dataset as Dataset
 from gat_jax.datasets.structures import Example as Example
@@ -37,14 +38,15 @@ def load(
       .npz.
     data_dir: the only folder to look for files in, if given.
     progress: show a progress bar while downloading.
-    **options: the other fields of `config.dataset`; the loaders explain them.
+    **options: fields of `config.dataset` besides the name (see `options`); the
+      `load` of the data set's module explains them.
 
   Returns:
     The data set, with self-loops and edges sorted by receiver.
 
   Raises:
-    DataError: if there is no such data set or option, or its files are missing
-      or malformed.
+    DataError: if there is no such data set, an option cannot be used, or a file
+      is missing or malformed.
   """
   check_options(name, options)
   if _is_file(name):
@@ -59,7 +61,7 @@ def options(name: str) -> dict[str, Any]:
     name: see `load`.
 
   Returns:
-    Their defaults, by name.
+    Their defaults, by name of the field.
 
   Raises:
     DataError: if there is no such data set.
@@ -72,11 +74,11 @@ def check_options(name: str, options: dict[str, Any]) -> None:
 
   Args:
     name: see `load`.
-    options: the fields besides the name.
+    options: the fields besides the name; those left out have their defaults.
 
   Raises:
-    DataError: if there is no such data set, or a field is unknown to it or of
-      another type.
+    DataError: if there is no such data set, it has no such field, or a value is
+      of another type. Its `field` is `config.dataset.name`, or the field.
   """
   parameters = _parameters(name)
   for option, value in options.items():
@@ -100,12 +102,12 @@ def _is_file(name: str) -> bool:
 
 
 def _parameters(name: str) -> dict[str, inspect.Parameter]:
-  """Of its loader, less those that every loader has."""
+  """Of the data set's loader, without those that every loader has."""
   loader = npz.load if _is_file(name) else _LOADERS.get(name)
   if loader is None:
     raise DataError(
       'config.dataset.name',
-      f'there is no data set {name}; choose one of {", ".join(_LOADERS)}, or'
+      f'there is no data set {name!r}; choose one of {", ".join(_LOADERS)}, or'
       ' the path of an .npz file',
       did_you_mean(name, _LOADERS),
     )

@@ -19,7 +19,7 @@ from gat_jax.datasets.arrays import read_npy
 from gat_jax.errors import DataError
 
 MAX_BYTES = 2**30  # of all members of an archive, unpacked
-AGAIN = 'download the archive again'
+AGAIN = 'download the archive again'  # the remedy for damage
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -43,7 +43,7 @@ class Archive:
       self._zip = zipfile.ZipFile(io.BytesIO(data))
     except Exception as error:  # as arrays.read_npy, which says why
       raise DataError(
-        f'{path} is no zip archive, or a truncated one ({error}); {AGAIN}'
+        path, f'is no zip archive, or a truncated one ({error})', AGAIN
       ) from error
     self._members: dict[str, zipfile.ZipInfo] = {}
     for info in self._zip.infolist():
@@ -55,8 +55,10 @@ class Archive:
       self._members[name] = info
     if sum(info.file_size for info in self._zip.infolist()) > MAX_BYTES:
       raise DataError(
-        f'{path} unpacks to more than {MAX_BYTES / 2**30:.0f} GiB, which no'
-        f' archive of this kind does; {AGAIN}'
+        path,
+        f'unpacks to more than {MAX_BYTES / 2**30:.0f} GiB, which no archive of'
+        ' this kind does',
+        AGAIN,
       )
 
   @property
@@ -64,19 +66,29 @@ class Archive:
     """All members, without the folder."""
     return list(self._members)
 
-  def fail(self, member: str, problem: str, mend: str = AGAIN) -> NoReturn:
-    """Raises the one error."""
-    raise DataError(f'{self._path}: member {member!r} {problem}; {mend}')
+  def fail(self, member: str, problem: str, remedy: str = AGAIN) -> NoReturn:
+    """Raises the DataError of a member."""
+    raise DataError(f'{self._path}, member {member!r}', problem, remedy)
 
   def array(
     self, member: str, ndim: int | tuple[int, ...], kinds: str, wanted: str
   ) -> np.ndarray:
-    """The array of an .npy member, of one of the kinds of dtype."""
+    """Reads an .npy member.
+
+    Args:
+      member: its name, without the folder.
+      ndim: how many dimensions the array may have.
+      kinds: which kinds of dtype (see `numpy.dtype.kind`).
+      wanted: the same in words, for the error.
+
+    Raises:
+      DataError: if it is missing, damaged or another array.
+    """
     info = self._info(member)
     array = read_npy(
       self._zip,
       info.filename,
-      lambda problem, mend: self.fail(member, problem, mend),
+      lambda problem, remedy: self.fail(member, problem, remedy),
       AGAIN,
     )
     ndims = (ndim,) if isinstance(ndim, int) else ndim
@@ -89,7 +101,11 @@ class Archive:
     return array
 
   def json(self, member: str) -> Any:
-    """What a .json member holds."""
+    """What a .json member holds.
+
+    Raises:
+      DataError: if it is missing, damaged or no JSON.
+    """
     info = self._info(member)
     try:
       with self._zip.open(info) as file:
@@ -110,7 +126,7 @@ class Archive:
     if info is None:
       self.fail(member, 'is missing')
     if info.compress_type not in _METHODS:
-      # Of the others, a few bytes can become any number in one go.
+      # With other methods a few bytes can unpack to gigabytes in one step.
       self.fail(member, f'is compressed by method {info.compress_type}')
     return info
 
@@ -140,7 +156,14 @@ class Nodes:
 def read_links(
   archive: Archive, member: str
 ) -> tuple[Sequence[dict], np.ndarray]:
-  """Reads node-link JSON, as networkx writes it: nodes and edges [E, 2]."""
+  """Reads node-link JSON, as networkx writes it.
+
+  Returns:
+    The nodes, as they stand there, and the edges [E, 2] int32.
+
+  Raises:
+    DataError: if it is no graph, or its nodes are not numbered from 0.
+  """
   document = archive.json(member)
   try:
     nodes, links = document['nodes'], document['links']
@@ -168,7 +191,11 @@ def read_links(
 
 
 def read_features(archive: Archive, member: str) -> np.ndarray:
-  """[N, D] float32, finite."""
+  """Reads features [N, D] as float32.
+
+  Raises:
+    DataError: if they are missing, damaged, empty or not finite.
+  """
   array = archive.array(member, 2, 'f', 'real numbers [nodes, features]')
   if min(array.shape) < 1:
     archive.fail(member, f'has shape {list(array.shape)}')
@@ -182,7 +209,16 @@ def read_features(archive: Archive, member: str) -> np.ndarray:
 def check_labels(
   archive: Archive, member: str, labels: np.ndarray
 ) -> np.ndarray:
-  """[N, L] int32 of 0 and 1."""
+  """The labels as [N, L] int32.
+
+  Args:
+    archive: for errors.
+    member: where they stand in it.
+    labels: as they were read.
+
+  Raises:
+    DataError: if they are anything else than 0 and 1, or none.
+  """
   if labels.ndim != 2 or labels.dtype.kind not in 'biu' or not labels.size:
     archive.fail(
       member, f'has shape {list(labels.shape)} and dtype {labels.dtype}'

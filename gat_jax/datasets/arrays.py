@@ -1,7 +1,6 @@
 """Reads the arrays of an .npz file that may hold anything."""
 
 from collections.abc import Callable, Sequence
-import difflib
 import io
 import pathlib
 from typing import NoReturn
@@ -10,6 +9,7 @@ import zipfile
 import numpy as np
 
 from gat_jax.errors import DataError
+from gat_jax.errors import did_you_mean
 
 MAX_BYTES = 8 * 2**30  # of all arrays of a file, unpacked
 
@@ -18,34 +18,69 @@ class Arrays:
   """The arrays of a file; every error names file and key."""
 
   def __init__(self, path: pathlib.Path, data: bytes, known: Sequence[str]):
+    """Opens a file and looks at its list of keys.
+
+    Args:
+      path: for errors.
+      data: the bytes of the file.
+      known: the keys that it may have.
+
+    Raises:
+      DataError: if it is no .npz file, a key is unknown or there twice, or all
+        arrays together are too large.
+    """
     self._path = path
     try:
       self._archive = zipfile.ZipFile(io.BytesIO(data))
-    except Exception as error:  # see _load
+    except Exception as error:  # see read_npy
       raise DataError(
-        f'{path} is no .npz file ({error}); write it with numpy.savez'
+        path, f'is no .npz file ({error})', 'write it with numpy.savez'
       ) from error
     names = [info.filename for info in self._archive.infolist()]
     self.keys = [name.removesuffix('.npy') for name in names]
     for key in self.keys:
       if key not in known:
-        close = difflib.get_close_matches(key, known, n=1)
-        hint = f'did you mean {close[0]}?' if close else 'leave it out'
-        self.fail(key, f'is none of {", ".join(known)}', hint)
+        self.fail(
+          key,
+          f'is none of {", ".join(known)}',
+          did_you_mean(key, known, 'leave it out'),
+        )
       if self.keys.count(key) > 1:
         self.fail(key, 'is there twice', 'write the file again')
     if sum(info.file_size for info in self._archive.infolist()) > MAX_BYTES:
       raise DataError(
-        f'{path} unpacks to more than {MAX_BYTES / 2**30:.0f} GiB; use sparse'
-        ' features (features_data and so on)'
+        path,
+        f'unpacks to more than {MAX_BYTES / 2**30:.0f} GiB',
+        'use sparse features (features_data and so on)',
       )
 
-  def fail(self, key: str, problem: str, mend: str) -> NoReturn:
-    """Raises the one error."""
-    raise DataError(f'{self._path}: key {key!r} {problem}; {mend}')
+  def fail(self, key: str, problem: str, remedy: str) -> NoReturn:
+    """Raises the DataError of a key."""
+    raise DataError(f'{self._path}, key {key!r}', problem, remedy)
 
-  def get(self, key: str, ndim: int | tuple[int, ...], kinds: str, wanted: str):
-    """The array of a key, of one of the kinds of dtype (see numpy.dtype)."""
+  def check_range(self, key: str, values: np.ndarray, stop: int) -> None:
+    """Raises the DataError of a key whose values are not in 0..stop - 1."""
+    if len(values) and not 0 <= values.min() <= values.max() < stop:
+      self.fail(
+        key,
+        f'reaches from {values.min()} to {values.max()}',
+        f'it must stay in 0..{stop - 1}',
+      )
+
+  def get(
+    self, key: str, ndim: int | tuple[int, ...], kinds: str, wanted: str
+  ) -> np.ndarray:
+    """Reads the array of a key.
+
+    Args:
+      key: its name.
+      ndim: how many dimensions the array may have.
+      kinds: which kinds of dtype (see `numpy.dtype.kind`).
+      wanted: the same in words, for the error.
+
+    Raises:
+      DataError: if it is missing, damaged or another array.
+    """
     if key not in self.keys:
       close = [k for k in self.keys if k.startswith(key.split('_')[0])]
       found = ', '.join(close or self.keys) or 'nothing'
@@ -64,7 +99,7 @@ class Arrays:
     return read_npy(
       self._archive,
       f'{key}.npy',
-      lambda problem, mend: self.fail(key, problem, mend),
+      lambda problem, remedy: self.fail(key, problem, remedy),
       'write the file again',
     )
 
@@ -80,11 +115,14 @@ def read_npy(
   Args:
     archive: with the member.
     member: its name; its declared size bounds what is made or unpacked.
-    fail: raises a DataError from what is wrong and how to mend it.
-    again: how to mend damage.
+    fail: raises a DataError from the problem and its remedy.
+    again: the remedy for damage.
 
   Returns:
     The array, which holds no Python objects.
+
+  Raises:
+    DataError: by `fail`, if the member is missing, damaged or holds objects.
   """
   try:
     info = archive.getinfo(member)

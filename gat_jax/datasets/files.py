@@ -1,19 +1,20 @@
 """Finds, downloads and verifies the files of a data set.
 
-Looked for in `data_dir` if it is given, else in $GAT_JAX_DATA if it is set,
-else in the first of data/, ../shared/data/ and the user's cache folder that has
-all of them, in the folder itself or in one named like the collection; else
-downloaded into the cache folder. Whatever its way, a file is parsed only after
-its SHA-256 was found to be one of those it may have.
+They are looked for in `data_dir` if it is given, else in $GAT_JAX_DATA if it is
+set, else in the first of data/, ../shared/data/ and the user's cache folder
+that has all of them. They may lie in that folder itself or in its subfolder of
+the collection's name. Files that are in none of the three are downloaded into
+the cache folder. However a file came, it is parsed only if its SHA-256 is one
+of those that are known for it.
 """
 
 from collections.abc import Sequence
 import dataclasses
 import hashlib
-import logging
 import os
 import pathlib
 
+from gat_jax import storage
 from gat_jax.errors import DataError
 
 VARIABLE = 'GAT_JAX_DATA'
@@ -27,7 +28,7 @@ class DataFile:
 
   Attributes:
     name: without a folder.
-    sha256: the sums it may have.
+    sha256: the sums it may have; a download must have the first.
     urls: where it can be downloaded, tried in turn.
   """
 
@@ -76,15 +77,17 @@ def read(
     The bytes, read once: what was verified is what is parsed.
 
   Raises:
-    DataError: if a file is missing or is not what it should be.
+    DataError: if a file is neither found nor downloaded, cannot be read, or has
+      another SHA-256.
   """
   chosen = data_dir or os.environ.get(VARIABLE)
   if chosen:
-    source = '--config.data_dir' if data_dir else f'${VARIABLE}'
-    chosen = os.path.expanduser(chosen)  # shells leave the ~ of --flag=~/data
-    found = _find(pathlib.Path(chosen), collection, files)
+    # A shell leaves the ~ of --flag=~/data as it is.
+    folder = pathlib.Path(os.path.expanduser(chosen))
+    found = _find(folder, collection, files)
     if found is None:
-      raise DataError(_missing_in_chosen(source, chosen, collection, files))
+      field = 'config.data_dir' if data_dir else f'${VARIABLE}'
+      raise _missing_in_chosen(field, folder, collection, files)
     return _read_verified(found, files)
   for folder in map(pathlib.Path, _FOLDERS):
     found = _find(folder, collection, files)
@@ -106,13 +109,14 @@ def _find(
 
 
 def _missing_in_chosen(
-  source: str, chosen: str, collection: str, files: Sequence[DataFile]
-) -> str:
-  folder = pathlib.Path(chosen)
+  field: str, folder: pathlib.Path, collection: str, files: Sequence[DataFile]
+) -> DataError:
   if not os.path.isdir(folder):
-    return (
-      f'{source}={chosen} is not a folder; name the one that holds'
-      f' {files[0].name}, or leave it out to have the files downloaded'
+    return DataError(
+      field,
+      f'{folder} is not a folder',
+      f'name the one that holds {files[0].name}, or leave it out to have the'
+      ' files downloaded',
     )
   missing = [
     file.name
@@ -121,10 +125,11 @@ def _missing_in_chosen(
     and not os.path.isfile(folder / collection / file.name)
   ]
   lacking = ', '.join(missing or [file.name for file in files])
-  return (
-    f'{source}={chosen} lacks {lacking} (looked in it and in its subfolder'
-    f' {collection}); add them there, or leave {source} out to have the files'
-    ' downloaded'
+  return DataError(
+    field,
+    f'{folder} lacks {lacking} (looked in it and in its subfolder'
+    f' {collection})',
+    'add them there, or leave it out to have the files downloaded',
   )
 
 
@@ -135,13 +140,15 @@ def _read_verified(folder: pathlib.Path, files: Sequence[DataFile]) -> Contents:
     try:
       content = path.read_bytes()
     except OSError as error:
-      raise DataError(f'{path} cannot be read: {error}') from error
+      raise DataError(path, f'cannot be read ({error})') from error
     found = hashlib.sha256(content).hexdigest()
     if found not in file.sha256:
       raise DataError(
-        f'{path} is not the published file: its SHA-256 is {found} instead of'
-        f' {" or ".join(file.sha256)}; put the published one in its place'
-        + (f' ({file.urls[0]})' if file.urls else '')
+        path,
+        f'is not the published file: its SHA-256 is {found} instead of'
+        f' {" or ".join(file.sha256)}',
+        'put the published one in its place'
+        + (f' ({file.urls[0]})' if file.urls else ''),
       )
     data[file.name], sums[file.name] = content, found
   return Contents(str(folder), data, sums)
@@ -150,85 +157,67 @@ def _read_verified(folder: pathlib.Path, files: Sequence[DataFile]) -> Contents:
 def _download(
   folder: pathlib.Path, files: Sequence[DataFile], progress: bool
 ) -> None:
-  """Fetches what is missing or damaged in the cache folder.
+  """Fetches what is missing or damaged in the cache folder."""
+  for file in files:
+    if _has_sum(folder / file.name, file.sha256):
+      continue
+    failures = []
+    for url in file.urls:
+      failure = _fetch(url, folder / file.name, file.sha256[0], progress)
+      if failure is None:
+        break
+      failures.append(f'{url} ({failure})')
+    else:
+      raise _not_found(folder, files, failures)
 
-  pooch writes to a temporary name and renames after the sum was right, so a
-  killed download leaves nothing that would be believed.
+
+def _fetch(
+  url: str, path: pathlib.Path, sha256: str, progress: bool
+) -> str | None:
+  """Downloads one file, which appears at `path` only if its sum is right.
+
+  Returns:
+    What went wrong, if anything.
   """
   import pooch
   import requests
 
-  pooch.get_logger().setLevel(logging.ERROR)
-  downloader = pooch.HTTPDownloader(
+  download = pooch.HTTPDownloader(
     progressbar=progress, timeout=_TIMEOUT_SECONDS, chunk_size=2**16
   )
-  for file in files:
-    if _is_there(folder / file.name, file):
-      continue
-    failures = []
-    for url in file.urls:
-      try:
-        path = pooch.retrieve(
-          url,
-          known_hash=f'sha256:{file.sha256[0]}',
-          fname=file.name,
-          path=folder,
-          downloader=downloader,
-        )
-        os.chmod(path, 0o666 & ~_umask())  # pooch's are for the owner alone
-        break
-      except (requests.RequestException, OSError, ValueError) as error:
-        failures.append(f'{url} ({_reason(error)})')
-    else:
-      raise DataError(_not_found(folder, files, failures))
-
-
-def _is_there(path: pathlib.Path, file: DataFile) -> bool:
-  """Whether a file has any of its sums; pooch would ask for the first."""
   try:
-    with path.open('rb') as stream:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with storage.whole_file(path, binary=True) as stream:
+      download(url, stream, None)
+      stream.flush()
+      if not _has_sum(stream.name, (sha256,)):
+        raise ValueError('not the published file: wrong SHA-256')
+  except (requests.ConnectionError, requests.Timeout) as error:
+    return f'{type(error).__name__}: no connection'
+  except (requests.RequestException, OSError, ValueError) as error:
+    response = getattr(error, 'response', None)
+    return str(error) if response is None else f'HTTP {response.status_code}'
+  return None
+
+
+def _has_sum(path: str | os.PathLike, sums: Sequence[str]) -> bool:
+  try:
+    with open(path, 'rb') as stream:
       found = hashlib.file_digest(stream, 'sha256').hexdigest()
   except OSError:
     return False
-  return found in file.sha256
-
-
-def _reason(error: Exception) -> str:
-  """What a person needs of a failed download."""
-  if isinstance(error, ValueError):
-    return 'not the published file: wrong SHA-256'
-  response = getattr(error, 'response', None)
-  if response is not None:
-    return f'HTTP {response.status_code}'
-  return (
-    f'{type(error).__name__}: no connection' if _offline(error) else str(error)
-  )
-
-
-def _offline(error: Exception) -> bool:
-  import requests
-
-  return isinstance(error, requests.ConnectionError | requests.Timeout)
-
-
-def _umask() -> int:
-  mask = os.umask(0)
-  os.umask(mask)
-  return mask
+  return found in sums
 
 
 def _not_found(
   folder: pathlib.Path, files: Sequence[DataFile], failures: list[str]
-) -> str:
+) -> DataError:
   names = ', '.join(file.name for file in files)
   looked = ', '.join([*_FOLDERS, str(folder)])
-  return (
-    'the data set is neither on this machine nor could it be downloaded.\n'
-    f'  files: {names}\n'
-    f'  looked in: {looked}\n'
-    f'  tried: {", ".join(failures)}\n'
-    '  Put the files into one of these folders, or name theirs with'
-    ' --config.data_dir.\n'
-    '  Without any file, try: python -m experiments.train'
-    ' --config=configs/smoke.py'
+  return DataError(
+    'config.data_dir',
+    f'is not set, {names} are in none of {looked} and could not be downloaded'
+    f' (tried {", ".join(failures)})',
+    'put them into one of these folders, or name theirs in `config.data_dir`;'
+    ' the data set csbm is drawn and needs no file',
   )

@@ -16,11 +16,14 @@ _MIN_COMPONENT = 3  # nodes; the authors of GAT merge what has fewer
 
 
 def parse(archive: archives.Archive) -> dict[str, np.ndarray]:
-  """What the JSON of GraphSAGE's archive holds.
+  """Reads the JSON of GraphSAGE's archive.
 
   Returns:
     edges [E, 2]; splits [N], an index into `structures.SPLITS`; rows [N], where
     the features of each node are; labels [N, L].
+
+  Raises:
+    DataError: names the member that is missing or malformed.
   """
   member, id_map, class_map = MEMBERS
   nodes, edges = archives.read_links(archive, member)
@@ -57,11 +60,23 @@ def parse(archive: archives.Archive) -> dict[str, np.ndarray]:
 def assemble(
   archive: archives.Archive, kept: dict[str, np.ndarray]
 ) -> dict[str, archives.Nodes]:
-  """Does to GraphSAGE's archive what GAT's authors do.
+  """Makes graphs of GraphSAGE's archive, as the authors of GAT do.
 
-  Connected components are the graphs, but those of one or two nodes are merged
-  into the first graph of their split; features are standardised with the mean
-  and deviation of the training nodes, where they vary at all.
+  Each connected component is a graph, except that components of one or two
+  nodes are merged into the first graph of their split. Features are
+  standardised with the mean and deviation of the training nodes, where they
+  vary at all.
+
+  Args:
+    archive: which holds the features.
+    kept: what `parse` returned.
+
+  Returns:
+    The nodes of each split, by its name.
+
+  Raises:
+    DataError: if the features do not fit, an edge joins two splits, or a split
+      has no graph.
   """
   graph, _, _ = MEMBERS
   features = archives.read_features(archive, _FEATURES)

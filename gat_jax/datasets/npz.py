@@ -39,6 +39,7 @@ _KEYS = (
     for form in ('mask', 'index')
   ),
 )
+_CSR_REMEDY = 'save the arrays of one scipy.sparse.csr_matrix'
 _MAX_NODES = 2**31 - 2
 
 
@@ -53,12 +54,12 @@ def load(
 
   Args:
     path: of the file.
-    data_dir: the folder where it is looked for by its name instead, if given.
+    data_dir: a folder that holds a file of that name, which is read instead.
     normalize_features: scale the rows of features to sum 1; empty ones stay.
     directed: keep the edges as they are instead of adding the reverse ones.
 
   Raises:
-    DataError: names the file, the key, what is wrong and how to mend it.
+    DataError: names the file and the key that is missing or malformed.
   """
   # Shells leave the ~ of --flag=~/graph.npz.
   path = pathlib.Path(os.path.expanduser(path))
@@ -72,7 +73,7 @@ def load(
   masks = _masks(arrays, labels)
   edges = _edges(arrays, n_node)
   if normalize_features:
-    features = _normalize(arrays, features)
+    features = _normalized(arrays, features)
   if scipy.sparse.issparse(features):
     features = graphs.SparseFeatures.from_csr(features)
   graph = graphs.from_edges(features, edges[:, 0], edges[:, 1])
@@ -96,11 +97,12 @@ def _read(path: pathlib.Path) -> bytes:
     return path.read_bytes()
   except FileNotFoundError as error:
     raise DataError(
-      f'config.dataset.name={path}: there is no such file; check the path, or'
-      ' name its folder with --config.data_dir (predict: --data_dir)'
+      'config.dataset.name',
+      f'there is no file {path}',
+      'check the path, or name its folder in `config.data_dir`',
     ) from error
   except OSError as error:
-    raise DataError(f'{path} cannot be read: {error}') from error
+    raise DataError(path, f'cannot be read ({error})') from error
 
 
 def _features(arrays: Arrays) -> np.ndarray | scipy.sparse.csr_matrix:
@@ -126,7 +128,7 @@ def _features(arrays: Arrays) -> np.ndarray | scipy.sparse.csr_matrix:
     )
   if min(features.shape) < 1:
     arrays.fail(
-      key, f'has shape {list(features.shape)}', 'it needs nodes and features'
+      key, f'has shape {list(features.shape)}', 'give nodes and features'
     )
   return features
 
@@ -148,27 +150,22 @@ def _csr_features(arrays: Arrays) -> scipy.sparse.csr_matrix:
   if len(indptr) != shape[0] + 1:
     arrays.fail(
       'features_indptr',
-      f'has {len(indptr)} entries',
-      f'features_shape asks for {shape[0] + 1}',
+      f'has {len(indptr)} entries, features_shape asks for {shape[0] + 1}',
+      _CSR_REMEDY,
     )
   if indptr[0] != 0 or indptr[-1] != len(data) or (np.diff(indptr) < 0).any():
     arrays.fail(
       'features_indptr',
       f'does not rise from 0 to the {len(data)} non-zeros',
-      'save the indptr of a scipy.sparse.csr_matrix',
+      _CSR_REMEDY,
     )
   if len(indices) != len(data):
     arrays.fail(
       'features_indices',
-      f'has {len(indices)} entries',
-      f'features_data has {len(data)}',
+      f'has {len(indices)} entries, features_data has {len(data)}',
+      _CSR_REMEDY,
     )
-  if len(indices) and not 0 <= indices.min() <= indices.max() < shape[1]:
-    arrays.fail(
-      'features_indices',
-      f'reaches from {indices.min()} to {indices.max()}',
-      f'it must stay in 0..{shape[1] - 1}',
-    )
+  arrays.check_range('features_indices', indices, shape[1])
   with np.errstate(over='ignore'):  # becomes infinity, which is refused
     values = data.astype(np.float32)
   matrix = scipy.sparse.csr_matrix(
@@ -179,20 +176,16 @@ def _csr_features(arrays: Arrays) -> scipy.sparse.csr_matrix:
   return matrix
 
 
-def _normalize(arrays: Arrays, features):
-  sums = np.asarray(features.sum(axis=1, dtype=np.float64)).ravel()
-  if (features.data if scipy.sparse.issparse(features) else features).min(
-    initial=0
-  ) < 0:
+def _normalized(arrays: Arrays, features):
+  values = features.data if scipy.sparse.issparse(features) else features
+  if values.min(initial=0) < 0:
     arrays.fail(
       'features',
       'has negative entries, whose rows cannot be scaled to sum 1',
-      'set --config.dataset.normalize_features=False',
+      'set `config.dataset.normalize_features` to False',
     )
-  scales = np.divide(1, sums, out=np.zeros_like(sums), where=sums != 0)
-  if scipy.sparse.issparse(features):
-    return (scipy.sparse.diags_array(scales) @ features).tocsr()
-  return (features * scales[:, None]).astype(np.float32)
+  # Sums of large float32 numbers would overflow.
+  return structures.scale_rows(features, np.float64).astype(np.float32)
 
 
 def _labels(arrays: Arrays, n_node: int) -> np.ndarray:
@@ -201,7 +194,9 @@ def _labels(arrays: Arrays, n_node: int) -> np.ndarray:
   )
   if len(labels) != n_node:
     arrays.fail(
-      'labels', f'has {len(labels)} rows', f'the features have {n_node}'
+      'labels',
+      f'has {len(labels)} rows, the features have {n_node}',
+      'give every node a row',
     )
   if labels.ndim == 2:
     if labels.shape[1] < 1 or not np.isin(labels, (0, 1)).all():
@@ -264,18 +259,15 @@ def _mask(arrays: Arrays, split: str, n_node: int) -> tuple[str, np.ndarray]:
     )
     if len(mask) != n_node:
       arrays.fail(
-        mask_key, f'has {len(mask)} entries', f'there are {n_node} nodes'
+        mask_key,
+        f'has {len(mask)} entries, there are {n_node} nodes',
+        'give every node one',
       )
     return mask_key, mask
   if mask_key in arrays.keys:
     arrays.fail(mask_key, f'is there beside {index_key}', 'leave one out')
   index = arrays.get(index_key, 1, 'iu', 'integers, the nodes of the split')
-  if len(index) and not 0 <= index.min() <= index.max() < n_node:
-    arrays.fail(
-      index_key,
-      f'reaches from {index.min()} to {index.max()}',
-      f'it must stay in 0..{n_node - 1}',
-    )
+  arrays.check_range(index_key, index, n_node)
   if len(np.unique(index)) != len(index):
     arrays.fail(index_key, 'names a node twice', 'name every node once')
   mask = np.zeros(n_node, bool)
@@ -286,10 +278,11 @@ def _mask(arrays: Arrays, split: str, n_node: int) -> tuple[str, np.ndarray]:
 def _edges(arrays: Arrays, n_node: int) -> np.ndarray:
   edges = arrays.get('edges', 2, 'iu', 'integers [edges, 2]')
   if edges.shape[1] != 2:
-    mend = 'it must be [edges, 2]'
-    if edges.shape[0] == 2:
-      mend += '; transpose it'
-    arrays.fail('edges', f'has shape {list(edges.shape)}', mend)
+    arrays.fail(
+      'edges',
+      f'has shape {list(edges.shape)} instead of [edges, 2]',
+      'transpose it' if edges.shape[0] == 2 else 'give (sender, receiver)',
+    )
   if not len(edges):
     arrays.fail('edges', 'is empty', 'a graph needs an edge')
   if not 0 <= edges.min() <= edges.max() < n_node:

@@ -5,12 +5,12 @@ import hashlib
 import logging
 import os
 import pathlib
-import secrets
 import stat
 import zipfile
 
 import numpy as np
 
+from gat_jax import storage
 from gat_jax.datasets import archives
 from gat_jax.datasets import files
 from gat_jax.errors import DataError
@@ -28,18 +28,22 @@ def keep(
   """Arrays that are slow to parse, kept from one run to the next.
 
   They are kept in an .npz beside the file they came from or, if that folder
-  cannot be written, in the user's cache folder. The .npz is tied to the sum of
-  that file by its name and by a digest in it: another one's, a damaged and an
-  old one are made anew. No trouble with it stops a run.
+  cannot be written, in the user's cache folder. Its name and a digest in it tie
+  it to the sum of that file: an .npz of another file, a damaged or an outdated
+  one is made anew. Where it can be neither read nor written, the arrays are
+  parsed every time.
 
   Args:
     folder: where the file lies.
     file: its name.
     sha256: its sum.
-    parse: makes the arrays.
+    parse: makes the arrays: integers of one or two dimensions.
 
   Returns:
     The arrays.
+
+  Raises:
+    DataError: by `parse`, if the file is malformed.
   """
   name = f'{file}.{sha256[:16]}.npz'
   beside = pathlib.Path(folder) / name
@@ -83,20 +87,15 @@ def _save(
   path: pathlib.Path, sha256: str, arrays: dict[str, np.ndarray]
 ) -> bool:
   digest = np.frombuffer(_digest(sha256, arrays), np.uint8)
-  temporary = path.with_name(f'.{path.name}.{secrets.token_hex(8)}')
   try:
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-      with (
-        open(temporary, 'xb') as file,  # with the user's umask
-        zipfile.ZipFile(file, 'w') as archive,
-      ):
-        for key, array in (arrays | {_DIGEST: digest}).items():
-          with archive.open(f'{key}.npy', 'w', force_zip64=True) as member:
-            np.lib.format.write_array(member, array, allow_pickle=False)
-      os.replace(temporary, path)
-    finally:
-      temporary.unlink(missing_ok=True)
+    with (
+      storage.whole_file(path, binary=True) as file,
+      zipfile.ZipFile(file, 'w') as archive,
+    ):
+      for key, array in (arrays | {_DIGEST: digest}).items():
+        with archive.open(f'{key}.npy', 'w', force_zip64=True) as member:
+          np.lib.format.write_array(member, array, allow_pickle=False)
   except OSError as error:
     logging.getLogger(__name__).debug('%s is not written: %s', path, error)
     return False

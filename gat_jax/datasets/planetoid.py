@@ -79,18 +79,18 @@ def load(
   """Loads one of `NAMES` with the one split that the paper uses.
 
   Training nodes are the first len(y), validation nodes the next 500, test nodes
-  those of test.index. Edges are made symmetric, unique and get one self-loop a
-  node. A test id that is missing from the file becomes a node with neither
-  features nor label, in no split.
+  those of test.index. Every edge goes both ways and is there once; every node
+  has one self-loop. A test id that is missing from the file becomes a node
+  with neither features nor label, in no split.
 
   Args:
-    name: which.
+    name: one of `NAMES`.
     data_dir: see `files.read`.
-    progress: likewise.
+    progress: see `files.read`.
     normalize_features: scale the rows of features to sum 1; empty ones stay.
 
   Raises:
-    DataError: if a file is missing, is not the published one or malformed.
+    DataError: if a file is missing or is not the published one.
   """
   contents = files.read('planetoid', data_files(name), data_dir, progress)
   return parse(name, contents, normalize_features)
@@ -99,7 +99,16 @@ def load(
 def parse(
   name: str, contents: files.Contents, normalize_features: bool = True
 ) -> structures.Dataset:
-  """Makes the data set from the bytes of its files; see `load`."""
+  """Makes the data set from the bytes of its files.
+
+  Args:
+    name: as in `load`.
+    contents: its eight files.
+    normalize_features: as in `load`.
+
+  Raises:
+    DataError: if a file is malformed or does not fit the others.
+  """
   part = {p: contents.data[f'ind.{name}.{p}'] for p in _PARTS}
   where = {p: f'{contents.folder}/ind.{name}.{p}' for p in _PARTS}
   x, tx, allx = (read_matrix(part[p], where[p]) for p in ('x', 'tx', 'allx'))
@@ -127,9 +136,7 @@ def parse(
   )
   features = scipy.sparse.vstack([allx, place @ tx]).tocsr()
   if normalize_features:
-    sums = np.asarray(features.sum(axis=1)).ravel()
-    scales = np.divide(1, sums, out=np.zeros_like(sums), where=sums != 0)
-    features = scipy.sparse.diags_array(scales) @ features
+    features = structures.scale_rows(features)
   labels = np.full(n_node, -1, np.int32)
   labels[:first] = _class_ids(ally)
   labels[test] = _class_ids(ty)
@@ -162,49 +169,52 @@ def parse(
 
 
 def read_matrix(data: bytes, where: str) -> scipy.sparse.csr_matrix:
-  """Reads a pickled csr_matrix [N, D] of numbers."""
+  """Reads a pickled csr_matrix [N, D] as float32.
+
+  Raises:
+    DataError: if it holds anything else.
+  """
   pickled = pickles.unpickle(data, where)
-  if not isinstance(pickled, pickles.Csr):
+  if not isinstance(pickled, scipy.sparse.csr_matrix):
     pickles.malformed(where, 'it holds no csr_matrix')
-  try:
-    state = pickled.state
-    matrix = scipy.sparse.csr_matrix(
-      (
-        state['data'].numpy().astype(np.float32),
-        state['indices'].numpy().astype(np.int32),
-        state['indptr'].numpy().astype(np.int32),
-      ),
-      shape=state['_shape'],
-    )
-    matrix.check_format(full_check=True)
-  except pickles.DAMAGE as error:
-    pickles.malformed(where, str(error), error)
+  # An old SciPy wrote its attributes; this one makes a matrix of its own.
+  matrix = scipy.sparse.csr_matrix(
+    (
+      pickled.data.astype(np.float32),
+      pickled.indices.astype(np.int32),
+      pickled.indptr.astype(np.int32),
+    ),
+    shape=pickled.shape,
+  )
   if not np.isfinite(matrix.data).all():
     pickles.malformed(where, 'it holds NaN or infinity')
   return matrix
 
 
 def read_one_hot(data: bytes, where: str) -> np.ndarray:
-  """Reads a pickled array [N, C] of 0 and 1."""
-  pickled = pickles.unpickle(data, where)
-  try:
-    labels = pickled.numpy()
-  except pickles.DAMAGE as error:
-    pickles.malformed(where, str(error), error)
-  if labels.ndim != 2 or not np.isin(labels, (0, 1)).all():
+  """Reads a pickled array [N, C] of 0 and 1 as int32.
+
+  Raises:
+    DataError: if it holds anything else.
+  """
+  labels = pickles.unpickle(data, where)
+  if np.ndim(labels) != 2 or not np.isin(labels, (0, 1)).all():
     pickles.malformed(where, 'it holds no matrix of 0 and 1')
   return labels.astype(np.int32)
 
 
 def read_adjacency(data: bytes, where: str, n_node: int) -> np.ndarray:
-  """Reads a pickled dictionary node -> neighbours as entries [E, 2]."""
+  """Reads a pickled dictionary node -> neighbours as entries [E, 2] int32.
+
+  Raises:
+    DataError: if it holds anything else, or a node that is not in 0..N - 1.
+  """
   adjacency = pickles.unpickle(data, where)
-  try:
-    entries = np.array(
-      [(i, j) for i, neighbours in adjacency.items() for j in neighbours]
-    ).reshape(-1, 2)
-  except pickles.DAMAGE as error:
-    pickles.malformed(where, str(error), error)
+  if not isinstance(adjacency, dict):
+    pickles.malformed(where, 'it holds no dictionary')
+  entries = np.array(
+    [(i, j) for i, neighbours in adjacency.items() for j in neighbours]
+  ).reshape(-1, 2)
   if entries.dtype.kind != 'i' and len(entries):
     pickles.malformed(where, 'it holds something else than node ids')
   if len(entries) and not 0 <= entries.min() <= entries.max() < n_node:
@@ -217,7 +227,7 @@ def read_adjacency(data: bytes, where: str, n_node: int) -> np.ndarray:
 def _read_index(data: bytes, where: str) -> np.ndarray:
   try:
     index = np.array([int(line) for line in data.split()], np.int64)
-  except pickles.DAMAGE as error:
+  except (ValueError, OverflowError) as error:
     pickles.malformed(where, 'it must hold one node id a line', error)
   if not len(index) or not 0 <= index.min() <= index.max() < 2**31:
     pickles.malformed(where, 'it must hold one node id a line')

@@ -1,9 +1,9 @@
 """Protein-protein interactions in 24 human tissues: PPI, a graph a tissue.
 
-Reads `ppi.zip` as DGL publishes it, a rebuild of that archive ("PPI, rebuilt"
-wherever it is quoted), and the archive of the same name that GraphSAGE's
-authors publish (Hamilton, Ying, Leskovec, NIPS 2017), which nobody downloads by
-himself: https://snap.stanford.edu/graphsage/ppi.zip.
+Three archives of the name `ppi.zip` are read: that of DGL, which is downloaded
+where none is found; a rebuild of it ("PPI, rebuilt" wherever its figures are
+quoted); and that of GraphSAGE's authors (Hamilton, Ying, Leskovec, NIPS 2017),
+https://snap.stanford.edu/graphsage/ppi.zip.
 
 Shapes: N nodes of a split or of all, E directed edges, D features, L labels.
 """
@@ -47,20 +47,20 @@ def load(
 ) -> structures.Dataset:
   """Loads the 20 graphs for training, 2 for validation and 2 for the test.
 
-  Edges are made symmetric, unique and get one self-loop a node. What the JSON
-  in the archive says is kept in an .npz for the next time; see
+  Every edge goes both ways and is there once; every node has one self-loop.
+  What the JSON in the archive says is kept in an .npz for the next time; see
   `parsed.keep`.
 
   Args:
     name: of the data set.
     data_dir: see `files.read`.
-    progress: likewise.
+    progress: see `files.read`.
     num_graphs: keep only the first so many graphs of each split, for a short
       run; 0 keeps all.
 
   Raises:
-    DataError: if the archive is missing, is not one of the known or malformed,
-      or there are not so many graphs for training.
+    DataError: if the archive is missing, malformed or none of the three, or
+      has fewer graphs for training.
   """
   contents = files.read('ppi', [data_file()], data_dir, progress)
   data, sha256 = contents.data[FILE], contents.sums[FILE]
@@ -77,9 +77,10 @@ def load(
   }
   if not 0 <= num_graphs <= len(splits['train']):
     raise DataError(
-      f'config.dataset.num_graphs={num_graphs}: {name} has'
-      f' {len(splits["train"])} graphs for training; give so many, fewer, or 0'
-      ' for all'
+      'config.dataset.num_graphs',
+      f'{num_graphs} is not possible, {name} has {len(splits["train"])} graphs'
+      ' for training',
+      'give so many, fewer, or 0 for all',
     )
   return structures.from_graphs(
     name,
@@ -114,8 +115,9 @@ def _examples(
 def _both_ways(edges: np.ndarray, n_node: int) -> np.ndarray:
   """[2, E]: senders and receivers, unique, with loops, sorted by receiver.
 
-  As `graphs.symmetrize`, `add_self_loops` and `sort_by_receiver` would have
-  them, with one sort of numbers instead of two of pairs: a third of the time.
+  The same edges as from `graphs.symmetrize`, `add_self_loops` and
+  `sort_by_receiver`, in a third of their time: numbers are sorted once instead
+  of pairs twice.
   """
   senders, receivers = edges.T.astype(np.int64)
   loops = np.arange(n_node)

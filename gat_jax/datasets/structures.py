@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jraph
 import numpy as np
+import scipy.sparse
 
 from gat_jax import graphs
 
@@ -163,6 +164,23 @@ def from_graphs(
   )
 
 
+def scale_rows(features, dtype=None):
+  """Scales the rows of a feature matrix to sum 1; rows of zeros stay.
+
+  Args:
+    features: [N, D], an array or a `scipy.sparse` matrix; none is negative.
+    dtype: of the sums; by default that of the features.
+
+  Returns:
+    A matrix of the same kind.
+  """
+  sums = np.asarray(features.sum(axis=1, dtype=dtype)).ravel()
+  scales = np.divide(1, sums, out=np.zeros_like(sums), where=sums != 0)
+  if scipy.sparse.issparse(features):
+    return (scipy.sparse.diags_array(scales) @ features).tocsr()
+  return features * scales[:, None]
+
+
 def _measures(several: list[jraph.GraphsTuple]) -> dict[str, int]:
   """What a card says of graphs, taken together."""
   features = [graph.nodes for graph in several]
@@ -189,6 +207,6 @@ def _isolated(graph: jraph.GraphsTuple) -> np.ndarray:
 
 
 def digest(sums: dict[str, str], facts: dict[str, Any]) -> str:
-  """One SHA-256 for all that a data set was made from."""
+  """One SHA-256 of everything that a data set was made from."""
   parts = sorted(sums.items()) + sorted((k, str(v)) for k, v in facts.items())
   return hashlib.sha256(repr(parts).encode()).hexdigest()

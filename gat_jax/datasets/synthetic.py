@@ -9,6 +9,7 @@ Shapes: N nodes, D features.
 
 import hashlib
 import math
+from typing import NoReturn
 
 import numpy as np
 
@@ -38,8 +39,8 @@ def load(
 
   Args:
     name: of the data set.
-    data_dir: not needed.
-    progress: not needed.
+    data_dir: not used, no file is read.
+    progress: not used, nothing is downloaded.
     num_nodes: N.
     num_classes: communities, all of the same size but for one node.
     num_features: D.
@@ -51,7 +52,7 @@ def load(
     seed: of the draw, not of the training.
 
   Raises:
-    DataError: if the numbers leave no test node or make no sense.
+    DataError: names the field that makes the graph impossible.
   """
   del data_dir, progress
   num_train = train_per_class * num_classes
@@ -63,23 +64,26 @@ def load(
   }
   for field, size in sizes.items():
     if not 1 <= size <= _MAX_SIZE:
-      raise DataError(
-        f'config.dataset.{field}={size} must be from 1 to {_MAX_SIZE}'
-      )
+      _fail(field, f'{size} is not from 1 to {_MAX_SIZE}')
   if seed < 0:
-    raise DataError(f'config.dataset.seed={seed} must be at least 0')
+    _fail('seed', f'{seed} is below 0')
   if not math.isfinite(signal) or signal < 0:
-    raise DataError(f'config.dataset.signal={signal} must be at least 0')
-  if num_classes < 2 or num_train + num_val >= num_nodes:
-    raise DataError(
-      f'config.dataset.num_nodes={num_nodes} leaves no test node beside'
-      f' {num_train} for training and {num_val} for validation, or'
-      f' num_classes={num_classes} is below 2'
+    _fail('signal', f'{signal} is below 0 or not finite')
+  if num_classes < 2:
+    _fail('num_classes', f'{num_classes} is below 2')
+  if num_train + num_val >= num_nodes:
+    _fail(
+      'num_nodes',
+      f'{num_nodes} leave no test node beside {num_train} for training'
+      f' ({train_per_class} of each class) and {num_val} for validation',
+      'raise it, or lower `config.dataset.num_val`',
     )
-  if not 0 <= homophily <= 1 or not 0 < average_degree < num_nodes:
-    raise DataError(
-      f'config.dataset.homophily={homophily} must be from 0 to 1 and'
-      f' average_degree={average_degree} above 0 and below num_nodes'
+  if not 0 <= homophily <= 1:
+    _fail('homophily', f'{homophily} is not from 0 to 1')
+  if not 0 < average_degree < num_nodes:
+    _fail(
+      'average_degree',
+      f'{average_degree} is not above 0 and below the {num_nodes} nodes',
     )
   rng = np.random.default_rng(seed)
   labels = rng.permutation(np.arange(num_nodes) % num_classes).astype(np.int32)
@@ -90,9 +94,11 @@ def load(
   within = average_degree * homophily / own
   across = average_degree * (1 - homophily) / (num_nodes - own)
   if max(within, across) > 1:
-    raise DataError(
-      f'config.dataset.average_degree={average_degree} is more than'
-      f' {num_classes} classes of {own:.0f} nodes have edges for; lower it'
+    _fail(
+      'average_degree',
+      f'{average_degree} is more than {num_classes} classes of {own:.0f} nodes'
+      ' have edges for',
+      'lower it',
     )
   same = labels[:, None] == labels[None, :]
   probability = np.where(same, within, across)
@@ -118,6 +124,10 @@ def load(
     facts,
     {'drawn': drawn},
   )
+
+
+def _fail(field: str, problem: str, remedy: str = '') -> NoReturn:
+  raise DataError(f'config.dataset.{field}', problem, remedy)
 
 
 def _split(
