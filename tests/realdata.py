@@ -1,16 +1,20 @@
-"""The published files where the loaders find them, for tests of real data."""
+"""The published files, for tests of real data: those are marked `slow`."""
 
 import os
 import pathlib
 
 import pytest
 
+from gat_jax import datasets
 from gat_jax.datasets import files
 
 
 def folder(collection: str, *names: str) -> pathlib.Path:
-  """Where the files lie; without them a test is skipped, but not in CI."""
-  places = ('data', '../shared/data', files.cache_folder())
+  """Where the loaders would find the files, without a download.
+
+  A test that finds none is skipped; in CI it fails.
+  """
+  places = ('data', '../shared/data', datasets.cache_folder())
   chosen = os.environ.get(files.VARIABLE)
   for place in map(pathlib.Path, [chosen] if chosen else places):
     for candidate in (place, place / collection):

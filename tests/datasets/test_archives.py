@@ -1,7 +1,6 @@
 """Malformed archives: one clear error each."""
 
 import hashlib
-import io
 import zipfile
 
 from hypothesis import given
@@ -12,6 +11,7 @@ import pytest
 from small_archives import check_one_error
 from small_archives import dgl
 from small_archives import encoded
+from small_archives import giant
 from small_archives import graph
 from small_archives import packed
 from small_archives import sage
@@ -114,7 +114,7 @@ def test_only_bounded_compression_is_read(load, method):
 
 def test_a_zip_bomb_is_refused_unopened(load, monkeypatch):
   monkeypatch.setattr(archives, 'MAX_BYTES', 10_000)
-  with pytest.raises(DataError, match=r'mine/ppi\.zip unpacks to more than'):
+  with pytest.raises(DataError, match=r'mine/ppi\.zip: unpacks to more than'):
     load(dgl() | {'zeros': bytes(20_000)})
 
 
@@ -131,18 +131,14 @@ def test_a_member_larger_than_it_says_is_damage(load, member):
 
 
 def test_a_declared_giant_is_refused_before_it_is_made(load):
-  header = io.BytesIO()
-  np.lib.format.write_array_header_1_0(
-    header, {'descr': '<f8', 'fortran_order': False, 'shape': (10**6, 10**6)}
-  )
-  content = dgl() | {'train_feats.npy': header.getvalue() + bytes(100)}
+  content = dgl() | {'train_feats.npy': giant()}
   check_one_error(load, content, 'train_feats.npy', 'is truncated')
 
 
 def test_any_truncation_is_one_clear_error(load):
   data = packed(dgl())
   for length in range(0, len(data), len(data) // 60):
-    with pytest.raises(DataError, match=r'mine/ppi\.zip is no zip archive'):
+    with pytest.raises(DataError, match=r'mine/ppi\.zip: is no zip archive'):
       load(data[:length])
 
 
@@ -175,6 +171,6 @@ def test_damaged_bytes_are_one_clear_error_or_the_data(tmp_path_factory, data):
     try:
       dataset = datasets.load('ppi', str(folder))
     except DataError as error:
-      assert str(folder / 'ppi.zip') in str(error)
+      assert str(folder / 'ppi.zip') in error.field
     else:
       assert dataset.card['nodes'] in (8, 17)

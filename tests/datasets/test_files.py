@@ -47,7 +47,9 @@ def server():
   server.asked = []
   server.daemon_threads = True
   server.block_on_close = False
-  thread = threading.Thread(target=server.serve_forever, daemon=True)
+  thread = threading.Thread(
+    target=server.serve_forever, args=(0.02,), daemon=True
+  )
   thread.start()
   yield server
   server.shutdown()
@@ -136,6 +138,19 @@ def test_home_folder_as_data_dir(cache, tmp_path, monkeypatch):
   assert files.read('things', thing, '~/mine').sums == {'thing': SUM}
 
 
+@pytest.mark.parametrize('field', ['config.data_dir', '$GAT_JAX_DATA'])
+def test_a_chosen_folder_without_the_files_is_named(
+  cache, tmp_path, monkeypatch, field
+):
+  thing = [files.DataFile('thing', (SUM,), ())]
+  chosen = tmp_path if field == 'config.data_dir' else None
+  monkeypatch.setenv(files.VARIABLE, str(tmp_path))
+  with pytest.raises(DataError, match='lacks thing') as error:
+    files.read('things', thing, chosen)
+  assert error.value.field == field
+  assert str(tmp_path) in error.value.problem
+
+
 def test_no_network_and_no_file_is_one_error_that_says_it_all(cache):
   nobody = [files.DataFile('thing', (SUM,), ('http://127.0.0.1:9/thing',))]
   with pytest.raises(DataError) as error:
@@ -146,10 +161,11 @@ def test_no_network_and_no_file_is_one_error_that_says_it_all(cache):
     'no connection',
     'data, ../shared/data',
     str(cache),
-    '--config.data_dir',
-    '--config=configs/smoke.py',
+    '`config.data_dir`',
+    'csbm',
   ):
     assert said in str(error.value)
+  assert error.value.field == 'config.data_dir'
 
 
 def test_progress_bar_only_when_asked(server, cache, capsys):

@@ -18,15 +18,6 @@ from gat_jax.datasets import pickles
 from gat_jax.datasets import planetoid
 from gat_jax.errors import DataError
 
-
-@pytest.fixture(scope='module')
-def folder():
-  names = [f'ind.{name}.{part}' for name in CARDS for part in ('x', 'graph')]
-  return realdata.folder('planetoid', *names)
-
-
-needs_files = pytest.mark.usefixtures('folder')
-
 # From the description of the files; edges_unique without self-loops.
 CARDS = {
   'cora': {
@@ -58,7 +49,29 @@ CARDS = {
     'val': 500,
     'test': 1000,
   },
+  'pubmed': {
+    'nodes': 19717,
+    'features': 500,
+    'classes': 3,
+    'edges_raw': 88676,
+    'edges_unique': 44324,
+    'edges_with_loops': 108365,
+    'nonzeros': 988031,
+    'max_degree': 171,
+    'self_loops_in_file': 3,
+    'isolated_nodes': 0,
+    'train': 60,
+    'val': 500,
+    'test': 1000,
+  },
 }
+
+
+def load(name, **options):
+  """From the published files; a test that finds none is skipped."""
+  needed = [file.name for file in planetoid.data_files(name)]
+  folder = realdata.folder('planetoid', *needed)
+  return datasets.load(name, str(folder), **options)
 
 
 def read(name, part):
@@ -71,18 +84,18 @@ def read(name, part):
     return pickle.loads(path.read_bytes(), encoding='latin1')
 
 
-@needs_files
+@pytest.mark.slow
 @pytest.mark.parametrize('name', CARDS)
 def test_card(name):
-  card = datasets.load(name).card
+  card = load(name).card
   assert {key: card[key] for key in CARDS[name]} == CARDS[name]
   assert len(card['sha256']) == 8
 
 
-@needs_files
+@pytest.mark.slow
 @pytest.mark.parametrize('name', CARDS)
 def test_splits_and_rows_are_those_of_the_files(name):
-  dataset = datasets.load(name, normalize_features=False)
+  dataset = load(name, normalize_features=False)
   graph = dataset.train[0].graph
   labels = dataset.train[0].labels
   y, ty, ally = (read(name, part) for part in ('y', 'ty', 'ally'))
@@ -105,10 +118,10 @@ def test_splits_and_rows_are_those_of_the_files(name):
   np.testing.assert_array_equal(features[test], tx)
 
 
-@needs_files
+@pytest.mark.slow
 @pytest.mark.parametrize('name', CARDS)
 def test_edges_are_those_of_the_file_both_ways_with_loops(name):
-  graph = datasets.load(name).train[0].graph
+  graph = load(name).train[0].graph
   n_node = graph.nodes.shape[0]
   adjacency = scipy.sparse.lil_matrix((n_node, n_node), dtype=bool)
   for node, neighbours in read(name, 'graph').items():
@@ -120,9 +133,9 @@ def test_edges_are_those_of_the_file_both_ways_with_loops(name):
   np.testing.assert_array_equal(graph.senders, expected.col[order])
 
 
-@needs_files
+@pytest.mark.slow
 def test_missing_ids_have_no_feature_no_label_no_split():
-  dataset = datasets.load('citeseer')
+  dataset = load('citeseer')
   test = read('citeseer', 'test.index')
   missing = sorted(set(range(test.min(), test.max())) - set(test))
   assert len(missing) == 15
@@ -133,18 +146,18 @@ def test_missing_ids_have_no_feature_no_label_no_split():
     assert not split[0].mask[missing].any()
 
 
-@needs_files
+@pytest.mark.slow
 def test_rows_are_scaled_to_sum_one_and_empty_rows_stay():
-  nodes = datasets.load('citeseer').train[0].graph.nodes
+  nodes = load('citeseer').train[0].graph.nodes
   sums = np.bincount(nodes.rows, nodes.values, minlength=nodes.shape[0])
   assert np.isclose(sums, 1, atol=1e-5).sum() + (sums == 0).sum() == len(sums)
   assert (sums == 0).sum() >= 15
 
 
-@needs_files
+@pytest.mark.slow
 def test_the_digest_follows_the_options():
   digests = {
-    datasets.load('cora', normalize_features=flag).card['digest']
+    load('cora', normalize_features=flag).card['digest']
     for flag in (True, False, True)
   }
   assert len(digests) == 2
@@ -189,11 +202,16 @@ def csr(matrix):
   return head + parts + b'ub.'
 
 
-def small_release():
-  """510 + 4 nodes: 2 for training, 500 for validation, ids 513, 510, 512."""
+def small_nodes():
+  """Features and one-hot labels, in the order of the files."""
   rng = np.random.default_rng(0)
   features = (rng.random((513, 6)) < 0.5).astype(np.float32)
-  labels = np.eye(2)[rng.integers(0, 2, 513)]
+  return features, np.eye(2)[rng.integers(0, 2, 513)]
+
+
+def small_release():
+  """510 + 4 nodes: 2 for training, 500 for validation, ids 513, 510, 512."""
+  features, labels = small_nodes()
   neighbours = collections.defaultdict(list)
   neighbours.update({0: [1, 1, 513], 513: [0], 7: [7]})
   return {
@@ -208,22 +226,47 @@ def small_release():
   }
 
 
-def parse(release):
-  return planetoid.parse('cora', files.Contents('folder', release, {}), False)
+def parse(release, normalize_features=False):
+  contents = files.Contents('folder', release, {})
+  return planetoid.parse('cora', contents, normalize_features)
 
 
-def test_small_release():
-  card = parse(small_release()).card
+@pytest.mark.parametrize('normalize_features', [False, True])
+def test_small_release(normalize_features):
+  features, labels = small_nodes()
+  dataset = parse(small_release(), normalize_features)
+  card = dataset.card
   assert card['nodes'] == 514
   assert card['missing_ids'] == 1
   assert card['edges_raw'] == 5
   assert card['edges_unique'] == 2
   assert card['self_loops_in_file'] == 1
+  masks = [s[0].mask for s in (dataset.train, dataset.val, dataset.test)]
+  assert [np.flatnonzero(mask).tolist() for mask in masks] == [
+    [0, 1],
+    [*range(2, 502)],
+    [510, 512, 513],
+  ]
+  order = [*range(510), 511, -1, 512, 510]  # rows in the files, by node
+  classes = labels[order].argmax(axis=1)
+  classes[511] = -1
+  np.testing.assert_array_equal(dataset.train[0].labels, classes)
+  expected = features[order]
+  expected[511] = 0
+  if normalize_features:
+    expected /= np.maximum(expected.sum(axis=1, keepdims=True), 1)
+  graph = dataset.train[0].graph
+  found = np.zeros(graph.nodes.shape, np.float32)
+  found[graph.nodes.rows, graph.nodes.columns] = graph.nodes.values
+  np.testing.assert_allclose(found, expected, rtol=1e-6)
+  pairs = zip(graph.senders.tolist(), graph.receivers.tolist(), strict=True)
+  others = {(0, 1), (1, 0), (0, 513), (513, 0)}
+  assert set(pairs) == others | {(i, i) for i in range(514)}
 
 
 DAMAGES = {
-  'no pickle': ('ind.cora.x', b'hello', 'ind.cora.x is malformed'),
-  'empty': ('ind.cora.y', b'', 'ind.cora.y is malformed'),
+  'no pickle': ('ind.cora.x', b'hello', 'ind.cora.x: is malformed'),
+  'empty': ('ind.cora.y', b'', 'ind.cora.y: is malformed'),
   'another thing': ('ind.cora.x', b'\x80\x02}.', 'holds no csr_matrix'),
   'labels instead': (
     'ind.cora.x',
@@ -269,7 +312,7 @@ def test_any_truncation_is_one_clear_error():
   release = small_release()
   for name in ('ind.cora.x', 'ind.cora.graph', 'ind.cora.ally'):
     content = release[name]
-    for length in range(0, len(content), max(1, len(content) // 60)):
+    for length in range(0, len(content), max(1, len(content) // 20)):
       with pytest.raises(DataError, match=name):
         parse(release | {name: content[:length]})
 
@@ -293,43 +336,21 @@ def ran(path):
   ]
 
 
-@pytest.mark.parametrize('index', range(6))
 @pytest.mark.parametrize('protocol', range(6))
-def test_crafted_pickle_runs_nothing(index, protocol, tmp_path):
+def test_crafted_pickle_runs_nothing(protocol, tmp_path):
   path = tmp_path / 'it-ran'
-  data = pickle.dumps(ran(path)[index], protocol=protocol)
-  with pytest.raises(DataError, match='which no Planetoid file needs'):
-    pickles.unpickle(data, 'ind.cora.x')
-  assert not path.exists()
+  for payload in ran(path):
+    data = pickle.dumps(payload, protocol=protocol)
+    with pytest.raises(DataError, match='which no Planetoid file needs'):
+      pickles.unpickle(data, 'ind.cora.x')
+    assert not path.exists()
 
 
 def test_refusal_names_what_was_asked_for():
   data = b'\x80\x02cposix\nsystem\nU\x02lsR.'
-  with pytest.raises(DataError, match=r'posix\.system'):
+  with pytest.raises(DataError, match=r'posix\.system') as error:
     pickles.unpickle(data, 'ind.cora.x')
-
-
-@pytest.mark.parametrize(
-  'data',
-  [
-    # numpy.ndarray((10**9, 10**9)) by REDUCE of an admitted name
-    b'\x80\x02cnumpy\nndarray\n(J\x00\xca\x9a;J\x00\xca\x9a;tR.',
-    # an array of objects
-    b'\x80\x02cnumpy\ndtype\n(U\x02O8K\x00K\x01tR.',
-    # a bytearray of 8 GiB, before there is anything in it
-    b'\x80\x05\x96\x00\x00\x00\x00\x02\x00\x00\x00.',
-    # an attribute of an admitted name changed by BUILD
-    b'\x80\x02cnumpy\nndarray\n}U\x05numpyNsb.',
-    # an attribute of an admitted function changed by BUILD
-    b'\x80\x02cnumpy.core.multiarray\n_reconstruct\n}U\x05numpyNsb.',
-    # a memo slot far away
-    b'\x80\x02K\x01r\xff\xff\xff\x7fh\x05.',
-  ],
-)
-def test_admitted_names_cannot_be_misused(data):
-  with pytest.raises(DataError, match='malformed'):
-    pickles.unpickle(data, 'ind.cora.x')
-  assert callable(pickles._Array.numpy)
+  assert error.value.field == 'ind.cora.x'
 
 
 # Finding, verifying, downloading.
@@ -392,7 +413,7 @@ def test_a_flipped_bit_is_noticed_before_parsing(
   data[len(data) // 2] ^= 1
   write(tmp_path / 'mine', release | {'ind.cora.graph': bytes(data)})
   monkeypatch.setattr(pickles, 'unpickle', pytest.fail)
-  with pytest.raises(DataError, match=r'ind\.cora\.graph is not the published'):
+  with pytest.raises(DataError, match=r'cora\.graph: is not the published'):
     datasets.load('cora', str(tmp_path / 'mine'))
 
 
@@ -403,21 +424,6 @@ def test_missing_file_in_a_chosen_folder_is_named(release, tmp_path):
     datasets.load('cora', str(tmp_path / 'mine'))
   with pytest.raises(DataError, match='is not a folder'):
     datasets.load('cora', str(tmp_path / 'nowhere'))
-
-
-@pytest.mark.parametrize('name', ['coar', 'Cora', 'ogbn', ''])
-def test_unknown_data_set_lists_the_known(name):
-  with pytest.raises(DataError, match='cora, citeseer, pubmed, csbm'):
-    datasets.load(name)
-
-
-@pytest.mark.parametrize(
-  'options',
-  [{'normalise_features': True}, {'normalize_features': 'yes'}],
-)
-def test_bad_option_is_named(options):
-  with pytest.raises(DataError, match=next(iter(options))):
-    datasets.load('cora', **options)
 
 
 def test_all_three_are_known_and_pinned():

@@ -1,0 +1,67 @@
+"""The fields of `config.dataset` are known and checked before any loading."""
+
+import pytest
+
+from gat_jax import datasets
+from gat_jax.errors import DataError
+
+OPTIONS = {
+  'cora': {'normalize_features': True},
+  'ppi': {'num_graphs': 0},
+  'graph.npz': {'normalize_features': False, 'directed': False},
+  'FOLDER/GRAPH.NPZ': {'normalize_features': False, 'directed': False},
+}
+
+
+@pytest.mark.parametrize('name', OPTIONS)
+def test_every_data_set_tells_its_fields_and_their_defaults(name):
+  assert datasets.options(name) == OPTIONS[name]
+  datasets.check_options(name, OPTIONS[name])
+  datasets.check_options(name, {})
+
+
+def test_the_defaults_are_what_is_loaded_without_options():
+  options = datasets.options('csbm')
+  assert options['num_nodes'] == 600
+  assert datasets.load('csbm', **options).card == datasets.load('csbm').card
+
+
+@pytest.mark.parametrize('name', ['coar', 'Cora', 'ogbn', '', 'graph.csv'])
+@pytest.mark.parametrize(
+  'use',
+  [datasets.options, datasets.load, lambda n: datasets.check_options(n, {})],
+)
+def test_unknown_data_set_lists_the_known(use, name):
+  with pytest.raises(DataError, match='cora, citeseer, pubmed, csbm') as error:
+    use(name)
+  assert error.value.field == 'config.dataset.name'
+  meant = {'coar': 'did you mean cora?', 'Cora': 'did you mean cora?'}
+  assert error.value.remedy == meant.get(name, '')
+
+
+# name of the data set, its options, the field that is named, words
+REFUSED = [
+  ('cora', {'normalise_features': True}, 'did you mean normalize_features?'),
+  ('cora', {'num_graphs': 0}, 'it has normalize_features'),
+  ('cora', {'normalize_features': 'yes'}, "'yes' is not of type bool"),
+  ('cora', {'normalize_features': 1}, '1 is not of type bool'),
+  ('ppi', {'num_graphs': True}, 'True is not of type int'),
+  ('ppi', {'num_graphs': 1.0}, '1.0 is not of type int'),
+  ('csbm', {'signal': 'loud'}, "'loud' is not of type float"),
+  ('csbm', {'num_nodes': 'many'}, "'many' is not of type int"),
+  ('csbm', {'nodes': 10}, 'did you mean num_nodes?'),
+  ('graph.npz', {'direct': True}, 'did you mean directed?'),
+]
+
+
+@pytest.mark.parametrize(('name', 'options', 'words'), REFUSED)
+def test_refused_field_is_named(name, options, words):
+  for use in (datasets.check_options, lambda n, o: datasets.load(n, **o)):
+    with pytest.raises(DataError) as error:
+      use(name, options)
+    assert error.value.field == f'config.dataset.{next(iter(options))}'
+    assert words in str(error.value)
+
+
+def test_a_whole_number_does_for_a_real_one():
+  datasets.check_options('csbm', {'average_degree': 10})
