@@ -56,7 +56,7 @@ def dense_attention(scores: np.ndarray, graph: jraph.GraphsTuple) -> np.ndarray:
 
 
 def dense_gat(graph: jraph.GraphsTuple, p: dict[str, np.ndarray]) -> np.ndarray:
-  """PAPER, equations 1 to 4, one head at a time in float64: [N, K, F]."""
+  """docs/recipe.md, the layer, one head at a time in float64: [N, K, F]."""
   h = np.asarray(graph.nodes, np.float64)
   heads = []
   for k in range(p['kernel'].shape[1]):

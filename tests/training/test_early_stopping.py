@@ -20,7 +20,7 @@ CURVES = {
 
 
 def plain(rule, scores, losses, patience):
-  """The rule as PAPER.md tells it, epoch by epoch: (kept, stopped after)."""
+  """The rule of docs/recipe.md, epoch by epoch: (kept, stopped after)."""
   best_score, best_loss, waited, kept = -np.inf, np.inf, 0, 0
   for epoch, (score, loss) in enumerate(zip(scores, losses, strict=True), 1):
     good_score, good_loss = score >= best_score, loss <= best_loss
