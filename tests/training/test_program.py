@@ -133,7 +133,7 @@ def test_rule_none_keeps_the_last_parameters():
 
 @pytest.mark.parametrize('optimizer', ['adam', 'adamw'])
 def test_two_steps_equal_the_formulas(optimizer):
-  """docs/recipe.md: mean cross-entropy + L2 / 2 * sum(v^2) over all variables."""
+  """docs/recipe.md: mean cross-entropy + L2 sum(v^2) / 2 over all variables."""
   decay, rate = 0.1, 0.01
   config = make_config(
     optimizer=optimizer, learning_rate=rate, weight_decay=decay, max_epochs=2
