@@ -1,17 +1,11 @@
 """The command in processes of its own: tables, kills, bad input."""
 
-import csv
 import json
+import shutil
 import signal
 
 import commands
 import pytest
-
-from experiments import documents
-from experiments import reproduce
-from experiments.reproduction import tables
-from gat_jax import runs
-from gat_jax.runs import settings
 
 SHORT = ('--table=smoke', '--seeds=3')
 
@@ -25,6 +19,96 @@ def finish(process):
   return done.returncode, done.stdout, done.stderr
 
 
+def seeds_of(workdir, row):
+  """Finished seeds without what no two runs share."""
+  lines = (workdir / f'seeds/smoke-{row}.jsonl').read_text().splitlines()
+  entries = [json.loads(line) for line in lines[1:]]
+  for entry in entries:
+    del entry['seconds'], entry['finished']
+  return entries
+
+
+@pytest.fixture
+def old(tmp_path):
+  """A workdir of version 0.1 with two seeds, and two at epoch 40 of 300.
+
+  Made by commit 4ac1a8a with `python -m experiments.reproduce --table=smoke
+  --rows=GAT --seeds=2`, then with `--seeds=4`, interrupted.
+  """
+  archive = commands.ROOT / 'tests/old_workdirs/reproduction.tar.gz'
+  shutil.unpack_archive(archive, tmp_path, filter='data')
+  return tmp_path / 'reproduction'
+
+
+def test_tables_are_written_of_what_is_finished(environment, old, tmp_path):
+  written = {path: path.read_bytes() for path in old.glob('reproduction.*')}
+  for path in written:
+    path.unlink()
+  code, output, errors = finish(
+    start(
+      environment,
+      *('--table=smoke', '--rows=GAT', '--seeds=2', '--margin=1'),
+      *(f'--workdir={old}', f'--output={tmp_path}/RESULTS.md'),
+    )
+  )
+  assert code == 0, errors
+  assert '98.65 ± 0.38' in output
+  assert len(written) == 4
+  for path, content in written.items():
+    assert path.read_bytes() == content, path
+  assert '98.65 ± 0.38' in (tmp_path / 'RESULTS.md').read_text()
+
+
+@pytest.mark.slow
+def test_a_reproduction_of_version_0_1_goes_on(environment, old):
+  before = (old / 'seeds/smoke-gat.jsonl').read_bytes()
+  flags = ('--table=smoke', '--rows=GAT', '--seeds=4', f'--workdir={old}')
+  code, output, errors = finish(start(environment, *flags))
+  assert code == 0, errors
+  assert 'smoke GAT: seeds 2 to 3: goes on after epoch 40' in output
+  assert (old / 'seeds/smoke-gat.jsonl').read_bytes().startswith(before)
+  seeds = seeds_of(old, 'gat')
+  assert [seed['seed'] for seed in seeds] == [0, 1, 2, 3]
+  assert not list((old / 'unfinished').iterdir())
+  (row,) = json.loads((old / 'reproduction.json').read_text())['tables'][
+    'smoke'
+  ]['rows']
+  scores = [100 * seed['test'] for seed in seeds]
+  assert (row['n'], row['mean']) == (4, pytest.approx(sum(scores) / 4))
+
+
+BAD = {
+  'misspelt table': ('--table=coar', 'did you mean cora?'),
+  'misspelt row': ('--rows=GTA', 'did you mean GAT?'),
+  'no seeds': ('--seeds=0', 'seeds'),
+  'negative margin': ('--margin=-1', 'margin'),
+  'no workdir': ('--workdir=', '--workdir is missing'),
+  'not writable': ('--workdir={}/file/x', 'cannot be written'),
+}
+
+
+@pytest.mark.parametrize(
+  'case',
+  [
+    'misspelt row',
+    *(
+      pytest.param(case, marks=pytest.mark.slow)
+      for case in BAD
+      if case != 'misspelt row'
+    ),
+  ],
+)
+def test_bad_input_is_one_error_and_code_2(environment, tmp_path, case):
+  (tmp_path / 'file').write_text('')
+  flag, words = BAD[case]
+  flags = ('--table=smoke', f'--workdir={tmp_path}/run', flag.format(tmp_path))
+  code, _, errors = finish(start(environment, *flags))
+  assert code == 2
+  assert words in errors
+  assert 'Traceback' not in errors
+  assert not (tmp_path / 'run').exists()
+
+
 @pytest.fixture(scope='module')
 def finished(environment, tmp_path_factory):
   workdir = tmp_path_factory.mktemp('reproduce')
@@ -35,36 +119,7 @@ def finished(environment, tmp_path_factory):
   return workdir, output
 
 
-def seeds_of(workdir, row):
-  """Finished seeds without what no two runs share."""
-  lines = (workdir / f'seeds/smoke-{row}.jsonl').read_text().splitlines()
-  entries = [json.loads(line) for line in lines[1:]]
-  for entry in entries:
-    del entry['seconds'], entry['finished']
-  return entries
-
-
-def test_formats_agree(finished):
-  workdir, output = finished
-  report = json.loads((workdir / 'reproduction.json').read_text())
-  rows = {row['name']: row for row in report['tables']['smoke']['rows']}
-  assert set(rows) == {'GCN-64', 'GAT'}
-  with open(workdir / 'reproduction.csv', newline='') as file:
-    lines = {line['row']: line for line in csv.DictReader(file)}
-  for name, row in rows.items():
-    scores = [100 * e['test'] for e in seeds_of(workdir, name.lower())]
-    assert row['mean'] == pytest.approx(sum(scores) / 3)
-    assert float(lines[name]['mean']) == pytest.approx(row['mean'])
-    shown = documents.mean_and_deviation(row['mean'], row['std'])
-    assert shown in (workdir / 'reproduction.md').read_text()
-    assert shown in output
-    assert (
-      shown.replace('±', r'$\pm$') in (workdir / 'reproduction.tex').read_text()
-    )
-    assert row['rules']['both'] == row['mean']
-    assert set(row['rules']) == {'both', 'accuracy', 'loss', 'none'}
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGTERM])
 def test_stopped_run_goes_on_and_ends_the_same(
   finished, environment, tmp_path, number
@@ -94,6 +149,7 @@ def test_stopped_run_goes_on_and_ends_the_same(
   assert not list((tmp_path / 'unfinished').iterdir())
 
 
+@pytest.mark.slow
 def test_interrupted_seeds_go_on_from_their_checkpoint(
   finished, environment, tmp_path
 ):
@@ -110,25 +166,7 @@ def test_interrupted_seeds_go_on_from_their_checkpoint(
   assert seeds_of(tmp_path, 'gat') == seeds_of(undisturbed, 'gat')
 
 
-def test_finished_run_that_is_not_in_the_ledger_yet_is_taken(
-  finished, environment, tmp_path
-):
-  """As if killed after the last epoch: trained no second time."""
-  undisturbed, _ = finished
-  row = tables.TABLES['smoke'].rows[1]
-  config = row.config()
-  config.num_seeds = 3
-  folder = tmp_path / 'unfinished/smoke-gat-0-2'
-  runs.train_and_evaluate(config, folder)
-  results = json.loads((folder / 'results.json').read_text())
-  flags = (*SHORT, '--rows=GAT', '--at_once=3', f'--workdir={tmp_path}')
-  assert finish(start(environment, *flags))[0] == 0
-  lines = (tmp_path / 'seeds/smoke-gat.jsonl').read_text().splitlines()
-  seconds = sum(results['seconds'].values()) / 3
-  assert json.loads(lines[1])['seconds'] == pytest.approx(seconds, abs=1e-3)
-  assert seeds_of(tmp_path, 'gat') == seeds_of(undisturbed, 'gat')
-
-
+@pytest.mark.slow
 def test_second_process_is_told_who_holds_the_workdir(environment, tmp_path):
   flags = ('--table=smoke', '--seeds=1000', f'--workdir={tmp_path}')
   first = start(environment, *flags)
@@ -140,84 +178,17 @@ def test_second_process_is_told_who_holds_the_workdir(environment, tmp_path):
   first.communicate()
 
 
+@pytest.mark.slow
 def test_more_seeds_are_added_to_finished_ones(finished, environment):
-  workdir, _ = finished
+  workdir, output = finished
+  assert 'smoke GAT: 3 of 3 seeds' in output
   before = seeds_of(workdir, 'gcn-64')
-  other = '<!-- reproduction of cora -->\n\nfrom another workdir\n'
-  (workdir / 'RESULTS.md').write_text(other)
+  flags = ('--table=smoke', '--rows=GCN-64', '--seeds=4')
   code, output, errors = finish(
-    start(
-      environment,
-      '--table=smoke',
-      '--rows=GCN-64',
-      '--seeds=4',
-      f'--workdir={workdir}',
-      f'--output={workdir}/RESULTS.md',
-    )
+    start(environment, *flags, f'--workdir={workdir}')
   )
   assert code == 0, errors
   after = seeds_of(workdir, 'gcn-64')
   assert after[:3] == before
   assert [entry['seed'] for entry in after] == [0, 1, 2, 3]
   assert '4 of 4 seeds' in output
-  text = (workdir / 'RESULTS.md').read_text()
-  assert text.startswith(other)
-  for section in (workdir / 'reproduction.md').read_text().split('\n## '):
-    assert section.strip() in text
-
-
-BAD = {
-  'no table': ((), '--table=None: choose one of'),
-  'misspelt table': (('--table=coar',), 'did you mean cora?'),
-  'misspelt row': (('--table=cora', '--rows=GTA'), 'there is no such row'),
-  'no seeds': (('--table=cora', '--seeds=0'), 'seeds'),
-  'negative margin': (('--table=cora', '--margin=-1'), 'margin'),
-}
-
-
-@pytest.mark.parametrize('case', BAD)
-def test_bad_input_is_one_error_and_code_2(environment, tmp_path, case):
-  flags, words = BAD[case]
-  code, _, errors = finish(
-    start(environment, *flags, f'--workdir={tmp_path}/run')
-  )
-  assert code == 2
-  assert words in errors
-  assert 'Traceback' not in errors
-  assert not (tmp_path / 'run').exists()
-
-
-def test_workdir_is_needed_and_must_be_writable(environment, tmp_path):
-  code, _, errors = finish(start(environment, '--table=smoke'))
-  assert (code, '--workdir is missing' in errors) == (2, True)
-  (tmp_path / 'file').write_text('')
-  code, _, errors = finish(
-    start(environment, '--table=smoke', f'--workdir={tmp_path}/file/x')
-  )
-  assert (code, 'cannot be written' in errors) == (2, True)
-
-
-def test_stretches_are_contiguous_and_short():
-  assert reproduce.stretches([0, 1, 2, 5, 6, 7, 8], 3) == [
-    [0, 1, 2],
-    [5, 6, 7],
-    [8],
-  ]
-  assert reproduce.stretches([], 3) == []
-
-
-@pytest.mark.parametrize('name', tables.TABLES)
-def test_every_row_is_a_valid_config_of_its_own(name):
-  rows = tables.TABLES[name].rows
-  assert len({row.key for row in rows}) == len(rows)
-  assert tables.TABLES[name].baseline in {row.name for row in rows}
-  for row in rows:
-    settings.check(row.config())
-
-
-def test_rows_that_share_a_file_train_the_same():
-  rows = [row for table in tables.TABLES.values() for row in table.rows]
-  for first in rows:
-    for second in rows:
-      if first.key == second.key:
-        assert first.config().to_dict() == second.config().to_dict()

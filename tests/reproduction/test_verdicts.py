@@ -99,15 +99,18 @@ def test_scores_without_spread():
 def test_paired_differences_of_shared_seeds():
   """Differences 1, 2, 3: t = 2 sqrt 3 with two degrees of freedom."""
   found = compare_paired({0: 2, 1: 4, 2: 6, 9: 50}, {0: 1, 1: 2, 2: 3, 7: 0})
-  assert (found['mean'], found['std'], found['n']) == (2, 1, 3)
-  assert found['p'] == pytest.approx(1 - 12**0.5 / 14**0.5)
+  assert (found.pairs.mean, found.pairs.std, found.pairs.n) == (2, 1, 3)
+  assert found.difference == 2
+  assert found.p == pytest.approx(1 - 12**0.5 / 14**0.5)
+  assert compare_paired({0: 2}, {1: 1}) is None
+  assert compare_paired({0: 2}, {0: 1}).p is None
 
 
 def test_unpaired_difference():
   scores = [1.0, 2.0, 3.0]  # equal spreads: t = 10 / sqrt(2/3), 4 degrees
   found = compare_unpaired([x + 10 for x in scores], scores)
-  assert found['difference'] == 10
+  assert found.difference == 10
   t = 10 / (2 / 3) ** 0.5
   tail = 0.5 - (t / (4 + t * t) ** 0.5) * (1.5 - 0.5 * t * t / (4 + t * t)) / 2
-  assert found['p'] == pytest.approx(2 * tail)
-  assert compare_unpaired([1.0], scores)['p'] is None
+  assert found.p == pytest.approx(2 * tail)
+  assert compare_unpaired([1.0], scores).p is None
