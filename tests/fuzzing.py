@@ -37,7 +37,7 @@ import hypothesis
 from hypothesis import strategies as st
 from ml_collections import config_flags
 import small_archives
-import test_npz
+import small_npz
 
 from configs import smoke
 from experiments import cli
@@ -167,14 +167,14 @@ def read_npz(folder):
   path = pathlib.Path(folder, 'graph.npz')
 
   def members(content):
-    archive = zipfile.ZipFile(io.BytesIO(test_npz.packed(content)))
+    archive = zipfile.ZipFile(io.BytesIO(small_npz.packed(content)))
     return {name: archive.read(name) for name in archive.namelist()}
 
   def read(content):
     path.write_bytes(content)
     datasets.load(str(path))
 
-  files = [test_npz.good(), test_npz.indexed(), test_npz.sparse()]
+  files = [small_npz.good(), small_npz.indexed(), small_npz.sparse()]
   return st.sampled_from(list(map(members, files))).flatmap(damaged_zip), read
 
 
