@@ -1,4 +1,4 @@
-"""A real browser without a screen, that says what goes wrong on a page."""
+"""A real browser without a screen, which says what goes wrong on a page."""
 
 from collections.abc import Iterator
 import contextlib
@@ -23,7 +23,7 @@ _FLAGS = (
 
 
 def _program() -> str:
-  """Where it is; without one a test is skipped, but not in CI."""
+  """The name of a browser. Without one, a test is skipped; in CI it fails."""
   for name in _NAMES:
     if found := shutil.which(name):
       return found
@@ -51,7 +51,7 @@ def running() -> Iterator:
 def showing(
   browser, path: pathlib.Path, width: int = 1280, scheme: str = 'light'
 ) -> Iterator:
-  """A page of a file; an error, or a request beside it, fails the test."""
+  """Opens a file; an error or any other request in it fails the test."""
   context = browser.new_context(
     viewport={'width': width, 'height': 900}, color_scheme=scheme
   )

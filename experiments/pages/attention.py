@@ -19,13 +19,13 @@ _LEAST_SPAN = 0.02  # of an axis of shares
 def section(
   graphs: list[GraphPrediction], chosen: int, node: int | None, seed: int
 ) -> Section:
-  """Entropy, own class, neighbourhood, degree.
+  """The charts of attention: entropy, own class, neighbourhood, degree.
 
   Args:
-    graphs: those with test nodes, with attention.
-    chosen: which of them the neighbourhood is in.
-    node: whose; None chooses one.
-    seed: that they are predictions of.
+    graphs: predictions for the graphs with test nodes, with attention.
+    chosen: the index of the graph whose neighbourhood is drawn.
+    node: the node in the middle of it; None chooses one.
+    seed: the seed whose model made the predictions.
 
   Raises:
     WorkdirError: if there is no such node.
@@ -56,7 +56,7 @@ def section(
 def _measured(
   graphs: list[GraphPrediction], layer: int
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Entropy [N, K] and degree [N] of the nodes that have a choice."""
+  """Entropy [N, K] and degree [N] of the nodes with more than one edge."""
   entropies, degrees = [], []
   for graph in graphs:
     attention = graph.attention[layer]

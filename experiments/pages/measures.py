@@ -27,10 +27,15 @@ def entropy(attention: Attention, num_nodes: int) -> np.ndarray:
 
 
 def agreement(attention: Attention, labels: np.ndarray) -> np.ndarray:
-  """[E]: how far the two ends of each edge have the same labels.
+  """How much the labels of the two ends of each edge agree.
 
-  With one class a node 1 or 0, and nan where an end has none; with several
-  labels, those that both have among those that either has (Jaccard).
+  Args:
+    attention: names the edges.
+    labels: [N], or [N, C] if there are several labels a node.
+
+  Returns:
+    [E]. Of one class a node: 1 if it is the same, else 0, and nan if an end has
+    none. Of several labels: their Jaccard index, see `overlap`.
   """
   ends = labels[attention.senders], labels[attention.receivers]
   if labels.ndim == 2:
@@ -40,7 +45,11 @@ def agreement(attention: Attention, labels: np.ndarray) -> np.ndarray:
 
 
 def overlap(labels: np.ndarray, others: np.ndarray) -> np.ndarray:
-  """[...]: Jaccard index of [..., C] labels; nan where neither has any."""
+  """The Jaccard index of [..., C] labels and others; nan if there are none.
+
+  Returns:
+    [...]: how many labels both have, over how many either has.
+  """
   both = (labels & others).sum(axis=-1)
   either = (labels | others).sum(axis=-1)
   return np.where(either > 0, both / np.maximum(either, 1), np.nan)
@@ -49,18 +58,18 @@ def overlap(labels: np.ndarray, others: np.ndarray) -> np.ndarray:
 def within_class(
   attention: Attention, labels: np.ndarray
 ) -> tuple[np.ndarray, float]:
-  """The share of attention that stays within the own class.
+  """The share of a node's attention that goes to nodes of its own class.
 
-  Self-loops, which always do, are left out, and alpha is scaled to sum to 1
-  over the others; so are nodes that have no other edge or no label.
+  Self-loops are left out, and alpha is scaled to sum to 1 over the other edges.
+  Nodes without a label or without another edge do not count.
 
   Args:
     attention: of one layer.
     labels: [N], or [N, C] if there are several labels a node.
 
   Returns:
-    [K], the mean over nodes for each head, and that of uniform attention; nan
-    where no node counts.
+    The mean over nodes: [K] of the heads, and one of uniform attention. nan if
+    no node counts.
   """
   same = agreement(attention, labels)
   counted = (attention.senders != attention.receivers) & ~np.isnan(same)
@@ -77,8 +86,19 @@ def within_class(
   return means[:-1], float(means[-1])
 
 
-def confusion(labels: np.ndarray, predictions: np.ndarray, n: int):
-  """[C, C]: how many nodes of each class (rows) were taken for which."""
+def confusion(
+  labels: np.ndarray, predictions: np.ndarray, n: int
+) -> np.ndarray:
+  """How many nodes of each class were predicted as each class.
+
+  Args:
+    labels: [N].
+    predictions: [N].
+    n: C.
+
+  Returns:
+    [C, C], a row for each class and a column for each prediction.
+  """
   return np.bincount(n * labels + predictions, minlength=n * n).reshape(n, n)
 
 
@@ -94,8 +114,8 @@ class Reliability(NamedTuple):
 
   Attributes:
     confidence: mean predicted probability of each bin that has any.
-    frequency: how often it was right.
-    count: how many.
+    frequency: how often the predictions of a bin were right.
+    count: how many predictions each bin has.
     error: the expected calibration error (Naeini et al., AAAI 2015).
   """
 
@@ -108,7 +128,14 @@ class Reliability(NamedTuple):
 def reliability(
   probabilities: np.ndarray, labels: np.ndarray, num_bins: int = 10
 ) -> Reliability:
-  """Of the likeliest class [N], or of every label [N, C] of every node."""
+  """Compares predicted probabilities with how often they came true.
+
+  Args:
+    probabilities: [N, C].
+    labels: [N], and the likeliest class of each node counts; or [N, C], and
+      every label of every node counts.
+    num_bins: of equal width, from 0 to 1.
+  """
   if labels.ndim == 1:
     predicted = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels

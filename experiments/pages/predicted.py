@@ -8,12 +8,18 @@ from experiments.pages import measures
 from experiments.pages.page import Section
 from gat_jax.runs import GraphPrediction
 
-_MOST_EMBEDDED = 3000  # nodes; t-SNE takes seconds a thousand
+_MOST_EMBEDDED = 3000  # nodes; t-SNE takes seconds for every thousand
 _MOST_CELLS = 15  # classes whose counts and colours are named
 
 
 def section(graphs: list[GraphPrediction], seed: int) -> Section:
-  """Confusion or F1 of each label, calibration, t-SNE."""
+  """The charts of predictions: confusion or F1, calibration, t-SNE.
+
+  Args:
+    graphs: predictions for the graphs with test nodes; with hidden features if
+      the model has a hidden layer.
+    seed: the seed whose model made the predictions.
+  """
   tested = [graph.splits == 'test' for graph in graphs]
   labels, guesses, probabilities = (
     np.concatenate(
@@ -144,7 +150,8 @@ def _calibration(
     name='calibration',
     title='Calibration',
     caption=(
-      f'{what}, in ten bins; on the dashed line it could be taken at its word.'
+      f'{what}, in ten bins; on the dashed line, it is as often right as it'
+      ' says.'
       f' On average it is {abs(gap):.3f} too {"high" if gap > 0 else "low"};'
       f' expected calibration error {found.error:.3f}.'
     ),

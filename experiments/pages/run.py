@@ -19,7 +19,7 @@ from gat_jax import runs
 from gat_jax.errors import WorkdirError
 from gat_jax.runs import workdirs
 
-_MOST_POINTS = 300  # of a seed that are drawn
+_MOST_POINTS = 300  # drawn of each seed
 _MOST_LABELLED = 5  # seeds that a legend names
 _LOGGED = ('epoch', 'train_loss', 'val_loss', 'val_score')
 # The logged numbers of one seed: by name, an array over its epochs.
@@ -31,9 +31,10 @@ class Wanted:
   """What somebody wants to see of a run.
 
   Attributes:
-    seed: whose predictions; None takes the best on the validation nodes.
+    seed: whose predictions are shown; None takes the seed with the best
+      validation score.
     graph: an index into the graphs with test nodes.
-    node: whose neighbourhood, of that graph; None chooses one.
+    node: the node of that graph whose neighbourhood is drawn; None chooses one.
     data_dir: where the data are now, if not where training found them.
   """
 
@@ -50,6 +51,7 @@ def make(workdir: pathlib.Path, wanted: Wanted) -> Page:
     InputError: if the folder, its data, the seed, graph or node do not fit.
   """
   result = _read_result(workdir)
+  curves = _read_curves(workdir)
   config = runs.read_config(workdir)
   seed, graphs = runs.predict(
     workdir,
@@ -68,7 +70,7 @@ def make(workdir: pathlib.Path, wanted: Wanted) -> Page:
   sections = [
     _scores(result),
     _data(workdirs.read_json(workdir, workdirs.DATASET), config),
-    _learning(_read_curves(workdir), result),
+    _learning(curves, result),
     predicted.section(graphs, seed),
   ]
   if graphs[0].attention:

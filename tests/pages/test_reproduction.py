@@ -1,45 +1,26 @@
 """The page of a reproduction, from ledgers written by hand."""
 
+import ledgers
 import numpy as np
 import pytest
 
 from experiments.pages import drawing
 from experiments.pages import reproduction
-from experiments.reproduction import reports
 from experiments.reproduction import tables
-from experiments.reproduction.ledger import Ledger
 from gat_jax.errors import WorkdirError
 
 
-def add(workdir, row, scores):
-  """Finished seeds of a row, as experiments.reproduce leaves them."""
-  ledger = Ledger(reports.ledger_path(workdir, row), {'config': {}, 'data': ''})
-  rule = {'test': 0.5, 'val': 0.5, 'best_epoch': 1, 'epochs': 2}
-  ledger.add(
-    {
-      'seed': seed,
-      'test': score / 100,
-      'rules': dict.fromkeys(('accuracy', 'loss', 'none'), rule),
-      'epochs': 2,
-      'seconds': 1.0,
-      'finished': '2026-01-01',
-      'versions': {'jax': '0', 'machine': 'none'},
-      'dataset': 'Cora',
-    }
-    for seed, score in enumerate(scores)
-  )
-
-
-@pytest.fixture
-def page(tmp_path):
+@pytest.fixture(scope='module')
+def page(tmp_path_factory):
+  folder = tmp_path_factory.mktemp('reproduction')
   rng = np.random.default_rng(0)
   for row in tables.TABLES['cora'].rows:
     mean = row.published.mean if row.published else 83.0
-    add(tmp_path, row, mean + 0.5 + rng.normal(0, 0.3, 12))
+    ledgers.add(folder, row, mean + 0.5 + rng.normal(0, 0.3, 12))
   for row in tables.TABLES['ablations'].rows[1:4]:
-    add(tmp_path, row, 82.0 + rng.normal(0, 0.3, 12))
+    ledgers.add(folder, row, 82.0 + rng.normal(0, 0.3, 12))
   with drawing.style():
-    yield reproduction.make(tmp_path)
+    yield reproduction.make(folder)
 
 
 def chart(page, name):
@@ -71,7 +52,7 @@ def test_what_an_unfinished_folder_holds_is_shown_or_said(tmp_path):
   assert reproduction.is_one(tmp_path)
   with pytest.raises(WorkdirError, match='no finished seed'):
     reproduction.make(tmp_path)
-  add(tmp_path, tables.TABLES['cora'].rows[3], [83.0])
+  ledgers.add(tmp_path, tables.TABLES['cora'].rows[3], [83.0])
   with drawing.style():
     page = reproduction.make(tmp_path)
   assert '1 undecided' in page.lead
@@ -79,7 +60,7 @@ def test_what_an_unfinished_folder_holds_is_shown_or_said(tmp_path):
 
 
 def test_a_departure_without_its_baseline_is_not_held_against_it(tmp_path):
-  add(tmp_path, tables.TABLES['ablations'].rows[1], [83.0, 82.0])
+  ledgers.add(tmp_path, tables.TABLES['ablations'].rows[1], [83.0, 82.0])
   with drawing.style():
     page = reproduction.make(tmp_path)
   assert {chart.name for chart in page.charts} == {'seeds-ablations'}
@@ -87,7 +68,16 @@ def test_a_departure_without_its_baseline_is_not_held_against_it(tmp_path):
 
 @pytest.mark.parametrize('text', ['[]', '{}', '{"margin": "much"}'])
 def test_a_damaged_table_is_an_error(tmp_path, text):
-  add(tmp_path, tables.TABLES['cora'].rows[3], [83.0])
+  ledgers.add(tmp_path, tables.TABLES['cora'].rows[3], [83.0])
   (tmp_path / 'reproduction.json').write_text(text)
   with pytest.raises(WorkdirError, match='damaged'):
     reproduction.make(tmp_path)
+
+
+def test_a_reproduction_of_version_0_1_is_drawn(old):
+  with drawing.style():
+    page = reproduction.make(old / 'reproduction')
+  (chart,) = page.charts
+  (spots,) = chart.spots
+  np.testing.assert_allclose(spots.x, [98.9189, 98.3784], atol=1e-4)
+  assert 'differences below 1 point' in page.lead
