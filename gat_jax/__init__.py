@@ -6,7 +6,6 @@ from gat_jax.datasets import load as load
 from gat_jax.errors import InputError as InputError
 from gat_jax.nn import Attention as Attention
 from gat_jax.nn import ConstGATLayer as ConstGATLayer
-from gat_jax.nn import Dropout as Dropout
 from gat_jax.nn import GATLayer as GATLayer
 from gat_jax.nn import GATv2Layer as GATv2Layer
 from gat_jax.nn import GCNLayer as GCNLayer

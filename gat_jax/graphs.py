@@ -13,6 +13,8 @@ import jax
 import jraph
 import numpy as np
 
+from gat_jax.errors import InputError
+
 Array = jax.Array | np.ndarray
 
 
@@ -63,7 +65,16 @@ def num_features(features: Features) -> int:
 def from_edges(
   features: Features, senders: np.ndarray, receivers: np.ndarray
 ) -> jraph.GraphsTuple:
-  """One graph from its features [N, D] and directed edges [E], as they are."""
+  """Makes one graph, with no more edges than are given.
+
+  Args:
+    features: [N, D], dense or sparse.
+    senders: [E], the node where each directed edge starts, in [0, N).
+    receivers: [E], the node where it ends.
+
+  Returns:
+    The graph, its edges in the order given.
+  """
   return jraph.GraphsTuple(
     nodes=features,
     edges=None,
@@ -76,7 +87,11 @@ def from_edges(
 
 
 def symmetrize(graph: jraph.GraphsTuple) -> jraph.GraphsTuple:
-  """Adds the reverse of every edge of a single graph; no edge twice."""
+  """Adds the reverse of every edge of a single graph; no edge twice.
+
+  Raises:
+    InputError: if it is a batch, or its edges have features.
+  """
   pairs = np.stack(
     [
       np.concatenate([graph.senders, graph.receivers]),
@@ -87,7 +102,11 @@ def symmetrize(graph: jraph.GraphsTuple) -> jraph.GraphsTuple:
 
 
 def add_self_loops(graph: jraph.GraphsTuple) -> jraph.GraphsTuple:
-  """Gives every node of a single graph exactly one edge to itself."""
+  """Gives every node of a single graph exactly one edge to itself.
+
+  Raises:
+    InputError: if it is a batch, or its edges have features.
+  """
   others = graph.senders != graph.receivers
   loops = np.arange(graph.n_node.sum(), dtype=np.int32)
   pairs = np.stack(
@@ -100,7 +119,13 @@ def add_self_loops(graph: jraph.GraphsTuple) -> jraph.GraphsTuple:
 
 
 def sort_by_receiver(graph: jraph.GraphsTuple) -> jraph.GraphsTuple:
-  """Orders the edges by receiver, then by sender, as `gat_jax.nn.operations` needs."""
+  """Orders the edges of a single graph by receiver, then by sender.
+
+  Layers and `gat_jax.nn.aggregate` need them so.
+
+  Raises:
+    InputError: if it is a batch, or its edges have features.
+  """
   order = np.lexsort((graph.senders, graph.receivers))
   pairs = np.stack([graph.senders[order], graph.receivers[order]])
   return _with_edges(graph, pairs)
@@ -110,14 +135,23 @@ def _with_edges(
   graph: jraph.GraphsTuple, pairs: np.ndarray
 ) -> jraph.GraphsTuple:
   if len(graph.n_node) != 1:
-    raise ValueError(f'expected one graph, got a batch of {len(graph.n_node)}')
+    raise InputError(
+      'graph', f'it is a batch of {len(graph.n_node)}, not a single graph'
+    )
   if graph.edges is not None:
-    raise ValueError('edges with features are not supported')
+    raise InputError(
+      'graph', 'its edges have features, which are not supported'
+    )
   return from_edges(graph.nodes, pairs[0], pairs[1])
 
 
 def batch(graphs: Sequence[jraph.GraphsTuple]) -> jraph.GraphsTuple:
-  """Joins graphs into one tuple of G graphs; features sparse or dense."""
+  """Joins graphs into one tuple of G graphs.
+
+  Args:
+    graphs: at least one, with the same D and all dense or all sparse. Their
+      edges are sorted by receiver, and so are those of the result.
+  """
   structure = jraph.batch_np([g._replace(nodes=None) for g in graphs])
   features = [g.nodes for g in graphs]
   if not isinstance(features[0], SparseFeatures):
@@ -146,8 +180,8 @@ def pad(
 ) -> jraph.GraphsTuple:
   """Pads to N = `n_node` nodes and E = `n_edge` edges with a graph of its own.
 
-  The padding comes last and keeps the edges sorted by receiver: its edges join
-  the first padding node to itself, so no real node hears of it.
+  The padding comes last and keeps the edges sorted by receiver. Its edges join
+  the first padding node to itself, so it changes nothing at a real node.
 
   Args:
     graph: one graph or a batch.
@@ -160,13 +194,15 @@ def pad(
     The graphs and one padding graph, then empty ones.
 
   Raises:
-    ValueError: if the graph does not fit.
+    InputError: if the graph does not fit.
   """
   old_node, old_edge = int(graph.n_node.sum()), int(graph.n_edge.sum())
   if old_node >= n_node or old_edge > n_edge:
-    raise ValueError(
+    raise InputError(
+      'graph',
       f'{old_node} nodes and {old_edge} edges do not fit into {n_node} and'
-      f' {n_edge} (one node must be left for the padding)'
+      f' {n_edge}',
+      'leave at least one node for the padding',
     )
   structure = jraph.pad_with_graphs(
     graph._replace(nodes=None),
@@ -180,8 +216,8 @@ def pad(
     return structure._replace(nodes=np.concatenate([features, rows]))
   extra = n_nonzero - len(features.values)
   if extra < 0:
-    raise ValueError(
-      f'{len(features.values)} non-zeros do not fit into {n_nonzero}'
+    raise InputError(
+      'graph', f'{len(features.values)} non-zeros do not fit into {n_nonzero}'
     )
   padded = SparseFeatures(
     values=np.pad(features.values, (0, extra)),

@@ -39,7 +39,9 @@ def test_every_config_is_valid_and_builds_the_model_it_says(module):
     config.dataset.name = 'graph.npz'
   settings.check(config)
   num_features, num_classes, num_parameters = CONFIGS[module]
-  model = models.build(config.model, num_features, num_classes, nnx.Rngs(0))
+  model = models.Model.from_config(
+    config.model, num_features, num_classes, nnx.Rngs(0)
+  )
   assert models.num_parameters(model) == num_parameters
 
 

@@ -1,24 +1,32 @@
-"""Dropout whose masks cost nothing to store: drawn and used in one loop.
+"""Dropout: when, with which keys, and masks that are never stored.
 
 Shapes: N nodes, K heads, D features, Z stored non-zeros.
 """
 
 import math
+import numbers
 from typing import NamedTuple
 
+from flax import nnx
 import jax
 from jax import numpy as jnp
 import numpy as np
 
+from gat_jax.errors import InputError
 from gat_jax.graphs import Features
 from gat_jax.graphs import SparseFeatures
 
+# What each of the three masks of a layer folds into its key: for its inputs,
+# for attention, for what attention sums up.
+INPUT, WEIGHTS, VALUES = range(3)
+
 
 class Dropout(NamedTuple):
-  """Randomness and rate of all dropout below one point of a model.
+  """A key and a rate: the randomness of all dropout in one pass of a model.
 
   Attributes:
-    key: a typed threefry key; every purpose folds in a number of its own.
+    key: one key of `jax.random`. Every layer and every mask folds in a number
+      of its own, so no two of them are alike.
     rate: the probability that an entry is dropped, below 1; may be traced.
   """
 
@@ -30,11 +38,101 @@ class Dropout(NamedTuple):
     return Dropout(jax.random.fold_in(self.key, purpose), self.rate)
 
   def scales(self, shape: tuple[int, ...]) -> jax.Array:
-    """Draws 1 / (1 - rate) for what is kept and 0 for what is dropped."""
+    """Draws what entries are multiplied with, so that their mean stays.
+
+    Args:
+      shape: of the entries.
+
+    Returns:
+      float32 of that shape: 1 / (1 - rate) for what is kept, 0 for what is
+      dropped.
+    """
     rate = jnp.asarray(self.rate, jnp.float32)
     threshold = (rate * 2.0**32).astype(jnp.uint32)
     kept = random_bits(self.key, shape) >= threshold
     return jnp.where(kept, 1 / (1 - rate), 0.0)
+
+
+class DropoutModule(nnx.Module):
+  """What layers and models share: whether they drop, and with which keys.
+
+  It works as `nnx.Dropout` does: `train()` and `eval()` turn it on and off, and
+  every call takes a new key from the stream that was stored. So call it under
+  `nnx.jit`, which keeps count. Under `jax.jit` NNX raises an error where the
+  module is a global of the function; where it is an argument, the count is lost
+  with the function's copy and every call has the same masks, so give each call
+  its own `rngs` there.
+
+  Attributes:
+    dropout_rate: the probability that an entry is dropped.
+    deterministic: whether nothing is dropped.
+    rngs: the stream of keys; None without dropout, or if none was given.
+  """
+
+  def __init__(self, dropout_rate: float, deterministic: bool, rngs: nnx.Rngs):
+    """Forks the stream, so call it after the parameters were drawn.
+
+    Args:
+      dropout_rate: from 0 to below 1.
+      deterministic: True drops nothing until `train()` is called.
+      rngs: its stream `dropout`, or else `default`, is forked and stored if the
+        rate is above 0. Without either, each call needs `rngs`.
+
+    Raises:
+      InputError: if the rate is out of range.
+    """
+    is_number = isinstance(dropout_rate, numbers.Real)
+    if not is_number or not 0 <= np.float32(dropout_rate) < 1:
+      raise InputError(
+        'dropout_rate', f'{dropout_rate!r} is no number from 0 to below 1'
+      )
+    self.dropout_rate = dropout_rate
+    self.deterministic = deterministic
+    stream = _stream(rngs) if dropout_rate > 0 else None
+    self.rngs = nnx.data(None) if stream is None else stream.fork()
+
+  def draw(
+    self,
+    deterministic: bool | None = None,
+    rngs: nnx.Rngs | nnx.RngStream | jax.Array | None = None,
+  ) -> Dropout | None:
+    """Returns the dropout of one call, with a key of its own.
+
+    Args:
+      deterministic: if not None, instead of the attribute.
+      rngs: if not None, instead of the stored stream; or one key.
+
+    Returns:
+      None if nothing is to be dropped.
+
+    Raises:
+      InputError: if there is something to drop, but no stream to draw from.
+    """
+    if deterministic is None:
+      deterministic = self.deterministic
+    if deterministic or self.dropout_rate == 0:
+      return None
+    source = self.rngs if rngs is None else rngs
+    if isinstance(source, nnx.Rngs):
+      source = _stream(source)
+    if source is None:
+      raise InputError(
+        'rngs',
+        f'there is no stream of keys for a dropout rate of {self.dropout_rate}',
+        'give the call `rngs`, its stream `dropout`, or `deterministic=True`',
+      )
+    key = source() if isinstance(source, nnx.RngStream) else source
+    return Dropout(key, self.dropout_rate)
+
+  def set_view(self, deterministic: bool | None = None) -> None:
+    """Lets `nnx.view` of Flax 0.12.3 or newer turn dropout on and off."""
+    if deterministic is not None:
+      self.deterministic = deterministic
+
+
+def _stream(rngs: nnx.Rngs) -> nnx.RngStream | None:
+  """The stream `dropout`, else `default`, else None."""
+  return rngs['dropout'] if {'dropout', 'default'} & set(rngs) else None
 
 
 def random_bits(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
@@ -42,18 +140,23 @@ def random_bits(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
 
   On a CPU, JAX writes Threefry-2x32 (Salmon et al., SC 2011, 20 rounds) as a
   loop that stores its state in every turn, a third of a training step on Cora.
-  Written out it fuses with whatever compares the bits.
+  Written out it fuses with whatever compares the bits. Keys of other generators
+  and larger shapes are left to JAX.
 
   Args:
-    key: a typed threefry key.
-    shape: at most 2**32 entries.
+    key: one key of `jax.random`.
+    shape: of the result.
 
   Returns:
-    uint32 of that shape.
+    uint32 of that shape. They are JAX's own unless JAX's flag
+    `jax_threefry_partitionable` was turned off.
   """
+  size = math.prod(shape)
+  if jax.random.key_impl(key) != 'threefry2x32' or size > 2**32:
+    return jax.random.bits(key, shape)
   keys = jax.random.key_data(key)
   schedule = (keys[0], keys[1], keys[0] ^ keys[1] ^ jnp.uint32(0x1BD11BDA))
-  low = jax.lax.iota(jnp.uint32, math.prod(shape)) + schedule[1]
+  low = jax.lax.iota(jnp.uint32, size) + schedule[1]
   high = jnp.full_like(low, schedule[0])
   rotations = ((13, 15, 26, 6), (17, 29, 16, 24))
   for turn in range(5):
@@ -67,12 +170,15 @@ def random_bits(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
 
 
 def drop_features(
-  dropout: Dropout, features: Features, num_heads: int, shared: bool
+  dropout: Dropout,
+  features: Features,
+  num_heads: int,
+  shared: bool = False,
 ) -> Features:
-  """Drops entries of [N, D], each head its own or all heads the same.
+  """Drops entries of features, for each head its own or for all the same.
 
-  Entries that are zero need no mask: on sparse features it is drawn for the
-  non-zeros alone, and the product has the same distribution.
+  An entry that is zero stays zero, so sparse features get a mask for their
+  non-zeros alone. What follows has the same distribution as with dense ones.
 
   Args:
     dropout: key and rate.
@@ -81,7 +187,7 @@ def drop_features(
     shared: one mask for all heads instead of one for each.
 
   Returns:
-    Dense [N, D] or [N, K, D]; sparse with values [Z] or [Z, K].
+    Dense [N, K, D], or sparse with values [Z, K]; without K if shared.
   """
   heads = () if shared else (num_heads,)
   if isinstance(features, SparseFeatures):

@@ -12,26 +12,35 @@ from jax import numpy as jnp
 import jraph
 
 from gat_jax import graphs
+from gat_jax.nn import aggregation
 from gat_jax.nn import operations
+from gat_jax.nn.dropout import INPUT
 from gat_jax.nn.dropout import Dropout
+from gat_jax.nn.dropout import DropoutModule
 from gat_jax.nn.dropout import drop_features
 
-# What each of the three dropout masks of a layer folds into its key.
-_INPUT, _WEIGHTS, _VALUES = range(3)
 
-
-class HeadsLayer(nnx.Module):
+class HeadsLayer(DropoutModule):
   """What all layers share: K heads, each a layer of its own.
 
       h'_i = act(mix_i + b + skip(h_i))
 
   where mix_i is a subclass's equation. Its method `mix` is given b + skip(h_i)
   as `initial` and returns the sum of both, so that sums over edges can start
-  from it. While training, the inputs h are dropped before anything else, for
-  each head its own (Velickovic et al., ICLR 2018, the authors' code). The skip
-  connection reads the dropped inputs; it is the identity where they are as wide
-  as one head's output, else a learned linear map with bias for each head. The
-  heads are joined (equation 5) or averaged (equation 6).
+  from it. The heads are joined (Velickovic et al., ICLR 2018, equation 5) or
+  averaged (equation 6).
+
+  Dropout begins with the inputs h, for each head its own, as in the authors'
+  code. The skip connection reads the dropped inputs. It is the identity where
+  they are as wide as one head's output, else a learned linear map with bias for
+  each head.
+
+  Attributes:
+    OPTIONS: the fields of `config.model` that are arguments of every layer of
+      a model.
+    KERNELS: parameters [D, K, F] that a subclass has, in the order in which
+      their initial values are drawn.
+    VECTORS: parameters [K, F] that it has, drawn after the kernels.
   """
 
   OPTIONS: ClassVar[tuple[str, ...]] = (
@@ -40,6 +49,10 @@ class HeadsLayer(nnx.Module):
     'edge_block',
     'compute_dtype',
   )
+  KERNELS: ClassVar[tuple[str, ...]] = ('kernel',)
+  VECTORS: ClassVar[tuple[str, ...]] = ()
+
+  kernel: nnx.Param
 
   def __init__(
     self,
@@ -48,29 +61,37 @@ class HeadsLayer(nnx.Module):
     num_heads: int,
     *,
     average_heads: bool = False,
-    activation: Callable[[jax.Array], jax.Array] = operations.elu,
+    activation: Callable[[jax.Array], jax.Array] | None = operations.elu,
     residual: bool = False,
+    dropout_rate: float = 0.0,
+    deterministic: bool = False,
     shared_input_dropout: bool = False,
     fused_fan: bool = False,
     edge_block: int = 0,
     compute_dtype: str = 'float32',
     rngs: nnx.Rngs,
   ):
-    """Creates the parameters that all layers have.
+    """Creates the parameters.
 
     Args:
       in_features: D.
       out_features: F, for each head.
       num_heads: K.
       average_heads: average the heads instead of joining them.
-      activation: act.
+      activation: act; None for none.
       residual: add the skip connection.
+      dropout_rate: the probability that an entry is dropped.
+      deterministic: True drops nothing, as after `eval()`.
       shared_input_dropout: drop the same inputs for all heads. The paper: no.
       fused_fan: initialise all heads as one matrix with fan (D, K F). The
         authors' code: no, each head has fan (D, F).
       edge_block: edges that are aggregated at a time; 0 chooses.
       compute_dtype: of the factors of products; sums are always float32.
-      rngs: the source of the initial parameters.
+      rngs: `params` is the source of the initial parameters, `dropout` that of
+        the masks; `default` stands in for either. See `DropoutModule`.
+
+    Raises:
+      InputError: if the dropout rate is out of range.
     """
     self.num_heads = num_heads
     self.average_heads = average_heads
@@ -85,6 +106,11 @@ class HeadsLayer(nnx.Module):
     if residual and in_features != out_features:
       self.skip_kernel = self._new_kernel(rngs)
       self.skip_bias = nnx.Param(jnp.zeros((num_heads, out_features)))
+    for name in self.KERNELS:
+      setattr(self, name, self._new_kernel(rngs))
+    for name in self.VECTORS:
+      setattr(self, name, self._new_vector(rngs))
+    super().__init__(dropout_rate, deterministic, rngs)
 
   def mix(
     self,
@@ -96,10 +122,10 @@ class HeadsLayer(nnx.Module):
     """Returns `initial` plus what each head makes of the (dropped) inputs.
 
     Args:
-      graph: as the layer was called with.
-      inputs: its nodes, dropped while training: see `operations.project`.
+      graph: as in `forward`.
+      inputs: its nodes, after dropout: see `operations.project`.
       initial: [N, K, F], or [K, F] without a skip connection.
-      dropout: as the layer was called with.
+      dropout: as in `forward`.
 
     Returns:
       [N, K, F].
@@ -107,21 +133,50 @@ class HeadsLayer(nnx.Module):
     raise NotImplementedError
 
   def __call__(
-    self, graph: jraph.GraphsTuple, dropout: Dropout | None = None
+    self,
+    graph: jraph.GraphsTuple,
+    *,
+    deterministic: bool | None = None,
+    rngs: nnx.Rngs | nnx.RngStream | jax.Array | None = None,
   ) -> jraph.GraphsTuple:
-    """Applies the layer.
+    """Applies the layer, with new dropout masks in every call.
 
     Args:
       graph: nodes are [N, D], dense or sparse; edges sorted by receiver.
-      dropout: key and rate while training, None otherwise.
+      deterministic: True drops nothing; None does as the attribute says.
+      rngs: keys for this call, instead of those of the stored stream.
 
     Returns:
       The graph with nodes [N, K F], or [N, F] if the heads are averaged.
+
+    Raises:
+      InputError: if there is something to drop and no stream of keys, or if
+        the graph and the layer differ in D.
+    """
+    return self.forward(graph, self.draw(deterministic, rngs))
+
+  def forward(
+    self, graph: jraph.GraphsTuple, dropout: Dropout | None = None
+  ) -> jraph.GraphsTuple:
+    """Applies the layer with one explicit key, or without dropout.
+
+    This is a pure function of its arguments and the parameters, whatever
+    `deterministic` and `rngs` say.
+
+    Args:
+      graph: nodes are [N, D], dense or sparse; edges sorted by receiver.
+      dropout: key and rate; None drops nothing.
+
+    Returns:
+      The graph with nodes [N, K F], or [N, F] if the heads are averaged.
+
+    Raises:
+      InputError: if the graph and the layer differ in D.
     """
     inputs = graph.nodes
     if dropout is not None:
       inputs = drop_features(
-        dropout.fold_in(_INPUT),
+        dropout.fold_in(INPUT),
         inputs,
         self.num_heads,
         self.shared_input_dropout,
@@ -129,7 +184,9 @@ class HeadsLayer(nnx.Module):
     initial = self.bias[...]  # [K, F]
     if self.residual:
       initial += self._skip(inputs)  # [N, K, F]
-    outputs = self.activation(self.mix(graph, inputs, initial, dropout))
+    outputs = self.mix(graph, inputs, initial, dropout)
+    if self.activation is not None:
+      outputs = self.activation(outputs)
     if self.average_heads:
       return graph._replace(nodes=outputs.mean(axis=1))
     return graph._replace(nodes=outputs.reshape(outputs.shape[0], -1))
@@ -147,11 +204,12 @@ class HeadsLayer(nnx.Module):
     values: jax.Array,
     initial: jax.typing.ArrayLike = 0.0,
   ) -> jax.Array:
-    """`initial` plus the weighted sum over incoming edges: see `operations.aggregate`.
+    """Returns `initial` plus the weighted sum over incoming edges.
 
-    Weights are [E, K], values and the result [N, K, F].
+    See `gat_jax.nn.aggregate`. Weights are [E, K], values and the result
+    [N, K, F].
     """
-    return operations.aggregate(
+    return aggregation.aggregate(
       weights,
       values,
       graph.senders,
@@ -183,81 +241,6 @@ class HeadsLayer(nnx.Module):
     """Glorot-uniform [K, F] with fan (F, 1) for each head."""
     _, num_heads, out_features = self.kernel_shape
     return _glorot(rngs, (num_heads, out_features), out_features + 1)
-
-
-class AttentionLayer(HeadsLayer):
-  """What all attention layers share: everything but scores and values.
-
-      alpha_ij = softmax over the incoming edges of i of e_ij
-      mix_i    = sum_j alpha_ij v_j
-
-  (Velickovic et al., equations 3 and 4.) While training, alpha is dropped
-  after the softmax without renormalising, and v after the scores were computed.
-
-  A subclass holds the equation, `values_and_scores(graph, inputs)`, and W as
-  `kernel`, where v_j = W h_j. Where v is not dropped and wider than h, the sum
-  is made as W sum_j alpha_ij h_j, which aggregates fewer entries.
-  """
-
-  OPTIONS = (*HeadsLayer.OPTIONS, 'value_dropout')
-
-  kernel: nnx.Param
-
-  def __init__(
-    self,
-    in_features: int,
-    out_features: int,
-    num_heads: int,
-    *,
-    value_dropout: bool = True,
-    rngs: nnx.Rngs,
-    **shared,
-  ):
-    """See `HeadsLayer`; `value_dropout=False` does not drop v."""
-    super().__init__(in_features, out_features, num_heads, rngs=rngs, **shared)
-    self.value_dropout = value_dropout
-
-  def values_and_scores(
-    self, graph: jraph.GraphsTuple, inputs: graphs.Features
-  ) -> tuple[jax.Array, jax.Array]:
-    """Returns v, [N, K, F], and e before the softmax, [E, K]."""
-    raise NotImplementedError
-
-  def attention(self, graph: jraph.GraphsTuple) -> jax.Array:
-    """Returns alpha without dropout, [E, K], in the order of the edges."""
-    _, scores = self.values_and_scores(graph, graph.nodes)
-    return operations.segment_softmax(
-      scores, graph.receivers, graph.nodes.shape[0]
-    )
-
-  def mix(
-    self,
-    graph: jraph.GraphsTuple,
-    inputs: graphs.Features,
-    initial: jax.Array,
-    dropout: Dropout | None,
-  ) -> jax.Array:
-    """Returns initial + sum_j alpha_ij v_j, [N, K, F]."""
-    values, scores = self.values_and_scores(graph, inputs)
-    weights = operations.segment_softmax(
-      scores, graph.receivers, values.shape[0]
-    )
-    if dropout is not None:
-      weights *= dropout.fold_in(_WEIGHTS).scales(weights.shape)
-      if self.value_dropout:
-        values *= dropout.fold_in(_VALUES).scales(values.shape)
-        return self.aggregate(graph, weights, values, initial)
-    if self._is_widening(inputs):
-      inputs = operations.densify(inputs, self.num_heads)  # [N, K, D]
-      sums = self.aggregate(graph, weights, inputs)
-      return self.project(sums, self.kernel) + initial
-    return self.aggregate(graph, weights, values, initial)
-
-  def _is_widening(self, inputs: graphs.Features) -> bool:
-    """Whether sum_j alpha_ij h_j has fewer entries than the same sum of v_j."""
-    in_features, _, out_features = self.kernel_shape
-    is_dense = not isinstance(inputs, graphs.SparseFeatures)
-    return is_dense and in_features < out_features
 
 
 def _glorot(rngs: nnx.Rngs, shape: tuple[int, ...], fans: int) -> nnx.Param:

@@ -1,7 +1,8 @@
 """Layers: one equation each.
 
 A layer is called with a GraphsTuple whose edges are sorted by receiver and
-hold one self-loop a node, and returns it with new node features.
+hold one self-loop a node, and returns it with new node features. The arguments
+that all layers share are those of `HeadsLayer`.
 
 Shapes: N nodes, E edges, K heads, D input features, F output features a head.
 """
@@ -14,8 +15,8 @@ import jraph
 from gat_jax import graphs
 from gat_jax.nn import operations
 from gat_jax.nn import products
+from gat_jax.nn.attention import AttentionLayer
 from gat_jax.nn.dropout import Dropout
-from gat_jax.nn.heads import AttentionLayer
 from gat_jax.nn.heads import HeadsLayer
 
 NEGATIVE_SLOPE = 0.2  # of LeakyReLU, in both papers
@@ -31,6 +32,10 @@ class GATLayer(AttentionLayer):
   """
 
   OPTIONS = (*AttentionLayer.OPTIONS, 'score_bias')
+  VECTORS = ('receiver_vector', 'sender_vector')
+
+  receiver_vector: nnx.Param
+  sender_vector: nnx.Param
 
   def __init__(
     self,
@@ -39,14 +44,10 @@ class GATLayer(AttentionLayer):
     num_heads: int,
     *,
     score_bias: bool = True,
-    rngs: nnx.Rngs,
     **shared,
   ):
     """See `AttentionLayer`; `score_bias=False` leaves out b_r and b_s."""
-    super().__init__(in_features, out_features, num_heads, rngs=rngs, **shared)
-    self.kernel = self._new_kernel(rngs)
-    self.receiver_vector = self._new_vector(rngs)
-    self.sender_vector = self._new_vector(rngs)
+    super().__init__(in_features, out_features, num_heads, **shared)
     self.score_bias = score_bias
     if score_bias:
       self.receiver_bias = nnx.Param(jnp.zeros(num_heads))
@@ -87,20 +88,11 @@ class GATv2Layer(AttentionLayer):
   W_s is `kernel`.
   """
 
-  def __init__(
-    self,
-    in_features: int,
-    out_features: int,
-    num_heads: int,
-    *,
-    rngs: nnx.Rngs,
-    **shared,
-  ):
-    """See `AttentionLayer`."""
-    super().__init__(in_features, out_features, num_heads, rngs=rngs, **shared)
-    self.kernel = self._new_kernel(rngs)
-    self.receiver_kernel = self._new_kernel(rngs)
-    self.vector = self._new_vector(rngs)
+  KERNELS = ('kernel', 'receiver_kernel')
+  VECTORS = ('vector',)
+
+  receiver_kernel: nnx.Param
+  vector: nnx.Param
 
   def values_and_scores(
     self, graph: jraph.GraphsTuple, inputs: graphs.Features
@@ -119,19 +111,6 @@ class ConstGATLayer(AttentionLayer):
   e_ij = 0,  v_j = W h_j
   """
 
-  def __init__(
-    self,
-    in_features: int,
-    out_features: int,
-    num_heads: int,
-    *,
-    rngs: nnx.Rngs,
-    **shared,
-  ):
-    """See `AttentionLayer`."""
-    super().__init__(in_features, out_features, num_heads, rngs=rngs, **shared)
-    self.kernel = self._new_kernel(rngs)
-
   def values_and_scores(
     self, graph: jraph.GraphsTuple, inputs: graphs.Features
   ) -> tuple[jax.Array, jax.Array]:
@@ -142,19 +121,6 @@ class ConstGATLayer(AttentionLayer):
 
 class MLPLayer(HeadsLayer):
   """A layer that does not look at the edges: mix_i = W h_i."""
-
-  def __init__(
-    self,
-    in_features: int,
-    out_features: int,
-    num_heads: int,
-    *,
-    rngs: nnx.Rngs,
-    **shared,
-  ):
-    """See `HeadsLayer`."""
-    super().__init__(in_features, out_features, num_heads, rngs=rngs, **shared)
-    self.kernel = self._new_kernel(rngs)
 
   def mix(
     self,

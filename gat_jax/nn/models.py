@@ -1,5 +1,6 @@
-"""Models: stacks of layers built from `config.model`."""
+"""Models: stacks of layers."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from flax import nnx
@@ -7,11 +8,14 @@ import jax
 import jraph
 import numpy as np
 
-from gat_jax.errors import ConfigError
+from gat_jax.errors import InputError
+from gat_jax.errors import did_you_mean
 from gat_jax.nn import layers
+from gat_jax.nn.attention import AttentionLayer
 from gat_jax.nn.dropout import Dropout
-from gat_jax.nn.heads import AttentionLayer
+from gat_jax.nn.dropout import DropoutModule
 from gat_jax.nn.heads import HeadsLayer
+from gat_jax.nn.operations import elu
 
 LAYERS: dict[str, type[HeadsLayer]] = {
   'gat': layers.GATLayer,
@@ -20,6 +24,15 @@ LAYERS: dict[str, type[HeadsLayer]] = {
   'gcn': layers.GCNLayer,
   'mlp': layers.MLPLayer,
 }
+# The arguments of `Model` that are fields of `config.model`.
+_FIELDS = (
+  'num_layers',
+  'num_heads',
+  'hidden_dim',
+  'num_output_heads',
+  'residual',
+  'dropout_rate',
+)
 
 
 class Attention(NamedTuple):
@@ -36,52 +49,140 @@ class Attention(NamedTuple):
   alpha: jax.Array
 
 
-class Model(nnx.Module):
-  """A stack of layers: hidden ones join their heads, the last averages them."""
+class Model(DropoutModule):
+  """A stack of layers: hidden ones join their heads, the last averages them.
+
+  The defaults are those of the paper on citation networks (Velickovic et al.,
+  ICLR 2018, section 3.3). The model draws one key a call and hands it on: its
+  layers, called on their own, drop nothing.
+  """
 
   def __init__(
-    self, config: Any, num_features: int, num_classes: int, rngs: nnx.Rngs
+    self,
+    num_features: int,
+    num_classes: int,
+    *,
+    layer: str | type[HeadsLayer] = 'gat',
+    num_layers: int = 2,
+    num_heads: int = 8,
+    hidden_dim: int = 8,
+    num_output_heads: int = 1,
+    activation: Callable[[jax.Array], jax.Array] | None = elu,
+    residual: bool = False,
+    dropout_rate: float = 0.6,
+    deterministic: bool = False,
+    rngs: nnx.Rngs,
+    **options: Any,
   ):
     """Builds the stack.
 
     Args:
-      config: `config.model`, see `configs/base.py`.
       num_features: D of the graph's nodes.
-      num_classes: classes, or labels of a multi-label data set.
-      rngs: the source of the initial parameters.
+      num_classes: classes, or labels if a node may have several.
+      layer: a key of `LAYERS`, or a class of layers.
+      num_layers: with the output layer.
+      num_heads: K of the hidden layers.
+      hidden_dim: F of each head of the hidden layers.
+      num_output_heads: K of the output layer.
+      activation: of the hidden layers. The output layer has none.
+      residual: a skip connection in every hidden layer but the first.
+      dropout_rate: the probability that an entry is dropped.
+      deterministic: True drops nothing, as after `eval()`.
+      rngs: `params` is the source of the initial parameters, `dropout` that of
+        the masks; `default` stands in for either. See `DropoutModule`.
+      **options: arguments of all layers, as `score_bias=False`.
+
+    Raises:
+      InputError: if there is no layer of that name, no layer at all, or a rate
+        that is out of range.
     """
-    layer = LAYERS[config.name]
-    shared = {option: config[option] for option in layer.OPTIONS}
-    shared['rngs'] = rngs
+    layer_type = _find(layer)
+    if num_layers < 1:
+      raise InputError(
+        'num_layers', f'there is no model of {num_layers} layers'
+      )
     stack, width = [], num_features
-    for index in range(config.num_layers - 1):
-      residual = config.residual and index > 0
+    for index in range(num_layers - 1):
       stack.append(
-        layer(
+        layer_type(
           width,
-          config.hidden_dim,
-          config.num_heads,
-          residual=residual,
-          **shared,
+          hidden_dim,
+          num_heads,
+          activation=activation,
+          residual=residual and index > 0,
+          rngs=rngs,
+          **options,
         )
       )
-      width = config.hidden_dim * config.num_heads
+      width = hidden_dim * num_heads
     stack.append(
-      layer(
+      layer_type(
         width,
         num_classes,
-        config.num_output_heads,
+        num_output_heads,
         average_heads=True,
-        activation=_identity,
-        **shared,
+        activation=None,
+        rngs=rngs,
+        **options,
       )
     )
     self.layers = nnx.List(stack)
+    super().__init__(dropout_rate, deterministic, rngs)
+
+  @classmethod
+  def from_config(
+    cls, config: Any, num_features: int, num_classes: int, rngs: nnx.Rngs
+  ) -> 'Model':
+    """The model that a config describes.
+
+    Args:
+      config: `config.model` with all fields of `configs/base.py`.
+      num_features: D of the graph's nodes.
+      num_classes: classes, or labels if a node may have several.
+      rngs: see the class. With a stream `params` alone, none is stored for
+        dropout.
+
+    Raises:
+      InputError: see the class.
+      KeyError: if the config lacks a field.
+    """
+    layer_type = _find(config['name'], 'config.model.name')
+    fields = (*_FIELDS, *layer_type.OPTIONS)
+    return cls(
+      num_features,
+      num_classes,
+      layer=layer_type,
+      rngs=rngs,
+      **{field: config[field] for field in fields},
+    )
 
   def __call__(
+    self,
+    graph: jraph.GraphsTuple,
+    *,
+    deterministic: bool | None = None,
+    rngs: nnx.Rngs | nnx.RngStream | jax.Array | None = None,
+  ) -> jax.Array:
+    """Returns logits [N, classes], with new dropout masks in every call.
+
+    Args:
+      graph: nodes are [N, D], dense or sparse; edges sorted by receiver.
+      deterministic: True drops nothing; None does as the attribute says.
+      rngs: keys for this call, instead of those of the stored stream.
+
+    Raises:
+      InputError: if there is something to drop and no stream of keys, or if
+        the graph and the model differ in D.
+    """
+    return self.forward(graph, self.draw(deterministic, rngs))
+
+  def forward(
     self, graph: jraph.GraphsTuple, dropout: Dropout | None = None
   ) -> jax.Array:
-    """Returns logits [N, classes]; `dropout` is None but while training."""
+    """Returns logits [N, classes] with one explicit key, or without dropout.
+
+    See `HeadsLayer.forward`.
+    """
     return self.activations(graph, dropout)[-1]
 
   def activations(
@@ -90,43 +191,45 @@ class Model(nnx.Module):
     """Returns the nodes after every layer; the last ones are the logits."""
     found = []
     for index, layer in enumerate(self.layers):
-      graph = layer(graph, dropout and dropout.fold_in(index))
+      graph = layer.forward(graph, dropout and dropout.fold_in(index))
       found.append(graph.nodes)
     return found
 
   def attention(self, graph: jraph.GraphsTuple) -> list[Attention]:
     """Returns senders, receivers and alpha of every layer, without dropout.
 
+    Args:
+      graph: as in a call.
+
     Raises:
-      ConfigError: if the model has none (`gcn`, `mlp`).
+      InputError: if the model has none (`gcn`, `mlp`).
     """
     attentions = []
     for layer in self.layers:
       if not isinstance(layer, AttentionLayer):
-        raise ConfigError(
-          f'a model of {type(layer).__name__} has no attention; choose one of'
-          ' gat, gatv2, const_gat'
+        names = (name for name in LAYERS if has_attention(name))
+        raise InputError(
+          'attention',
+          f'a model of {type(layer).__name__} has no attention',
+          f'choose one of {", ".join(names)}',
         )
       alpha = layer.attention(graph)
       attentions.append(Attention(graph.senders, graph.receivers, alpha))
-      graph = layer(graph)
+      graph = layer.forward(graph)
     return attentions
 
 
-def build(
-  config: Any, num_features: int, num_classes: int, rngs: nnx.Rngs
-) -> Model:
-  """The model that `config.model` describes.
-
-  Raises:
-    ConfigError: if there is no model of that name.
-  """
-  if config.name not in LAYERS:
-    raise ConfigError(
-      f'config.model.name: there is no {config.name!r}; choose one of'
-      f' {", ".join(LAYERS)}'
+def _find(
+  layer: str | type[HeadsLayer], field: str = 'layer'
+) -> type[HeadsLayer]:
+  if not isinstance(layer, str):
+    return layer
+  if layer not in LAYERS:
+    choice = f'choose one of {", ".join(LAYERS)}'
+    raise InputError(
+      field, f'there is no {layer!r}', did_you_mean(layer, LAYERS, choice)
     )
-  return Model(config, num_features, num_classes, rngs)
+  return LAYERS[layer]
 
 
 def has_attention(name: str) -> bool:
@@ -139,7 +242,3 @@ def num_parameters(params: Any) -> int:
   if isinstance(params, nnx.Module):
     params = nnx.state(params, nnx.Param)
   return sum(x.size for x in jax.tree.leaves(params))
-
-
-def _identity(x: jax.Array) -> jax.Array:
-  return x

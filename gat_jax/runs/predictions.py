@@ -173,7 +173,7 @@ def _predict_graph(
   any_example = next(iter(examples.values()))
   graph, labels = any_example.graph, any_example.labels
   outputs = jax.jit(
-    lambda graph: model.activations(graph) if hidden else [model(graph)]
+    lambda graph: model.activations(graph) if hidden else [model.forward(graph)]
   )(graph)
   *hidden_nodes, logits = outputs
   normalize = jax.nn.softmax if labels.ndim == 1 else jax.nn.sigmoid

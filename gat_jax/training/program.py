@@ -91,7 +91,7 @@ class Program:
     """The program for a config and the sizes of a data set."""
 
     def build(key: jax.Array) -> nn.Model:
-      return nn.build(
+      return nn.Model.from_config(
         config.model,
         dataset.num_features,
         dataset.num_classes,
@@ -134,7 +134,9 @@ class Program:
   ) -> metrics.Counts:
     """Loss and score of a split, without dropout."""
     model = nnx.merge(self.graphdef, params)
-    counts = [metrics.count(model(e.graph), e.labels, e.mask) for e in examples]
+    counts = [
+      metrics.count(model.forward(e.graph), e.labels, e.mask) for e in examples
+    ]
     return jax.tree.map(lambda *terms: sum(terms), *counts)
 
   def step(
@@ -217,7 +219,7 @@ class Program:
     model = nnx.merge(self.graphdef, params)
     counts = []
     for index, example in enumerate(examples):
-      logits = model(
+      logits = model.forward(
         example.graph, dropout.fold_in(index) if self.use_dropout else None
       )
       counts.append(metrics.count(logits, example.labels, example.mask))
