@@ -6,8 +6,8 @@ import pytest
 from experiments.pages import attention
 from experiments.pages import drawing
 from experiments.pages import predicted
-from gat_jax.nn.models import Attention
-from gat_jax.runs.predictions import GraphPrediction
+from gat_jax.nn import Attention
+from gat_jax.runs import GraphPrediction
 
 
 def prediction(labels, edges=(), num_layers=2, num_classes=None, heads=2):
@@ -65,6 +65,14 @@ def test_without_labels_on_both_ends_the_own_class_is_left_out():
 def test_a_deep_model_is_drawn_whole():
   charts = attention_of(prediction([0, 1] * 6, RING, num_layers=12))
   assert {'entropy-12', 'neighborhood-12', 'own-class'} <= set(charts)
+
+
+def test_of_one_layer_there_are_no_hidden_features():
+  graph = prediction([0, 1] * 6, RING, num_layers=1)
+  graph.hidden.clear()
+  assert set(predictions_of(graph)) == {'confusion', 'calibration'}
+  names = {'entropy-1', 'own-class', 'neighborhood-1', 'degree-entropy'}
+  assert set(attention_of(graph)) == names
 
 
 def test_uniform_attention_is_as_uniform_as_it_gets():

@@ -88,7 +88,11 @@ def test_scores_are_those_of_the_run(made):
   ('changes', 'absent'),
   [
     ({'model.name': 'gcn'}, {'entropy-1', 'neighborhood-1'}),
-    ({'model.num_layers': 1}, {'t-sne', 'entropy-2'}),
+    pytest.param(
+      {'model.num_layers': 1},
+      {'t-sne', 'entropy-2'},
+      marks=pytest.mark.slow,
+    ),
   ],
 )
 def test_what_a_model_has_not_is_left_out(tmp_path, changes, absent):
