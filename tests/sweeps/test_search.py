@@ -1,225 +1,191 @@
 """Searches: nothing tried twice, nothing lost, the hopeless ended early."""
 
+import io
 import json
 import shutil
-import signal
 
 import commands
 from commands import lines
-from commands import run
 import optuna
 import pytest
+from rich.console import Console
+import small_sweeps
+from small_sweeps import FLAGS
+from small_sweeps import study_of
 
 from configs import smoke
 from experiments.sweeps import hyper
-from experiments.sweeps import search
+from experiments.sweeps import plans
+from experiments.sweeps.searches import search
 from gat_jax.errors import ConfigError
 
-SMOKE = '--config=configs/smoke.py'
-SMALL = ('--sweep=model.name=mlp', '--sweep=model.num_heads=1')
-RATES = '--sweep=learning_rate=1e-3..1e-1:log'
+# Of submitit's debug engine, which leaves its log files open.
+pytestmark = pytest.mark.filterwarnings('ignore:.*FileIO.*')
+RATES = 'learning_rate=1e-3..1e-1:log'
 STATES = optuna.trial.TrialState
 
 
-def study_of(workdir):
-  backend = optuna.storages.journal.JournalFileBackend(
-    str(workdir / 'search.journal')
-  )
-  storage = optuna.storages.JournalStorage(backend)
-  return optuna.load_study(study_name='search', storage=storage).trials
+def states(workdir):
+  return [entry.state for entry in study_of(workdir)]
 
 
 def drawn(workdir):
-  return [trial.params for trial in study_of(workdir)]
+  return [entry.params for entry in study_of(workdir)]
 
 
-def times(workdir):
-  return {p: p.stat().st_mtime_ns for p in workdir.glob('trials/*/*.json*')}
-
-
-@pytest.fixture(scope='module')
-def searched(environment, tmp_path_factory):
-  workdir = tmp_path_factory.mktemp('search') / 'w'
-  flags = (
-    SMOKE,
-    f'--workdir={workdir}',
-    '--search=tpe',
-    RATES,
-    *SMALL,
-    '--sweep=max_epochs=40',
-    '--seeds=2',
-  )
-  workers = ('--trials=3', '--engine=local', '--workers=2')
-  return workdir, flags, run(environment, 'sweep', *flags, *workers)
-
-
-def test_the_study_knows_each_combinations_mean_over_the_seeds(searched):
-  workdir, _, done = searched
-  assert done.returncode == 0, done.stderr
-  assert '6 finished' in done.stdout
-  found = study_of(workdir)
-  assert [trial.state for trial in found] == [STATES.COMPLETE] * 3
-  for trial in found:
+def test_the_study_knows_each_combinations_mean_over_the_seeds(trained_search):
+  workdir, _ = trained_search
+  assert states(workdir) == [STATES.COMPLETE] * 3
+  for entry in study_of(workdir):
     seeds = [
       line
       for line in lines(workdir)
-      if all(line[name] == value for name, value in trial.params.items())
+      if line['learning_rate'] == entry.params['learning_rate']
     ]
     assert {line['seed'] for line in seeds} == {0, 1}
-    assert trial.value == sum(line['val'] for line in seeds) / 2
-    assert list(trial.intermediate_values) == [20, 40]
+    assert entry.value == sum(line['val'] for line in seeds) / 2
+    assert list(entry.intermediate_values) == [20, 40]
 
 
-def test_rows_are_sorted_by_validation_and_a_range_makes_no_picture(searched):
-  workdir, *_ = searched
+def test_rows_are_sorted_by_validation_and_a_range_makes_no_picture(
+  trained_search,
+):
+  workdir, _ = trained_search
   table = json.loads((workdir / 'sweep.json').read_text())['datasets']['csbm']
   means = [row['val']['mean'] for row in table['rows']]
   assert means == sorted(means, reverse=True)
   assert len(means) == 3
-  assert '--search=tpe --trials=3' in (workdir / 'sweep.md').read_text()
   assert not list(workdir.glob('heatmap*'))
 
 
-def test_other_flags_are_refused_with_the_difference(searched, environment):
-  workdir, flags, _ = searched
+def test_another_search_is_refused_with_the_difference(trained_search):
+  workdir, changes = trained_search
   before = (workdir / 'search.journal').read_bytes()
-  done = run(
-    environment, 'sweep', *flags, '--trials=3', '--sweep=patience=5..9'
-  )
-  assert done.returncode == 2
-  assert "patience is None there and '5..9' now" in done.stderr
+  for changed, fields, words in (
+    (
+      small_sweeps.sweep(RATES, 'patience=5..9'),
+      {},
+      "sweep.patience` is None there and '5..9' now",
+    ),
+    (changes, {'patience': 7}, 'config.patience` is 100 there and 7 now'),
+    (small_sweeps.sweep(RATES, seeds=1), {}, 'seeds` is '),
+  ):
+    other = small_sweeps.searching(workdir, changed, 3, fields)
+    with pytest.raises(ConfigError, match='holds a search') as caught:
+      other.begin(retry_failed=False)
+    assert caught.value.field == 'workdir'
+    assert words in str(caught.value)
   assert (workdir / 'search.journal').read_bytes() == before
 
 
-def test_more_trials_train_only_what_is_new(searched, environment):
-  workdir, flags, _ = searched
-  before = times(workdir)
-  done = run(environment, 'sweep', *flags, '--trials=4', '--engine=debug')
-  assert done.returncode == 0, done.stderr
+def test_more_combinations_train_only_what_is_new(trained_search, tmp_path):
+  workdir = tmp_path / 'w'
+  shutil.copytree(trained_search[0], workdir)
+  before = small_sweeps.written(workdir)
+  more = small_sweeps.searching(workdir, trained_search[1], 4)
+  small_sweeps.train(more, workdir)
   assert len(study_of(workdir)) == 4
   assert len(lines(workdir)) == 8
-  assert before.items() <= times(workdir).items()
+  assert before.items() <= small_sweeps.written(workdir).items()
+  assert drawn(workdir)[:3] == drawn(trained_search[0])
 
 
-def test_what_is_lost_is_trained_again(searched, environment, tmp_path):
-  workdir, flags, _ = searched
-  shutil.copytree(workdir, tmp_path / 'w')
-  gone = min((tmp_path / 'w').glob('trials/*'))
+def test_what_is_lost_is_trained_again(trained_search, tmp_path):
+  workdir = tmp_path / 'w'
+  shutil.copytree(trained_search[0], workdir)
+  gone = min(workdir.glob('trials/*'))
   shutil.rmtree(gone)
-  with open(tmp_path / 'w' / 'search.journal', 'a') as file:
+  with open(workdir / 'search.journal', 'a') as file:
     file.write('{"op_code":6,"wor')  # of a power cut
-  flags = (*flags, f'--workdir={tmp_path}/w', '--trials=3', '--engine=debug')
-  done = run(environment, 'sweep', *flags)
-  assert done.returncode == 0, done.stderr
-  assert 'waiting' not in done.stdout
+  again = small_sweeps.searching(workdir, trained_search[1], 3)
+  small_sweeps.train(again, workdir)
+  assert small_sweeps.statuses(again) == ['finished'] * 6
   assert (gone / 'results.json').exists()
-  found = study_of(tmp_path / 'w')
-  assert [trial.state for trial in found].count(STATES.COMPLETE) == len(found)
-  again = [trial for trial in found if 'again' in trial.user_attrs]
-  assert len(again) == 1
+  assert set(states(workdir)) == {STATES.COMPLETE}
+  retried = [e for e in study_of(workdir) if 'again' in e.user_attrs]
+  assert len(retried) == 1
 
 
-def test_stopped_it_goes_on_as_if_it_had_not_been(environment, tmp_path):
-  flags = (SMOKE, '--workers=1', '--search=tpe', '--trials=3', *SMALL, RATES)
-  flags += ('--sweep=max_epochs=2000', '--sweep=stop_rule=none')
-  whole, cut = tmp_path / 'whole', tmp_path / 'cut'
-  process = commands.start(environment, 'sweep', *flags, f'--workdir={cut}')
-  commands.wait_for(
-    lambda: sum(map(commands.has_metrics, cut.glob('trials/*'))) == 2
+def test_stopped_it_goes_on_as_if_it_had_not_been(
+  trained_search, tmp_path, monkeypatch
+):
+  changes = trained_search[1]
+  with monkeypatch.context() as patch:
+    small_sweeps.interrupt_at(patch, 2)  # the last of a group asks nothing
+    cut = small_sweeps.searching(tmp_path, changes, 3)
+    small_sweeps.train(cut, tmp_path)
+  assert small_sweeps.statuses(cut) == ['finished'] * 2 + ['waiting'] * 4
+  before = small_sweeps.written(tmp_path)
+  finished = {p: t for p, t in before.items() if p.name == 'results.json'}
+
+  small_sweeps.train(small_sweeps.searching(tmp_path, changes, 3), tmp_path)
+  assert finished.items() <= small_sweeps.written(tmp_path).items()
+  assert drawn(tmp_path) == drawn(trained_search[0])
+  assert small_sweeps.without_seconds(
+    lines(tmp_path)
+  ) == small_sweeps.without_seconds(lines(trained_search[0]))
+
+
+def test_what_is_hopeless_is_pruned_and_that_is_no_error(tmp_path):
+  changes = small_sweeps.sweep(
+    'learning_rate=1e-2,2e-2,3e-2,1e-6', 'weight_decay=0..1e-3', seeds=1
   )
-  process.send_signal(signal.SIGINT)
-  done = commands.finish(process)
-  assert done.returncode == 130, done.stderr
-  assert 'waiting' in done.stdout
-  assert 'the same command goes on' in done.stdout
-  before = {p: t for p, t in times(cut).items() if p.name == 'results.json'}
-  assert before
-
-  assert run(environment, 'sweep', *flags, f'--workdir={cut}').returncode == 0
-  assert before.items() <= times(cut).items()
-  undisturbed = ('--engine=debug', f'--workdir={whole}')
-  assert run(environment, 'sweep', *flags, *undisturbed).returncode == 0
-  assert len(study_of(cut)) == 3
-  assert drawn(cut) == drawn(whole)
-  for line, other in zip(lines(whole), lines(cut), strict=True):
-    assert line.pop('seconds') > 0
-    assert other.pop('seconds') > 0
-    assert line == other
-
-
-def test_what_is_hopeless_is_pruned_and_that_is_no_error(environment, tmp_path):
-  done = run(
-    environment,
-    'sweep',
-    SMOKE,
-    f'--workdir={tmp_path}/w',
-    '--engine=debug',
-    '--search=tpe',
-    '--trials=6',
-    *SMALL,
-    '--sweep=learning_rate=1e-2,2e-2,3e-2,1e-6',
-    '--sweep=weight_decay=0..1e-3',
-    '--sweep=max_epochs=160',
-    '--sweep=stop_rule=none',
-  )
-  assert done.returncode == 0, done.stderr
-  assert 'pruned; everything is in' in done.stdout
-  *others, last = lines(tmp_path / 'w')
+  fields = {'stop_rule': 'none', 'log_every': 5}
+  found = small_sweeps.searching(tmp_path, changes, 6, fields)
+  small_sweeps.train(found, tmp_path)
+  *others, last = lines(tmp_path)
   assert all(line['status'] == 'finished' for line in others)
   assert (last['learning_rate'], last['status']) == (1e-6, 'pruned')
-  assert last['epochs'] == 120
-  states = [trial.state for trial in study_of(tmp_path / 'w')]
-  assert states == [STATES.COMPLETE] * 5 + [STATES.PRUNED]
-  assert not list((tmp_path / 'w').glob('groups/*'))
+  assert last['epochs'] == 30
+  assert states(tmp_path) == [STATES.COMPLETE] * 5 + [STATES.PRUNED]
+  assert not list(tmp_path.glob('groups/*'))
 
 
-def test_what_fails_is_recorded_and_tried_again_when_asked(
-  environment, tmp_path
-):
-  flags = (SMOKE, f'--workdir={tmp_path}/w', '--engine=debug', *SMALL)
-  flags += ('--search=tpe', '--trials=3', '--sweep=learning_rate=1e-2,1e29')
-  flags += ('--sweep=weight_decay=0..1e-3', '--sweep=max_epochs=20')
-  done = run(environment, 'sweep', *flags)
-  assert done.returncode == 1
-  status = {line['trial']: line['status'] for line in lines(tmp_path / 'w')}
+def test_what_fails_is_recorded_and_tried_again_when_asked(tmp_path):
+  changes = small_sweeps.sweep(
+    'learning_rate=1e-2,1e29', 'weight_decay=0..1e-3', seeds=1
+  )
+  found = small_sweeps.searching(tmp_path, changes, 3)
+  small_sweeps.train(found, tmp_path)
+  status = {line['trial']: line['status'] for line in lines(tmp_path)}
   failed = [name for name, found in status.items() if found == 'failed']
   assert 0 < len(failed) < len(status) == 3
   assert all('e_29' in name for name in failed)
 
-  before = times(tmp_path / 'w')
-  again = run(environment, 'sweep', *flags, '--retry_failed')
-  assert again.returncode == 1  # they diverge again
-  found = study_of(tmp_path / 'w')
-  assert len(found) == 3 + len(failed)
-  assert sum(t.state is STATES.FAIL for t in found) == 2 * len(failed)
-  assert len(lines(tmp_path / 'w')) == 3
-  trained = {
-    p.parent.name
-    for p, t in times(tmp_path / 'w').items()
-    if before.get(p) != t
-  }
+  before = small_sweeps.written(tmp_path)
+  again = small_sweeps.searching(tmp_path, changes, 3)
+  small_sweeps.train(again, tmp_path, retry_failed=True)
+  assert len(states(tmp_path)) == 3 + len(failed)
+  assert states(tmp_path).count(STATES.FAIL) == 2 * len(failed)
+  assert len(lines(tmp_path)) == 3
+  after = small_sweeps.written(tmp_path)
+  trained = {p.parent.name for p, t in after.items() if before.get(p) != t}
   assert trained == set(failed)
 
 
 @pytest.mark.parametrize(
-  ('flags', 'words'),
+  'engine',
   [
-    (['--trials=3', RATES], 'go together'),
-    (['--search=tpe', '--trials=3', '--sweep=model.heads=1,2'], 'num_heads'),
-    (
-      ['--search=tpe', '--trials=3', f'{SMOKE},configs/cora.py'],
-      'one --config',
+    ('--engine=debug', '--trials=2'),  # what --combinations was called before
+    pytest.param(
+      ('--engine=local', '--workers=2', '--combinations=4'),
+      marks=pytest.mark.slow,
     ),
   ],
 )
-def test_bad_input_is_one_error_and_nothing_is_written(
-  environment, tmp_path, flags, words
-):
-  done = run(environment, 'sweep', SMOKE, f'--workdir={tmp_path}/w', *flags)
-  assert done.returncode == 2
-  assert words in done.stderr
-  assert 'Traceback' not in done.stderr
-  assert not (tmp_path / 'w').exists()
+def test_the_command_searches(environment, tmp_path, engine):
+  flags = (*FLAGS, '--search=tpe', f'--sweep={RATES}', '--seeds=2', *engine)
+  workdir = tmp_path / 'w'
+  done = commands.run(environment, 'sweep', *flags, f'--workdir={workdir}')
+  assert done.returncode == 0, done.stderr
+  num_combinations = len(study_of(workdir))
+  assert engine[-1].endswith(f'={num_combinations}')
+  assert f'{2 * num_combinations} finished' in done.stdout
+  for entry in study_of(workdir):
+    assert entry.state is STATES.COMPLETE
+    assert list(entry.intermediate_values) == [20, 40]
+  said = f'--seeds=2 --search=tpe --combinations={num_combinations}`'
+  assert said in (workdir / 'sweep.md').read_text()
 
 
 @pytest.mark.parametrize(
@@ -241,6 +207,7 @@ def test_bad_input_is_one_error_and_nothing_is_written(
       'only some of the combinations',
     ),
     (hyper.sweep('model.num_heads', [1, 0, 2]), 'from 1'),
+    (hyper.sweep('model.heads', [1, 2]), r'did you mean model\.num_heads\?'),
     (hyper.sweep('learning_rate', [1e-3, 'fast']), 'another type'),
     (hyper.sweep('model.dropout_rate', [hyper.Range(0.0, 1.0)]), 'below 1'),
     (hyper.sweep('patience', [hyper.Range(1, 9), 20]), 'something else'),
@@ -249,7 +216,7 @@ def test_bad_input_is_one_error_and_nothing_is_written(
         hyper.sweep('patience', [1, 2]),
         hyper.sweep('seed', [hyper.Range(0, 3)]),
       ),
-      'seeds by number',
+      'no range of seeds',
     ),
   ],
 )
@@ -272,22 +239,15 @@ def test_a_configs_own_sweep_can_be_searched(tmp_path):
     assert (config.model.num_heads, config.model.hidden_dim) == (heads, hidden)
 
 
-def test_dry_run_shows_ranges_memory_and_time(environment, tmp_path):
-  done = run(
-    environment | {'COLUMNS': '160'},
-    'sweep',
-    SMOKE,
-    f'--workdir={tmp_path}/w',
-    '--search=tpe',
-    '--trials=7',
-    '--seeds=3',
-    RATES,
-    *SMALL,
-    '--dry_run',
-  )
-  assert done.returncode == 0, done.stderr
-  assert '7 trials, seeds of each: 3' in done.stdout
-  assert '0.001..0.1:log' in done.stdout
-  assert ' GB' in done.stdout
-  assert 'hours' in done.stdout
+def test_dry_run_shows_ranges_memory_and_time(tmp_path):
+  console = Console(file=io.StringIO(), width=160)
+  changes = small_sweeps.sweep(RATES, seeds=3)
+  found = small_sweeps.searching(tmp_path / 'w', changes, 7)
+  corners = [found.corner(min), found.corner(max)]
+  plans.show_search(found.fields, corners, 7, console)
+  said = console.file.getvalue()
+  assert '7 combinations, 3 seeds each' in said
+  assert '0.001..0.1:log' in said
+  assert ' GB' in said
+  assert 'hours' in said
   assert not (tmp_path / 'w').exists()

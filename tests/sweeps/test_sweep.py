@@ -1,121 +1,140 @@
 """Sweeps: few programs, nothing lost, every trial as if it were alone."""
 
 import csv
+import io
 import json
-import os
+import logging
 import pathlib
-import signal
-import subprocess
+import shutil
 
 import commands
 from commands import lines
-from commands import run
+import jax
 import pytest
+from rich.console import Console
+import small_sweeps
+from small_sweeps import FLAGS
 
 from configs import smoke
+from experiments.sweeps import dashboard
 from experiments.sweeps import hyper
+from experiments.sweeps import plans
 from experiments.sweeps import sources
-from experiments.sweeps import summaries
 from experiments.sweeps import trials
 from gat_jax import runs
-from gat_jax.runs import workdirs
+from gat_jax.errors import ConfigError
+from gat_jax.errors import WorkdirError
 
-SMOKE = '--config=configs/smoke.py'
-SHORT = ('--sweep=max_epochs=20', '--sweep=model.hidden_dim=4')
-LONG = ('--sweep=max_epochs=1000000', '--sweep=stop_rule=none')
-
-
-def is_training(workdir):
-  return any(map(commands.has_metrics, workdir.glob('trials/*')))
+# Of submitit's debug engine, which leaves its log files open.
+pytestmark = pytest.mark.filterwarnings('ignore:.*FileIO.*')
+BOTH_RATES = ('--sweep=learning_rate=1e-2,1e29', '--sweep=weight_decay=0,1e-3')
 
 
-def workers(process):
-  """The processes that train for a sweep: children of submitit's own."""
-  found = []
-  level = [process.pid]
-  while level:
-    listed = subprocess.run(
-      ['pgrep', '-P', ','.join(map(str, level))],  # noqa: S607
-      capture_output=True,
-      text=True,
-      check=False,
-    )
-    found.append(level)
-    level = [int(word) for word in listed.stdout.split()]
-  return found[-1]
-
-
-def test_shapes_times_rates_times_seeds_compile_once_a_shape(
-  environment, tmp_path
-):
-  done = run(
-    environment | {'JAX_LOG_COMPILES': '1'},
-    'sweep',
-    SMOKE,
-    f'--workdir={tmp_path}/sweep',
-    '--engine=debug',
-    '--sweep=max_epochs=2',
-    '--sweep=model.num_heads=1,2',
-    '--sweep=model.hidden_dim=2,3',
-    '--sweep=learning_rate=1e-3,2e-3,5e-3,1e-2,2e-2,5e-2',
-    '--seeds=5',
+def test_shapes_times_rates_times_seeds_compile_once_a_shape(tmp_path, caplog):
+  changes = small_sweeps.sweep(
+    'model.hidden_dim=2,3', 'learning_rate=1e-3,1e-2', 'patience=5,6'
   )
-  assert done.returncode == 0, done.stderr
-  assert '120 finished' in done.stdout
+  grid = small_sweeps.grid(tmp_path, changes, {'max_epochs': 2})
+  with jax.log_compiles(), caplog.at_level(logging.WARNING):
+    small_sweeps.train(grid, tmp_path)
+  assert small_sweeps.statuses(grid) == ['finished'] * 16
   # The training program; see gat_jax.training.over_replicas.
-  assert done.stderr.count('Compiling jit(on_one_device)') == 4
+  assert caplog.text.count('Compiling jit(on_one_device)') == 2
 
 
-@pytest.fixture(scope='module')
-def finished(environment, tmp_path_factory):
-  workdir = tmp_path_factory.mktemp('sweep') / 'w'
-  flags = (
-    SMOKE,
-    f'--workdir={workdir}',
-    '--sweep=max_epochs=40',
-    '--sweep=model.num_heads=1,2',
-    '--sweep=learning_rate=1e-2,1e29',
-    '--seeds=2',
-  )
-  return workdir, flags, run(environment, 'sweep', *flags)
-
-
-def test_a_failed_trial_is_recorded_and_the_others_go_on(finished):
-  workdir, _, done = finished
-  assert done.returncode == 1
-  assert '4 finished, 4 failed' in done.stdout
-  assert '--retry_failed' in done.stdout
+def test_a_failed_trial_is_recorded_and_the_others_go_on(trained_grid):
+  workdir, *_ = trained_grid
+  assert len(lines(workdir)) == 8
   for line in lines(workdir):
     if line['learning_rate'] == 1e29:
       assert line['status'] == 'failed'
       assert 'is not finite' in line['error']
     else:
       assert line['status'] == 'finished'
+      assert line['error'] is None
 
 
-def test_a_trial_gives_what_it_gives_alone(finished):
-  workdir, *_ = finished
-  config = smoke.get_config()
-  config.update_from_flattened_dict(
-    {'max_epochs': 40, 'model.num_heads': 2, 'seed': 1, 'num_seeds': 1}
+def test_a_trial_gives_what_it_gives_alone(trained_grid):
+  workdir, *_ = trained_grid
+  fields = {'learning_rate': 1e-2, 'weight_decay': 1e-3, 'seed': 1}
+  alone = runs.train_and_evaluate(small_sweeps.config(fields)).to_json()
+  (path,) = workdir.glob('trials/*rate=0.01-weight_decay=0.001-seed=1-*')
+  found = json.loads((path / 'results.json').read_text())
+  assert found['seeds'] == json.loads(json.dumps(alone['seeds']))
+
+
+def test_nothing_is_trained_twice_and_what_failed_only_if_asked(
+  trained_grid, tmp_path
+):
+  shutil.copytree(trained_grid[0], tmp_path / 'w')
+  before = small_sweeps.written(tmp_path / 'w')
+  small_sweeps.train(
+    small_sweeps.grid(tmp_path / 'w', trained_grid[1]), tmp_path / 'w'
   )
-  alone = runs.train_and_evaluate(config).to_json()['seeds']
-  (found,) = [
-    json.loads(path.read_text())['seeds']
-    for path in workdir.glob('trials/*/results.json')
-    if 'num_heads=2-learning_rate=0.01-seed=1' in path.parent.name
-  ]
-  assert found == json.loads(json.dumps(alone))
+  assert small_sweeps.written(tmp_path / 'w') == before
+
+  again = small_sweeps.grid(tmp_path / 'w', trained_grid[1])
+  small_sweeps.train(again, tmp_path / 'w', retry_failed=True)
+  after = small_sweeps.written(tmp_path / 'w')
+  changed = {path.parent for path in before if before[path] != after[path]}
+  assert changed == set((tmp_path / 'w').glob('trials/*1e_29*'))
+  assert small_sweeps.statuses(again).count('failed') == 4  # they break again
+
+
+def test_interrupted_it_goes_on_to_the_same_scores(tmp_path, monkeypatch):
+  changes = small_sweeps.sweep('stop_rule=none')
+  fields = {'log_every': 5}
+  whole, cut = tmp_path / 'whole', tmp_path / 'cut'
+  small_sweeps.train(small_sweeps.grid(whole, changes, fields), whole)
+
+  with monkeypatch.context() as patch:
+    small_sweeps.interrupt_at(patch, 3)
+    grid = small_sweeps.grid(cut, changes, fields)
+    small_sweeps.train(grid, cut)
+  assert small_sweeps.statuses(grid) == ['waiting'] * 2
+  (checkpoint,) = cut.glob('groups/*/checkpoints/*')
+  assert checkpoint.name == '15'
+
+  small_sweeps.train(small_sweeps.grid(cut, changes, fields), cut)
+  assert not list(cut.glob('groups/*'))
+  ours, theirs = map(small_sweeps.without_seconds, (lines(cut), lines(whole)))
+  assert ours == theirs
+
+
+@pytest.fixture(scope='module')
+def finished(environment, tmp_path_factory):
+  """The whole command, with a worker process."""
+  workdir = tmp_path_factory.mktemp('sweep') / 'w'
+  flags = (*FLAGS, *BOTH_RATES, '--seeds=2', f'--workdir={workdir}')
+  flags += ('--workers=1', f'--output={workdir}/../tables.md')
+  return workdir, flags, commands.run(environment, 'sweep', *flags)
+
+
+def test_the_command_trains_in_a_worker_what_this_process_would(
+  finished, trained_grid
+):
+  workdir, _, done = finished
+  assert done.returncode == 1, done.stderr
+  assert '4 finished, 4 failed' in done.stdout
+  assert '--retry_failed' in done.stdout
+  ours, theirs = lines(workdir), lines(trained_grid[0])
+  assert small_sweeps.without_seconds(ours) == small_sweeps.without_seconds(
+    theirs
+  )
 
 
 def test_tables_are_sorted_by_validation_and_the_pictures_are_there(finished):
   workdir, *_ = finished
-  table = json.loads((workdir / 'sweep.json').read_text())['datasets']['csbm']
+  content = json.loads((workdir / 'sweep.json').read_text())
+  assert '--config.max_epochs=40' in content['command']
+  assert "--sweep 'weight_decay=0,1e-3' --seeds=2" in content['command']
+  table = content['datasets']['csbm']
   means = [row['val']['mean'] for row in table['rows'] if row['n']]
   assert means == sorted(means, reverse=True)
-  assert set(table['axes']) == {'model.num_heads', 'learning_rate'}
-  assert table['fixed'] == {'max_epochs': 40}
-  assert 'heads' in (workdir / 'sweep.md').read_text()
+  assert set(table['axes']) == {'learning_rate', 'weight_decay'}
+  assert table['fixed'] == {}
+  assert 'weight_decay' in (workdir / 'sweep.md').read_text()
+  assert 'weight_decay' in (workdir.parent / 'tables.md').read_text()
   with open(workdir / 'trials.csv') as file:
     assert len(list(csv.DictReader(file))) == 8
   assert (workdir / 'heatmap-csbm.png').read_bytes().startswith(b'\x89PNG')
@@ -124,125 +143,119 @@ def test_tables_are_sorted_by_validation_and_the_pictures_are_there(finished):
 
 def test_the_same_command_trains_nothing_again(finished, environment):
   workdir, flags, _ = finished
-  times = {p: p.stat().st_mtime_ns for p in workdir.glob('trials/*/*.json*')}
-  again = run(environment, 'sweep', *flags)
+  before = small_sweeps.written(workdir)
+  again = commands.run(environment, 'sweep', *flags)
   assert again.returncode == 1  # the failed ones still have failed
-  assert times == {
-    p: p.stat().st_mtime_ns for p in workdir.glob('trials/*/*.json*')
-  }
+  assert small_sweeps.written(workdir) == before
 
 
-def test_retry_failed_trains_what_failed(finished, environment):
-  workdir, flags, _ = finished
-  failed = [p.parent for p in workdir.glob('trials/*1e_29*/results.json')]
-  assert len(failed) == 4
-  before = [(p / 'results.json').stat().st_mtime_ns for p in failed]
-  again = run(environment, 'sweep', *flags, '--retry_failed')
-  assert '4 finished, 4 failed' in again.stdout  # they diverge again
-  after = [(p / 'results.json').stat().st_mtime_ns for p in failed]
-  assert all(a > b for a, b in zip(after, before, strict=True))
-
-
-def test_interrupted_it_goes_on_to_the_same_scores(environment, tmp_path):
-  flags = (SMOKE, '--sweep=max_epochs=3000', '--sweep=stop_rule=none')
-  flags += ('--sweep=model.hidden_dim=4', '--sweep=log_every=5', '--seeds=2')
-  whole, cut = tmp_path / 'whole', tmp_path / 'cut'
-  assert run(environment, 'sweep', *flags, f'--workdir={whole}').returncode == 0
-  process = commands.start(environment, 'sweep', *flags, f'--workdir={cut}')
-  commands.wait_for(lambda: is_training(cut))
-  process.send_signal(signal.SIGINT)
-  done = commands.finish(process)
-  assert done.returncode == 130, done.stderr
-  assert 'the same command goes on' in done.stdout
-  assert list(cut.glob('groups/*/checkpoints/*'))
-  assert run(environment, 'sweep', *flags, f'--workdir={cut}').returncode == 0
-  for line, other in zip(lines(whole), lines(cut), strict=True):
-    assert line.pop('seconds') > 0
-    assert other.pop('seconds') > 0
-    assert line == other
-
-
-def test_a_killed_worker_is_a_failed_trial_and_two_cannot_share_a_workdir(
-  environment, tmp_path
-):
-  flags = (SMOKE, f'--workdir={tmp_path}/w', *LONG, '--sweep=seed=0')
-  process = commands.start(environment, 'sweep', *flags)
-  commands.wait_for(lambda: is_training(tmp_path / 'w'))
-  second = run(environment, 'sweep', *flags)
-  assert second.returncode == 2
-  assert f'process {process.pid}' in second.stderr
-  for pid in workers(process):
-    os.kill(pid, signal.SIGKILL)
-  done = commands.finish(process)
-  assert done.returncode == 1
-  (line,) = lines(tmp_path / 'w')
-  assert line['status'] == 'failed'
-  assert 'killed' in line['error']
+BAD = {
+  'no config': (['--sweep=model.num_heads=1'], '--config is missing'),
+  'an unknown field': ([*FLAGS, '--sweep=model.heads=1'], 'num_heads'),
+  'a value': (
+    [*FLAGS, '--sweep=model.num_heads=0'],
+    '--config.model.num_heads',
+  ),
+  'a misspelt config': (
+    ['--config=configs/smoky.py', '--config.seed=1'],
+    'did you mean configs/smoke.py',
+  ),
+  'a misspelt field': (
+    ['--config=configs/smoke.py', '--config.model.num_head=1'],
+    'the config has no field num_head; did you mean num_heads?',
+  ),
+  'a data set twice': (
+    ['--config=configs/smoke.py,configs/smoke.py'],
+    'two of --config are on csbm',
+  ),
+  'half a search': (
+    [*FLAGS, '--combinations=3', '--sweep=patience=5..6'],
+    'go together',
+  ),
+  'a search of two': (
+    [
+      '--config=configs/smoke.py,configs/cora.py',
+      '--search=tpe',
+      '--combinations=3',
+    ],
+    'one --config',
+  ),
+}
 
 
 @pytest.mark.parametrize(
-  ('flags', 'words'),
+  'case',
   [
-    (['--sweep=model.num_heads=1'], '--config is missing'),
-    ([SMOKE, '--sweep=model.heads=1'], 'num_heads'),
-    ([SMOKE, '--sweep=model.num_heads=many'], 'many'),
-    ([SMOKE, '--sweep=model.num_heads='], 'num_heads'),
-    ([SMOKE, '--sweep=model.num_heads=0'], 'num_heads'),
-    (['--config=configs/smoky.py'], 'did you mean configs/smoke.py'),
-    ([f'{SMOKE},configs/smoke.py'], 'two of --config are on csbm'),
+    pytest.param(case, marks=() if case == 'a value' else pytest.mark.slow)
+    for case in BAD
   ],
 )
 def test_bad_input_is_one_error_and_nothing_is_written(
-  environment, tmp_path, flags, words
+  environment, tmp_path, case
 ):
-  done = run(environment, 'sweep', f'--workdir={tmp_path}/w', *flags)
+  flags, words = BAD[case]
+  flags = (f'--workdir={tmp_path}/w', *flags)
+  done = commands.run(environment, 'sweep', *flags)
   assert done.returncode == 2
   assert words in done.stderr
   assert 'Traceback' not in done.stderr
   assert not (tmp_path / 'w').exists()
 
 
-def test_dry_run_shows_trials_memory_and_time(environment, tmp_path):
-  done = run(
-    environment | {'COLUMNS': '160'},
-    'sweep',
-    SMOKE,
-    f'--workdir={tmp_path}/w',
-    *SHORT,
-    '--seeds=3',
-    '--dry_run',
-  )
-  assert done.returncode == 0, done.stderr
-  assert '3 trials' in done.stdout
-  assert ' GB' in done.stdout
-  assert 'hours' in done.stdout
+def test_dry_run_shows_trials_memory_and_time(tmp_path):
+  console = Console(file=io.StringIO(), width=160)
+  grid = small_sweeps.grid(tmp_path / 'w', small_sweeps.sweep(seeds=3))
+  plans.show(grid.trials, console)
+  said = console.file.getvalue()
+  assert '3 trials' in said
+  assert ' GB' in said
+  assert 'hours' in said
   assert not (tmp_path / 'w').exists()
 
 
-def test_two_data_sets_stand_side_by_side(tmp_path):
-  planned = []
-  for name, score in (('one', 0.5), ('other', 0.75)):
-    config = smoke.get_config()
-    config.dataset.name = f'{name}.npz'
-    planned += trials.make(tmp_path, config, hyper.sweep('seed', [0, 1]))
-    for trial in planned[-2:]:
-      trial.folder.mkdir(parents=True)
-      seed = {'val': score, 'test': score, 'epochs': 3}
-      result = {'dataset': name, 'metric': 'accuracy', 'num_parameters': 7}
-      result |= {'seeds': [seed], 'seconds': {'train': 1.0}}
-      workdirs.write_json(trial.folder / 'results.json', result)
-  summary = summaries.make(planned, 'command')
-  assert [
-    (name, table['rows'][0]['test']['mean'], table['rows'][0]['n'])
-    for name, table in summary['datasets'].items()
-  ] == [('one', 50, 2), ('other', 75, 2)]
+def test_progress_counts_and_names_the_best(trained_grid):
+  workdir, changes, said = trained_grid
+  assert 'finished 4 of 8, running 0, failed 4' in said
+  best = max(
+    (line for line in lines(workdir) if line['status'] == 'finished'),
+    key=lambda line: line['val'],
+  )
+  shown = f'{100 * best["val"]:.1f} % ({best["trial"]})'
+  assert f'best validation on csbm {shown}' in said
+  console = Console(file=io.StringIO(), width=160, force_terminal=True)
+  grid = small_sweeps.grid(workdir, changes)
+  with dashboard.Dashboard(grid, console) as shown_live:
+    shown_live.show([trials.Group(tuple(grid.trials))])
+  for words in ('4 of 8', 'running', f'{100 * best["val"]:.1f} %'):
+    assert words in console.file.getvalue()
 
 
 def test_trials_of_other_configs_have_other_folders():
-  config = smoke.get_config()
   changes = hyper.sweep('learning_rate', [1e-3, 1.0000001e-3])
-  one, other = trials.make(pathlib.Path('w'), config, changes)
+  one, other = trials.make(pathlib.Path('w'), smoke.get_config(), changes)
   assert one.folder != other.folder
+
+
+def test_how_a_run_is_executed_does_not_name_its_folder():
+  config, faster = smoke.get_config(), smoke.get_config()
+  faster.update_from_flattened_dict({'log_every': 7, 'data_dir': 'elsewhere'})
+  changes = hyper.sweep('seed', [0])
+  (one,) = trials.make(pathlib.Path('w'), config, changes)
+  (other,) = trials.make(pathlib.Path('w'), faster, changes)
+  assert one.folder == other.folder
+
+
+def test_a_trial_has_one_seed(tmp_path):
+  with pytest.raises(ConfigError, match=r'config\.num_seeds: a trial has one'):
+    small_sweeps.grid(tmp_path, hyper.sweep('num_seeds', [1, 2]))
+
+
+def test_damaged_results_are_one_error(tmp_path):
+  (trial,) = small_sweeps.grid(tmp_path, hyper.sweep('seed', [0])).trials
+  trial.folder.mkdir(parents=True)
+  (trial.folder / 'results.json').write_text('{"seeds": 3}')
+  with pytest.raises(WorkdirError, match=r'results\.json: it holds no results'):
+    trial.status()
 
 
 def test_the_longest_groups_start_first(tmp_path):
