@@ -61,7 +61,7 @@ def test_files_have_the_rights_that_the_user_wants(
     assert path.stat().st_mode & 0o777 == wanted, path
 
 
-def test_metrics_have_a_line_per_seed_and_look(finished):
+def test_metrics_have_a_line_per_seed_and_evaluation(finished):
   workdir, _ = finished
   lines = (workdir / 'metrics.jsonl').read_text().splitlines()
   records = [json.loads(line) for line in lines]

@@ -61,7 +61,7 @@ def test_signal_saves_the_run_and_says_how_to_go_on(
   workdir = tmp_path / 'run'
   process = start_and_signal(environment, workdir, signal_number, *LONG)
   assert process.returncode == code
-  assert 'saving after this look' in process.stderr
+  assert 'saving after the epochs that are running' in process.stderr
   assert f'--workdir={workdir} goes on' in process.stdout
   assert 'Traceback' not in process.stderr
   assert not (workdir / 'results.json').exists()

@@ -2,6 +2,7 @@ import jax
 import numpy as np
 import pytest
 from test_drivers import DATASET
+from test_drivers import PLAIN
 from test_drivers import make_config
 
 from gat_jax.errors import ConfigError
@@ -28,6 +29,7 @@ def test_drivers_ask_for_what_grows_with_the_model(
     config = make_config(
       batch_size=batch_size,
       num_seeds=num_seeds,
+      **PLAIN,
       **{'model.hidden_dim': hidden_dim},
     )
     drivers.choose_driver(config, DATASET, Replica.of(config)).compile()
@@ -39,9 +41,9 @@ def test_drivers_ask_for_what_grows_with_the_model(
 
 def test_what_does_not_fit_is_refused_before_a_state_is_made(monkeypatch):
   monkeypatch.setattr(memory, 'free_on_host', lambda: 1_000)
-  config = make_config()
+  config = make_config(**PLAIN)
   driver = drivers.choose_driver(config, DATASET, Replica.of(config))
-  with pytest.raises(ConfigError, match=r'needs about .* GB .* lower --config'):
+  with pytest.raises(ConfigError, match=r'needs about .* GB .* lower `config'):
     driver.compile()
   assert not hasattr(driver, '_states')
 
