@@ -3,7 +3,7 @@
 The other files of this folder change what their data set needs. Every field can
 be set on the command line as well, as in --config.model.num_heads=4; `python -m
 experiments.train --help` lists and explains them all, as does the table in
-gat_jax/runs/settings.py that they come from.
+gat_jax/runs/fields.py that they come from.
 """
 
 from ml_collections import config_dict

@@ -44,7 +44,9 @@ class Group:
     self, values: Sequence[T]
   ) -> Iterator[tuple[list[T], RunWriter | None]]:
     """Splits [R] values: for each config its own, and its writer if any."""
-    writers = self.writers or [None] * len(self._ranges)
+    writers: Sequence[RunWriter | None] = self.writers or (
+      [None] * len(self._ranges)
+    )
     for indices, writer in zip(self._ranges, writers, strict=True):
       yield [values[i] for i in indices], writer
 

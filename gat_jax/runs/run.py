@@ -36,7 +36,7 @@ def train_and_evaluate(
   """Trains `config.num_seeds` models and tests the parameters they kept.
 
   Args:
-    config: as made by the files in `configs/`; `settings.FIELDS` explains its
+    config: as made by the files in `configs/`; `fields.FIELDS` explains its
       fields.
     workdir: where everything is written; None writes nothing. A run that was
       interrupted there goes on, to the same numbers as if it had not been.

@@ -17,7 +17,7 @@ class Hyperparameters(NamedTuple):
 
   @classmethod
   def from_config(cls, config: Any) -> 'Hyperparameters':
-    """Reads them off a config; `runs.settings.FIELDS` explains each."""
+    """Reads them off a config; `runs.fields` explains each."""
     return cls(
       learning_rate=np.float32(config.learning_rate),
       weight_decay=np.float32(config.weight_decay),

@@ -1,0 +1,204 @@
+"""The one table of a config's fields: what each means, may be and decides.
+
+The fields of `config.dataset` besides its name belong to the data set: see
+`gat_jax.datasets.options`.
+"""
+
+from collections.abc import Callable
+import dataclasses
+import enum
+from typing import Any
+
+import numpy as np
+
+from gat_jax import nn
+from gat_jax.training import early_stopping
+
+
+class Role(enum.Enum):
+  """What depends on a field."""
+
+  PROGRAM = enum.auto()  # the result, and the program that is compiled
+  ARGUMENT = enum.auto()  # the result; the program takes it as an argument
+  REPLICA = enum.auto()  # which seeds are trained
+  EXECUTION = enum.auto()  # where and how a run is executed, not its result
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+  """A field of a config.
+
+  Attributes:
+    default: what a new config has.
+    about: what it means.
+    holds: whether a value can be used.
+    wanted: in words, what can be used.
+    role: what depends on it.
+    choices: the values by name, where there are only some.
+  """
+
+  default: Any
+  about: str
+  holds: Callable[[Any], bool]
+  wanted: str
+  role: Role = Role.PROGRAM
+  choices: tuple[str, ...] = ()
+
+
+def _whole(default: int, low: int, about: str, role=Role.PROGRAM) -> Field:
+  def holds(value: Any) -> bool:
+    return (
+      isinstance(value, int)
+      and not isinstance(value, bool)
+      and low <= value < 2**31
+    )
+
+  return Field(
+    default, about, holds, f'a whole number from {low} to 2**31 - 1', role
+  )
+
+
+def _number(
+  default: float,
+  wanted: str,
+  fits: Callable[[float], bool],
+  about: str,
+  role: Role = Role.PROGRAM,
+) -> Field:
+  def holds(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and fits(value)
+
+  return Field(default, about, holds, wanted, role)
+
+
+def _choice(
+  default: str, choices: tuple[str, ...], about: str, role=Role.PROGRAM
+) -> Field:
+  wanted = f'one of {", ".join(choices)}'
+  return Field(default, about, lambda v: v in choices, wanted, role, choices)
+
+
+def _switch(default: bool, about: str) -> Field:
+  return Field(default, about, lambda v: isinstance(v, bool), 'True or False')
+
+
+FIELDS: dict[str, Field] = {
+  'data_dir': Field(
+    None,
+    'where the files are; None looks in $GAT_JAX_DATA, data/, ../shared/data/'
+    " and the user's cache folder, then downloads",
+    lambda v: v is None or isinstance(v, str),
+    'a folder, or None',
+    Role.EXECUTION,
+  ),
+  'dataset.name': Field(
+    None,
+    'which data set, or the path of an .npz file',
+    lambda v: isinstance(v, str) and v != '',
+    'the name of a data set or the path of an .npz file',
+  ),
+  'seed': _whole(
+    0, 0, 'the first seed; the others count up from it', Role.REPLICA
+  ),
+  'num_seeds': _whole(
+    1, 1, 'how many seeds are trained, by one program', Role.REPLICA
+  ),
+  'seed_loop': _choice(
+    'auto',
+    ('auto', 'map', 'vmap'),
+    'how a device goes through its seeds: one after the other (map) or all at'
+    ' once (vmap); auto is map on a CPU, else vmap',
+    Role.EXECUTION,
+  ),
+  'max_epochs': _whole(
+    100_000, 1, 'epochs after which a seed ends in any case', Role.ARGUMENT
+  ),
+  'patience': _whole(
+    100, 1, 'epochs without a new best that end a seed', Role.ARGUMENT
+  ),
+  'stop_rule': _choice(
+    'both',
+    early_stopping.RULES,
+    'what a new best is: validation score or loss (both, as the authors), the'
+    ' score, the loss; none trains to the last epoch and keeps its parameters',
+  ),
+  'compare_rules': _switch(
+    False, 'tell what each other stop_rule would have kept'
+  ),
+  'log_every': _whole(
+    20, 1, 'epochs between two evaluations that are logged', Role.EXECUTION
+  ),
+  'checkpoint_minutes': _number(
+    5.0,
+    'at least 0 and finite',
+    lambda v: 0 <= v < 1e30,
+    'what a killed run loses at most, and the epochs since it was logged',
+    Role.EXECUTION,
+  ),
+  'batch_size': _whole(0, 0, 'graphs a step; 0 takes all at once'),
+  'batch_shapes': _whole(
+    6, 1, 'sizes that batches are padded to, each compiled'
+  ),
+  'optimizer': _choice(
+    'adam',
+    ('adam', 'adamw'),
+    'adam has L2 in the gradient, as the paper; adamw decays the weights',
+  ),
+  'learning_rate': _number(
+    5e-3,
+    'above 0 and finite',
+    lambda v: 0 < v < 1e30,
+    'of Adam',
+    Role.ARGUMENT,
+  ),
+  'weight_decay': _number(
+    5e-4,
+    'at least 0 and finite',
+    lambda v: 0 <= v < 1e30,
+    'lambda of lambda / 2 |v|^2, over all variables',
+    Role.ARGUMENT,
+  ),
+  'model.name': _choice(
+    'gat', tuple(nn.LAYERS), 'the layer that the model is made of'
+  ),
+  'model.num_layers': _whole(2, 1, 'layers, the output layer among them'),
+  'model.num_heads': _whole(8, 1, 'K of the hidden layers, joined'),
+  'model.hidden_dim': _whole(8, 1, "F' of each hidden head"),
+  'model.num_output_heads': _whole(1, 1, 'K of the output layer, averaged'),
+  'model.dropout_rate': _number(
+    0.6,
+    'from 0 to below 1',
+    lambda v: bool(0 <= v < 1 and np.float32(v) < 1),
+    'of inputs, attention and values',
+    Role.ARGUMENT,
+  ),
+  'model.residual': _switch(
+    False, 'a skip connection from the second layer on'
+  ),
+  'model.edge_block': _whole(
+    0, 0, 'edges that are aggregated at a time; 0 chooses'
+  ),
+  'model.compute_dtype': _choice(
+    'float32',
+    ('float32', 'bfloat16'),
+    'of the factors of products; bfloat16 is for accelerators',
+  ),
+  # The authors' code has no switches for these; the defaults are its own.
+  'model.shared_input_dropout': _switch(
+    False, 'one input mask for all heads, instead of one each'
+  ),
+  'model.value_dropout': _switch(True, 'drop z after the scores were computed'),
+  'model.score_bias': _switch(True, 'b_r and b_s in the scores (gat only)'),
+  'model.fused_fan': _switch(
+    False, "Glorot fan (F, K F') of all heads, instead of (F, F') of each"
+  ),
+}
+
+# Fields that configs of version 0.1.0 did not name, and the value that all of
+# its runs had. With that value they are left out of what is compared, so that
+# its folders can be continued.
+UNNAMED_IN_0_1: dict[str, Any] = {
+  'dataset.train_per_class': 20,
+  'dataset.num_val': 150,
+}
