@@ -1,5 +1,6 @@
 """Charts: what can be pointed at lies where it is drawn."""
 
+import dataclasses
 import json
 import re
 from xml.etree import ElementTree
@@ -9,6 +10,7 @@ import pytest
 
 from experiments.pages import drawing
 from experiments.pages import page
+from gat_jax.errors import WorkdirError
 
 SVG = '{http://www.w3.org/2000/svg}'
 
@@ -80,3 +82,20 @@ def test_a_page_says_words_and_never_runs_them(chart):
   (data,) = re.findall(r'class="spots">(.*?)</script>', html, re.DOTALL)
   assert json.loads(data)[1][2] == 'two </script>'
   assert 'Three of them &amp; more.' in html
+
+
+def test_a_page_that_cannot_be_written_is_an_error(chart, tmp_path):
+  (tmp_path / 'file').write_text('')
+  whole = page.Page('t', 'l', [page.Section('A', items=[chart])])
+  with pytest.raises(WorkdirError, match='file: cannot be written'):
+    whole.write(tmp_path / 'file')
+  (tmp_path / 'out/report.html').mkdir(parents=True)
+  with pytest.raises(WorkdirError, match='out: cannot be written'):
+    whole.write(tmp_path / 'out')
+
+
+def test_charts_on_one_page_share_no_name(chart):
+  names = re.findall(r' id="([^"]+)"', chart.for_page()[0])
+  other = dataclasses.replace(chart, name='others')
+  assert names
+  assert not set(names) & set(re.findall(r' id="([^"]+)"', other.for_page()[0]))
