@@ -37,7 +37,7 @@ def run(environment, command, *flags, **options) -> subprocess.CompletedProcess:
 
 
 def has_metrics(workdir: pathlib.Path) -> bool:
-  """Whether a run there has logged its first look."""
+  """Whether a run there has logged its first evaluation."""
   metrics = workdir / 'metrics.jsonl'
   return metrics.exists() and metrics.stat().st_size > 0
 

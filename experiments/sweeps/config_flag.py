@@ -35,11 +35,23 @@ class ConfigFile(NamedTuple):
 class ConfigFilesFlag(flags.Flag):
   """Its value is a list of `ConfigFile`."""
 
-  def __init__(self, name: str, help_string: str):
-    """Defines no flag yet; `flags.DEFINE_flag` does."""
+  def __init__(
+    self,
+    name: str,
+    help_string: str,
+    flag_values: flags.FlagValues = flags.FLAGS,
+  ):
+    """Defines no flag yet; `flags.DEFINE_flag` does.
+
+    Args:
+      name: of the flag.
+      help_string: what --help says of it.
+      flag_values: to which the flags for fields are added.
+    """
     super().__init__(
       flags.ArgumentParser(), None, name, None, help_string, allow_override=True
     )
+    self._flag_values = flag_values
     self._fields: dict[str, _FieldFlag] = {}
 
   @property
@@ -68,7 +80,7 @@ class ConfigFilesFlag(flags.Flag):
         field = name.removeprefix(f'{self.name}.')
         if field not in self._fields:
           self._fields[field] = _FieldFlag(own[name])
-          flags.DEFINE_flag(self._fields[field])
+          flags.DEFINE_flag(self._fields[field], self._flag_values)
         self._fields[field].targets.append(own[name])
     self.present += 1
 

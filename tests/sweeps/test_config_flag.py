@@ -11,9 +11,7 @@ from experiments.sweeps import hyper
 from gat_jax.errors import ConfigError
 
 # Of ml_collections, where it loads the file for training.
-pytestmark = pytest.mark.filterwarnings(
-  'ignore:.*load_module:DeprecationWarning'
-)
+pytestmark = pytest.mark.filterwarnings('ignore:.*load_module')
 CORA, SMOKE = 'configs/cora.py', 'configs/smoke.py'
 
 

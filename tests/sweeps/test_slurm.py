@@ -7,13 +7,13 @@ import signal
 import cluster
 import commands
 from commands import run
-import optuna
-from optuna.storages import journal
 import pytest
+import small_sweeps
 
 from configs import smoke
 from gat_jax import runs
 
+pytestmark = pytest.mark.slow
 CONFIG = """
 from configs import smoke
 
@@ -165,22 +165,19 @@ def test_a_search_runs_as_jobs_and_its_workers_report(slurm, tmp_path):
   done = run(
     slurm,
     'sweep',
-    '--config=configs/smoke.py',
+    *small_sweeps.FLAGS,
     f'--workdir={tmp_path}/w',
     '--engine=slurm',
     '--slurm.array_parallelism=2',
     '--search=tpe',
-    '--trials=3',
+    '--combinations=3',
     '--sweep=learning_rate=1e-3..1e-1:log',
-    '--sweep=model.name=mlp',
-    '--sweep=max_epochs=40',
+    '--seeds=1',
   )
   assert done.returncode == 0, done.stderr
   assert '3 finished' in done.stdout
-  backend = journal.JournalFileBackend(str(tmp_path / 'w' / 'search.journal'))
-  storage = optuna.storages.JournalStorage(backend)
-  study = optuna.load_study(study_name='search', storage=storage)
-  assert len(study.trials) == 3
-  for trial in study.trials:
-    assert trial.state.name == 'COMPLETE'
-    assert list(trial.intermediate_values) == [20, 40]
+  entries = small_sweeps.study_of(tmp_path / 'w')
+  assert len(entries) == 3
+  for entry in entries:
+    assert entry.state.name == 'COMPLETE'
+    assert list(entry.intermediate_values) == [20, 40]
