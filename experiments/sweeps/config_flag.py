@@ -76,7 +76,9 @@ class ConfigFilesFlag(flags.Flag):
       config_flags.DEFINE_config_dict(self.name, config, flag_values=own)
       own[self.name].parse(config)  # defines those that sys.argv sets
       self.value.append(ConfigFile(path, config, sweep))
-      for name in set(own) - {self.name}:
+      for name in own:  # in the order of the arguments
+        if name == self.name:
+          continue
         field = name.removeprefix(f'{self.name}.')
         if field not in self._fields:
           self._fields[field] = _FieldFlag(own[name])

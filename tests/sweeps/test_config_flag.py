@@ -107,9 +107,9 @@ def test_the_command_can_be_pasted_into_a_shell(monkeypatch):
     "--config.dataset.name=it's here.npz",
     '--config.max_epochs=60',
   )
-  assert sorted(flag.words) == [
-    """'--config.dataset.name=it'"'"'s here.npz'""",
+  assert flag.words == [
     '--config.compare_rules=false',
+    """'--config.dataset.name=it'"'"'s here.npz'""",
     '--config.max_epochs=60',
   ]
 
