@@ -36,6 +36,56 @@ def run(environment, command, *flags, **options) -> subprocess.CompletedProcess:
   return finish(start(environment, command, *flags, **options))
 
 
+# Starts a command once for each list of flags, in a process of its own each,
+# but imports it only once. It must fail before it starts JAX's threads.
+_FORKING = """
+import importlib, json, os, sys
+module = importlib.import_module(sys.argv[1])
+from experiments import cli
+for place, flags in json.loads(sys.argv[2]):
+  child = os.fork()
+  if not child:
+    for number, name in ((1, 'stdout'), (2, 'stderr')):
+      handle = os.open(f'{place}.{name}', os.O_WRONLY | os.O_CREAT)
+      os.dup2(handle, number)
+    sys.argv = [module.__file__, *flags]
+    cli.run(module.main)
+    sys.exit(0)
+  _, status = os.waitpid(child, 0)
+  open(f'{place}.code', 'w').write(str(os.waitstatus_to_exitcode(status)))
+"""
+
+
+def run_each(
+  environment, command, folder: pathlib.Path, cases: dict[str, tuple]
+) -> dict[str, subprocess.CompletedProcess]:
+  """Runs a command with the flags of every case, none of which trains.
+
+  Their output stands in `folder` by then.
+  """
+  places = {
+    case: (str(folder / str(i)), list(map(str, flags)))
+    for i, (case, flags) in enumerate(cases.items())
+  }
+  script = [_FORKING, f'experiments.{command}', json.dumps([*places.values()])]
+  subprocess.run(
+    [sys.executable, '-c', *script],
+    cwd=ROOT,
+    env=environment,
+    check=True,
+    timeout=300,
+  )
+  return {
+    case: subprocess.CompletedProcess(
+      flags,
+      int(pathlib.Path(f'{place}.code').read_text()),
+      pathlib.Path(f'{place}.stdout').read_text(),
+      pathlib.Path(f'{place}.stderr').read_text(),
+    )
+    for case, (place, flags) in places.items()
+  }
+
+
 def has_metrics(workdir: pathlib.Path) -> bool:
   """Whether a run there has logged its first evaluation."""
   metrics = workdir / 'metrics.jsonl'
