@@ -5,9 +5,9 @@ Try:
   python -m benchmarks.shares --dataset=cora
 
 A step is one on the whole graph or, where the config has a batch size, on the
-first batch of graphs. It keeps to one core, where the parts of a step do not overlap, and prints the
-milliseconds and the share of dense products, of loops over edges and of all the
-rest, by JAX's profiler.
+first batch of graphs. It keeps to one core, where the parts of a step do not
+overlap, and prints the milliseconds and the share of dense products, of loops
+over edges and of all the rest, by JAX's profiler.
 """
 
 import argparse

@@ -189,6 +189,8 @@ def as_flags(error: InputError) -> str:
   """
 
   def flag(name: str) -> str:
+    if name == 'config.data_dir' and 'data_dir' in flags.FLAGS:
+      name = 'data_dir'  # a command that reads the config from a workdir
     of_config = 'config' if name.startswith('config.') else name
     return f'--{name}' if of_config in flags.FLAGS else name
 

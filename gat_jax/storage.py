@@ -45,7 +45,7 @@ def whole_file(
 
 
 def _sync_folder(folder: pathlib.Path) -> None:
-  """Makes a new name in a folder survive a power cut, where that is possible."""
+  """Makes a new name in a folder survive a power cut."""
   with contextlib.suppress(OSError):  # not every file system can
     handle = os.open(folder, os.O_RDONLY)
     try:

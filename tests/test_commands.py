@@ -8,6 +8,8 @@ from commands import run
 import numpy as np
 import pytest
 
+from gat_jax.runs.fields import FIELDS
+
 SMOKE = ('--config=configs/smoke.py', '--config.max_epochs=40')
 
 
@@ -203,7 +205,7 @@ BAD_TRAIN = {
   ),
   'a rate that rounds to 1': (
     ('--config=configs/cora.py', '--config.model.dropout_rate=0.99999999999'),
-    'must be from 0 to below 1',
+    '--config.model.dropout_rate: 0.99999999999 is not from 0 to below 1',
   ),
   'wrong type': (
     ('--config=configs/cora.py', '--config.model.num_heads=many'),
@@ -211,7 +213,7 @@ BAD_TRAIN = {
   ),
   'bad value': (
     ('--config=configs/cora.py', '--config.model.dropout_rate=1.0'),
-    'config.model.dropout_rate=1.0 must be from 0 to below 1',
+    '--config.model.dropout_rate: 1.0 is not from 0 to below 1',
   ),
   'bad choice': (
     ('--config=configs/cora.py', '--config.stop_rule=acuracy'),
@@ -219,7 +221,8 @@ BAD_TRAIN = {
   ),
   'bad model': (
     ('--config=configs/cora.py', '--config.model.name=gta'),
-    'config.model.name',
+    "--config.model.name: 'gta' is not one of gat, gatv2, const_gat, gcn, mlp;"
+    ' did you mean gat?',
   ),
   'bad data set': (
     ('--config=configs/cora.py', '--config.dataset.name=coar'),
@@ -237,11 +240,20 @@ BAD_TRAIN = {
 }
 
 
+@pytest.fixture(scope='module')
+def refused(environment, tmp_path_factory):
+  folder = tmp_path_factory.mktemp('refused')
+  cases = {
+    case: (*flags, f'--workdir={folder}/run')
+    for case, (flags, _) in BAD_TRAIN.items()
+  }
+  return folder / 'run', commands.run_each(environment, 'train', folder, cases)
+
+
 @pytest.mark.parametrize('case', BAD_TRAIN)
-def test_bad_input_is_one_error_and_code_2(environment, tmp_path, case):
-  flags, words = BAD_TRAIN[case]
-  workdir = tmp_path / 'run'
-  process = run(environment, 'train', *flags, f'--workdir={workdir}')
+def test_bad_input_is_one_error_and_code_2(refused, case):
+  workdir, processes = refused
+  process, (_, words) = processes[case], BAD_TRAIN[case]
   assert process.returncode == 2, process.stderr
   assert words in process.stderr
   assert process.stderr.startswith('error: ')
@@ -268,14 +280,17 @@ def test_unwritable_workdir_is_one_error(environment, tmp_path):
 
 def test_bad_predict_is_one_error(finished, environment, tmp_path):
   workdir, _ = finished
-  for flags, words in (
-    ((), '--workdir is missing'),
-    ((f'--workdir={tmp_path}',), 'config.json is missing'),
-    ((f'--workdir={workdir}', '--seed=7'), 'has no seed 7; it has 0 to 2'),
-    ((f'--workdir={damaged(tmp_path / "a", "[]")}',), 'holds no config'),
-    ((f'--workdir={damaged(tmp_path / "b", "{}")}',), 'config.'),
-  ):
-    process = run(environment, 'predict', *flags)
+  cases = {
+    '--workdir is missing': (),
+    'config.json: missing': (f'--workdir={tmp_path}',),
+    'has no seed 7; it has 0 to 2': (f'--workdir={workdir}', '--seed=7'),
+    'holds no config': (f'--workdir={damaged(tmp_path / "a", "[]")}',),
+    'error: config.data_dir: missing': (
+      f'--workdir={damaged(tmp_path / "b", "{}")}',
+    ),
+  }
+  processes = commands.run_each(environment, 'predict', tmp_path, cases)
+  for words, process in processes.items():
     assert process.returncode == 2
     assert words in process.stderr
     assert 'Traceback' not in process.stderr
@@ -285,6 +300,33 @@ def damaged(folder, config):
   folder.mkdir()
   (folder / 'config.json').write_text(config)
   return folder
+
+
+def test_misspelt_field_in_a_config_file_is_refused(environment, tmp_path):
+  cases = {}
+  for line, words in (
+    ('config.learning_rte = 1', 'no field learning_rte; did you mean'),
+    ('config.model.heads = 2', 'no field heads; '),
+    ('config.dataset.direct = True', 'no field direct'),
+  ):
+    path = tmp_path / f'config{len(cases)}.py'
+    path.write_text(
+      'from configs import cora\n\n\ndef get_config():\n'
+      f'  config = cora.get_config()\n  {line}\n  return config\n'
+    )
+    cases[words] = (f'--config={path}',)
+  for words, done in commands.run_each(
+    environment, 'train', tmp_path, cases
+  ).items():
+    assert done.returncode == 2
+    assert f'error: the config has {words}' in done.stderr
+    assert 'Traceback' not in done.stderr
+
+
+def test_help_explains_every_field(environment):
+  shown = run(environment, 'train', '--help').stdout
+  for name, field in FIELDS.items():
+    assert f'config.{name} = {field.default!r}' in shown
 
 
 @pytest.mark.parametrize('command', ['train', 'predict'])

@@ -21,8 +21,8 @@ import importlib, json, pkgutil, sys
 import gat_jax
 for module in pkgutil.walk_packages(gat_jax.__path__, 'gat_jax.'):
   importlib.import_module(module.name)
-found = {n: m.__file__ for n, m in sys.modules.items()}
-print(json.dumps([f for n, f in found.items() if n.startswith('gat_jax')]))
+found = [m for n, m in sys.modules.items() if n.startswith('gat_jax')]
+print(json.dumps([module.__file__ for module in found]))
 """
 
 

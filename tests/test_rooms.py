@@ -55,7 +55,7 @@ def room_of(module: str) -> str:
 
 
 def given_out(text: str) -> set[str]:
-  """What an `__init__.py` names: `__all__`, `import x as x`, own definitions."""
+  """What an `__init__.py` names: by `__all__`, `import x as x` or itself."""
   names = set()
   for node in ast.parse(text).body:
     if isinstance(node, ast.ImportFrom | ast.Import):
@@ -96,6 +96,7 @@ def problems(modules: dict[str, str]) -> list[str]:
       said = f'{module} imports {name or "all"} of {origin}'
       if theirs not in MAY_IMPORT[room]:
         found.append(f'{said}: {room} may not import {theirs}')
+        continue
       inside = f'{origin}.{name}'.rstrip('.').removeprefix(theirs).strip('.')
       first = inside.partition('.')[0]
       is_room = f'{theirs}.' in ' '.join(
@@ -103,9 +104,13 @@ def problems(modules: dict[str, str]) -> list[str]:
       )
       if first.startswith('_') or name.startswith('_'):
         found.append(f'{said}, which is private')
-      elif is_room and theirs != 'configs' and first:
-        if first not in given_out(modules[theirs]):
-          found.append(f'{said}: {theirs} does not give out {first}')
+      elif (
+        is_room
+        and theirs != 'configs'
+        and first
+        and first not in given_out(modules[theirs])
+      ):
+        found.append(f'{said}: {theirs} does not give out {first}')
   return found
 
 

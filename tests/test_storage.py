@@ -1,6 +1,7 @@
 """Files that are written whole: what a reader sees, whatever happens."""
 
 import os
+import pathlib
 import stat
 import subprocess
 import sys
@@ -29,9 +30,13 @@ def test_content_replaces_what_was_there(path):
 
 
 def test_an_error_leaves_what_was_there(path):
-  with pytest.raises(KeyboardInterrupt), storage.whole_file(path) as file:
-    file.write('half')
-    raise KeyboardInterrupt
+  def write_half():
+    with storage.whole_file(path) as file:
+      file.write('half')
+      raise KeyboardInterrupt
+
+  with pytest.raises(KeyboardInterrupt):
+    write_half()
   assert path.read_text() == 'before'
   assert list(path.parent.iterdir()) == [path]
 
@@ -47,7 +52,7 @@ def test_a_kill_leaves_what_was_there(path):
   )
   done = subprocess.run(
     [sys.executable, '-c', program, path],
-    env=os.environ | {'PYTHONPATH': os.getcwd()},
+    cwd=pathlib.Path(__file__).parents[1],
     check=False,
   )
   assert done.returncode == -9

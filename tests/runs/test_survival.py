@@ -53,7 +53,11 @@ def start_and_signal(
 
 
 @pytest.mark.parametrize(
-  ('signal_number', 'code'), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+  ('signal_number', 'code'),
+  [
+    (signal.SIGINT, 130),
+    pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
+  ],
 )
 def test_signal_saves_the_run_and_says_how_to_go_on(
   environment, tmp_path, signal_number, code
@@ -70,6 +74,7 @@ def test_signal_saves_the_run_and_says_how_to_go_on(
   assert len((workdir / 'predictions.csv').read_text().splitlines()) == 601
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('signal_number', [signal.SIGTERM, signal.SIGKILL])
 def test_interrupted_run_ends_as_if_it_had_not_been(
   environment, tmp_path, signal_number
@@ -93,6 +98,7 @@ def test_interrupted_run_ends_as_if_it_had_not_been(
   assert_same_run(parts, whole)
 
 
+@pytest.mark.slow
 def test_run_is_not_continued_with_other_settings(environment, tmp_path):
   workdir = tmp_path / 'run'
   start_and_signal(environment, workdir, signal.SIGINT, *LONG)
@@ -106,12 +112,13 @@ def test_run_is_not_continued_with_other_settings(environment, tmp_path):
   )
   assert process.returncode == 2
   for words in (
-    'config.learning_rate is 0.01 there and 0.5 now',
-    "config.stop_rule is 'none' there and 'both' now",
+    '--config.learning_rate is 0.01 there and 0.5 now',
+    "--config.stop_rule is 'none' there and 'both' now",
   ):
     assert words in process.stderr
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_refused_and_the_folder_stays_usable(
   environment, tmp_path
 ):
@@ -125,6 +132,7 @@ def test_what_does_not_fit_is_refused_and_the_folder_stays_usable(
   assert run(environment, 'train', *flags).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_run_that_is_going_on_is_left_alone(environment, tmp_path):
   flags = (SMOKE, *LONG, f'--workdir={tmp_path}')
   first = commands.start(environment, 'train', *flags)
@@ -157,6 +165,7 @@ def train_in_a_process_of_its_own(workdir, cache):
   runs.train_and_evaluate(kill_config(0.0), workdir)
 
 
+@pytest.mark.slow
 def test_fifty_kills_at_random_moments_change_nothing(tmp_path):
   """From the start of a process to well into training, wherever it strikes."""
   whole, parts = tmp_path / 'whole', tmp_path / 'parts'
@@ -208,6 +217,7 @@ def on_a_small_disk(script, folder, environment):
   )
 
 
+@pytest.mark.slow
 def test_full_disk_is_one_error_and_leaves_the_last_checkpoint(
   environment, tmp_path
 ):
@@ -236,7 +246,7 @@ def test_full_disk_is_one_error_and_leaves_the_last_checkpoint(
   assert process.returncode == 0, process.stderr
   errors = (outside / 'errors').read_text()
   assert (outside / 'code').read_text() == '2\n'
-  assert errors.startswith(f'error: no space is left in {disk}/run: 0.0 MB')
+  assert errors.startswith(f'error: {disk}/run: no space is left: 0.0 MB')
   assert errors.count('\n') == 1
   assert 'goes on after epoch' in process.stdout
   whole = tmp_path / 'whole'
@@ -245,6 +255,7 @@ def test_full_disk_is_one_error_and_leaves_the_last_checkpoint(
   assert_same_run(outside, whole)
 
 
+@pytest.mark.slow
 def test_read_only_disk_is_one_error_and_changes_nothing(environment, tmp_path):
   process = on_a_small_disk(
     f"""
@@ -266,5 +277,5 @@ def test_read_only_disk_is_one_error_and_changes_nothing(environment, tmp_path):
   assert process.stdout == '2\n2\n'
   first, second = process.stderr.splitlines()
   for line, name in ((first, 'run'), (second, 'new')):
-    assert line.startswith(f'error: --workdir={tmp_path}/{name} cannot be')
+    assert line.startswith(f'error: --workdir: {tmp_path}/{name} cannot be')
     assert 'Read-only file system' in line
