@@ -95,7 +95,7 @@ def dot_per_head(x: jax.Array, vectors: jax.Array) -> jax.Array:
     [M, K, V].
   """
   num_heads, features, num_vectors = vectors.shape
-  own_head = jnp.eye(num_heads)[:, None, :, None]
+  own_head = jnp.eye(num_heads, dtype=vectors.dtype)[:, None, :, None]
   blocks = vectors[:, :, None, :] * own_head  # [K, F, K, V]
   products = jnp.matmul(
     x.reshape(-1, num_heads * features),

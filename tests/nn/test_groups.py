@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
+from gat_jax.nn import aggregate
 from gat_jax.nn import groups
-from gat_jax.nn import operations
 
 
 def random_ends(num_nodes, num_edges, seed=0):
@@ -71,7 +71,7 @@ def test_a_node_hears_of_its_senders_alone():
   weights = np.ones((6, 2), np.float32)
 
   def sums(values):
-    return operations.aggregate(weights, values, senders, receivers, 4)
+    return aggregate(weights, values, senders, receivers, 4)
 
   result, gradient = jax.vjp(sums, values)
   assert np.isnan(result[0]).all()

@@ -9,7 +9,6 @@ from fixtures import make_graph
 from flax import nnx
 import jax
 from jax import numpy as jnp
-from jax.test_util import check_grads
 import numpy as np
 import pytest
 import scipy.sparse
@@ -24,6 +23,7 @@ from gat_jax.nn.layers import GCNLayer
 from gat_jax.nn.layers import MLPLayer
 
 GRAPHS = all_graphs()
+ALL = graphs.batch(list(GRAPHS.values()))  # every nasty graph in one program
 LAYERS = {
   GATLayer: dense_gat,
   GATv2Layer: dense_gatv2,
@@ -35,7 +35,19 @@ ATTENTION = [GATLayer, GATv2Layer, ConstGATLayer]
 
 each_layer = pytest.mark.parametrize('layer_type', LAYERS)
 each_attention = pytest.mark.parametrize('layer_type', ATTENTION)
-each_graph = pytest.mark.parametrize('name', GRAPHS)
+# Narrower than D = 5, wider, and as wide; together they have both kinds of skip
+# connections and both ends of a layer.
+FORMS = {
+  'joined': {'out_features': 3},
+  'wide': {'out_features': 9, 'residual': True},
+  'averaged': {
+    'out_features': 5,
+    'residual': True,
+    'average_heads': True,
+    'activation': None,
+  },
+}
+each_form = pytest.mark.parametrize('form', FORMS)
 
 
 def make_layer(layer_type, in_features=5, out_features=3, num_heads=4, **kw):
@@ -52,148 +64,155 @@ def make_layer(layer_type, in_features=5, out_features=3, num_heads=4, **kw):
   return layer
 
 
+@jax.jit
+def outputs_of(layer, graph):
+  """What a layer makes of the nodes, without dropout."""
+  return layer.forward(graph).nodes
+
+
+@jax.jit
+def attention_of(layer, graph):
+  return layer.attention(graph)
+
+
+@jax.jit
+def drop(layer, graph, keys):
+  """The outputs under the dropout of each key and the layer's own rate."""
+  return jax.vmap(lambda key: layer(graph, rngs=key).nodes)(keys)
+
+
 def params_of(layer):
   pure = nnx.to_pure_dict(nnx.state(layer, nnx.Param))
   return {name: np.asarray(value, np.float64) for name, value in pure.items()}
 
 
+def dense_outputs(layer, graph, p):
+  """The same by dense formulas in float64; p are the layer's parameters."""
+  heads = LAYERS[type(layer)](graph, p)
+  if layer.residual and 'skip_kernel' in p:
+    skip = np.einsum('nd,dkf->nkf', graph.nodes, p['skip_kernel'])
+    heads = heads + skip + p['skip_bias']
+  elif layer.residual:
+    heads = heads + graph.nodes[:, None]
+  if layer.activation is not None:
+    heads = elu(heads)
+  return heads.mean(1) if layer.average_heads else heads.reshape(len(heads), -1)
+
+
 def sparse(graph):
+  """A graph with some zeros among its features, dense and sparse."""
   nodes = np.where(np.abs(graph.nodes) > 0.5, graph.nodes, 0)
-  dense = graph._replace(nodes=nodes)
   matrix = scipy.sparse.csr_matrix(nodes)
-  return dense, graph._replace(nodes=graphs.SparseFeatures.from_csr(matrix))
+  features = graphs.SparseFeatures.from_csr(matrix)
+  return graph._replace(nodes=nodes), graph._replace(nodes=features)
 
 
 @each_layer
-@each_graph
-@pytest.mark.parametrize('out_features', [3, 9])  # narrower and wider than 5
-def test_layer_equals_dense_formulas(layer_type, name, out_features):
-  graph = GRAPHS[name]
-  layer = make_layer(layer_type, out_features=out_features)
-  heads = LAYERS[layer_type](graph, params_of(layer))
-  joined = elu(heads).reshape(len(heads), -1)
-  np.testing.assert_allclose(layer(graph).nodes, joined, rtol=2e-5, atol=2e-5)
-
-
-@each_layer
-def test_output_layer_averages_heads(layer_type):
-  graph = GRAPHS['random']
-  layer = make_layer(layer_type, average_heads=True, activation=lambda x: x)
-  expected = LAYERS[layer_type](graph, params_of(layer)).mean(axis=1)
-  np.testing.assert_allclose(layer(graph).nodes, expected, rtol=2e-5, atol=2e-5)
-
-
-@each_layer
-def test_learned_skip_connection(layer_type):
-  graph = GRAPHS['random']
-  layer = make_layer(layer_type, residual=True)
+@each_form
+def test_layer_equals_dense_formulas(layer_type, form):
+  layer = make_layer(layer_type, **FORMS[form])
   p = params_of(layer)
-  skip = np.einsum('nd,dkf->nkf', graph.nodes, p['skip_kernel'])
-  heads = LAYERS[layer_type](graph, p) + skip + p['skip_bias']
-  expected = elu(heads).reshape(len(heads), -1)
-  np.testing.assert_allclose(layer(graph).nodes, expected, rtol=2e-5, atol=2e-5)
-
-
-@each_layer
-def test_skip_connection_is_identity_at_equal_width(layer_type):
-  graph = GRAPHS['random']
-  layer = make_layer(layer_type, out_features=5, residual=True)
-  p = params_of(layer)
-  assert 'skip_kernel' not in p
-  heads = LAYERS[layer_type](graph, p) + graph.nodes[:, None]
-  expected = elu(heads).reshape(len(heads), -1)
-  np.testing.assert_allclose(layer(graph).nodes, expected, rtol=2e-5, atol=2e-5)
-
-
-@each_layer
-@pytest.mark.parametrize('out_features', [3, 5])
-def test_sparse_features_equal_dense_ones(layer_type, out_features):
-  dense, sparse_graph = sparse(GRAPHS['random'])
-  layer = make_layer(layer_type, out_features=out_features, residual=True)
+  assert ('skip_kernel' in p) == (form == 'wide')
   np.testing.assert_allclose(
-    layer(sparse_graph).nodes, layer(dense).nodes, rtol=1e-5, atol=1e-5
+    outputs_of(layer, ALL),
+    dense_outputs(layer, ALL, p),
+    rtol=2e-5,
+    atol=2e-5,
+  )
+
+
+@pytest.mark.parametrize(
+  ('layer_type', 'form'),
+  [(layer, 'wide') for layer in LAYERS] + [(GATLayer, 'averaged')],
+)
+def test_sparse_features_equal_dense_formulas(layer_type, form):
+  dense, sparse_graph = sparse(ALL)
+  layer = make_layer(layer_type, **FORMS[form])
+  np.testing.assert_allclose(
+    outputs_of(layer, sparse_graph),
+    dense_outputs(layer, dense, params_of(layer)),
+    rtol=2e-5,
+    atol=2e-5,
   )
 
 
 @each_layer
-@each_graph
-def test_gradient_equals_finite_differences(layer_type, name):
-  layer = make_layer(layer_type, residual=True)
-  check_gradient(layer, GRAPHS[name])
-
-
-@each_layer
-def test_gradient_of_wide_heads_equals_finite_differences(layer_type):
-  check_gradient(make_layer(layer_type, out_features=9), GRAPHS['random'])
-
-
-def check_gradient(layer, graph):
-  with jax.enable_x64(True):
-    graphdef, state = nnx.split(layer)
-    state = jax.tree.map(lambda x: x.astype(np.float64), state)
-    nodes = jnp.asarray(graph.nodes, jnp.float64)
-
-    def loss(state, nodes):
-      layer = nnx.merge(graphdef, state)
-      outputs = layer(graph._replace(nodes=nodes)).nodes
-      return jnp.sin(outputs).sum()
-
-    check_grads(  # steps so small that few kinks of LeakyReLU lie within
-      loss, (state, nodes), 1, ['rev'], atol=1e-4, rtol=1e-4, eps=1e-6
+def test_batch_equals_single_graphs(layer_type):
+  layer = make_layer(layer_type)
+  joined = outputs_of(layer, ALL)
+  # Sums over edges are the same code for all, so GAT stands for the others.
+  names = GRAPHS if layer_type is GATLayer else ['random']
+  until = dict(zip(GRAPHS, np.cumsum(ALL.n_node), strict=True))
+  for name in names:
+    graph = GRAPHS[name]
+    np.testing.assert_allclose(
+      outputs_of(layer, graph),
+      joined[until[name] - len(graph.nodes) : until[name]],
+      rtol=1e-5,
+      atol=1e-6,
+      err_msg=name,
     )
 
 
-@each_layer
-def test_gradient_equals_finite_differences_of_dense_formulas(layer_type):
-  """The reference's own differences, so that both cannot share a mistake."""
-  graph = GRAPHS['random']
-  layer = make_layer(layer_type)
-  graphdef, state = nnx.split(layer)
+@pytest.mark.parametrize(
+  ('layer_type', 'form'),
+  [(layer, 'joined') for layer in LAYERS]
+  + [(layer, 'wide') for layer in ATTENTION],
+)
+def test_gradient_equals_finite_differences_of_dense_formulas(layer_type, form):
+  """Of parameters and nodes; the reference's, so as not to share a mistake."""
+  layer = make_layer(layer_type, **FORMS[form])
+  p = params_of(layer) | {'nodes': np.asarray(ALL.nodes, np.float64)}
 
-  def loss(state):
-    return jnp.sum(nnx.merge(graphdef, state)(graph).nodes ** 2)
+  def dense_loss(p):
+    graph = ALL._replace(nodes=p['nodes'])
+    return np.sin(dense_outputs(layer, graph, p)).sum()
 
-  gradient = nnx.to_pure_dict(jax.grad(loss)(state))
-  p = params_of(layer)
+  with jax.enable_x64(True):
+    graphdef, state = nnx.split(layer)
+    state = jax.tree.map(lambda x: x.astype(np.float64), state)
+
+    def loss(state, nodes):
+      graph = ALL._replace(nodes=nodes)
+      return jnp.sin(nnx.merge(graphdef, state).forward(graph).nodes).sum()
+
+    gradient, d_nodes = jax.jit(jax.grad(loss, (0, 1)))(state, p['nodes'])
+    gradient = nnx.to_pure_dict(gradient) | {'nodes': d_nodes}
+    gradient = jax.tree.map(np.asarray, gradient)
   rng = np.random.default_rng(0)
-  for name in p:
-    direction = rng.normal(size=p[name].shape)
-    difference = [
-      np.sum(
-        elu(LAYERS[layer_type](graph, p | {name: p[name] + step * direction}))
-        ** 2
-      )
-      for step in (1e-5, -1e-5)
-    ]
+  assert gradient.keys() == p.keys()
+  for name, value in p.items():
+    step = 1e-6 * rng.normal(size=value.shape)  # within few kinks of LeakyReLU
+    difference = dense_loss(p | {name: value + step})
+    difference -= dense_loss(p | {name: value - step})
     np.testing.assert_allclose(
-      np.sum(direction * gradient[name]),
-      (difference[0] - difference[1]) / 2e-5,
-      rtol=2e-3,
-      atol=2e-3,
+      np.sum(step * gradient[name]),
+      difference / 2,
+      rtol=1e-4,
+      atol=1e-10,
       err_msg=name,
     )
 
 
 @each_attention
-@each_graph
-def test_attention_sums_to_one(layer_type, name):
-  graph = GRAPHS[name]
-  alpha = make_layer(layer_type).attention(graph)
-  sums = jax.ops.segment_sum(alpha, graph.receivers, len(graph.nodes))
-  np.testing.assert_allclose(sums, np.ones_like(sums), rtol=1e-5)
+def test_attention_sums_to_one(layer_type):
+  alpha = np.asarray(attention_of(make_layer(layer_type), ALL))
+  sums = np.zeros((len(ALL.nodes), 4))
+  np.add.at(sums, ALL.receivers, alpha)
+  np.testing.assert_allclose(sums, 1, rtol=1e-5)
   assert (alpha >= 0).all()
 
 
 @each_layer
 def test_isolated_node_sees_itself_alone(layer_type):
-  graph = GRAPHS['isolated node']
   layer = make_layer(layer_type)
-  before = layer(graph).nodes
-  nodes = graph.nodes.copy()
-  nodes[:2] += 1
-  after = layer(graph._replace(nodes=nodes)).nodes
-  np.testing.assert_array_equal(before[2], after[2])
-  assert (before[0] != after[0]).any()
+  first = len(GRAPHS['one node'].nodes)  # that of 'isolated node' in ALL
+  nodes = ALL.nodes.copy()
+  nodes[first : first + 2] += 1
+  before = outputs_of(layer, ALL)
+  after = outputs_of(layer, ALL._replace(nodes=nodes))
+  np.testing.assert_array_equal(before[first + 2], after[first + 2])
+  assert (before[first] != after[first]).any()
 
 
 @each_layer
@@ -208,36 +227,26 @@ def test_permuting_nodes_permutes_outputs(layer_type):
     )
   )
   np.testing.assert_allclose(
-    layer(permuted).nodes,
-    np.asarray(layer(graph).nodes)[order],
+    outputs_of(layer, permuted),
+    np.asarray(outputs_of(layer, graph))[order],
     rtol=1e-5,
     atol=1e-6,
   )
 
 
 @each_layer
-@each_graph
-def test_padding_changes_nothing(layer_type, name):
+def test_padding_changes_nothing(layer_type):
   """But the last bit: whether XLA fuses a product and a sum is up to shapes."""
-  graph = GRAPHS[name]
   layer = make_layer(layer_type)
-  padded = graphs.pad(graph, len(graph.nodes) + 3, len(graph.senders) + 7)
-  n_node = len(graph.nodes)
-  outputs = layer(padded).nodes
+  n_node = len(ALL.nodes)
+  padded = graphs.pad(ALL, n_node + 3, len(ALL.senders) + 7)
+  outputs = outputs_of(layer, padded)
   np.testing.assert_allclose(
-    outputs[:n_node], layer(graph).nodes, rtol=1e-6, atol=1e-7
+    outputs[:n_node], outputs_of(layer, ALL), rtol=1e-6, atol=5e-7
   )
-  assert np.isfinite(outputs).all()
-
-
-@each_layer
-def test_batch_equals_single_graphs(layer_type):
-  layer = make_layer(layer_type)
-  joined = graphs.batch(list(GRAPHS.values()))
-  expected = np.concatenate([layer(g).nodes for g in GRAPHS.values()])
-  np.testing.assert_allclose(
-    layer(joined).nodes, expected, rtol=1e-5, atol=1e-6
-  )
+  # Padding is zero, so what a layer makes of it is its bias.
+  of_padding = np.tile(elu(params_of(layer)['bias']).ravel(), (3, 1))
+  np.testing.assert_allclose(outputs[n_node:], of_padding, rtol=1e-6)
 
 
 def complete_bipartite():
@@ -256,7 +265,7 @@ def test_gatv2_ranks_by_receiver_and_gat_cannot():
 
   def favourites(layer):
     """The key that every query of every head looks at most: [3, K]."""
-    alpha = np.asarray(layer.attention(graph))[real]  # sorted by receiver
+    alpha = np.asarray(attention_of(layer, graph))[real]  # sorted by receiver
     return alpha.reshape(3, 3, -1).argmax(axis=1)
 
   for seed in range(20):
@@ -278,22 +287,22 @@ def test_gatv2_ranks_by_receiver_and_gat_cannot():
   assert (favourites(nnx.merge(graphdef, state))[:, 0] == np.arange(3)).all()
 
 
-@each_layer
-@pytest.mark.parametrize('form', ['dense', 'sparse'])
-def test_dropout_keeps_the_mean_of_values(layer_type, form):
+@pytest.mark.parametrize(
+  ('layer_type', 'is_sparse'),
+  [(layer, False) for layer in LAYERS] + [(GATLayer, True)],
+)
+def test_dropout_keeps_the_mean_of_values(layer_type, is_sparse):
   """With one node the output is the dropped, rescaled value: mean z."""
-  dense, sparse_graph = sparse(make_graph(1, [], n_feature=5))
-  graph = dense if form == 'dense' else sparse_graph
-  layer = make_layer(layer_type, activation=lambda x: x)
-  draws = jax.vmap(lambda key: layer(graph, Dropout(key, 0.3)).nodes)(
-    jax.random.split(jax.random.key(0), 20_000)
-  )
-  error = np.abs(draws.mean(axis=0) - layer(graph).nodes)
+  graph = sparse(make_graph(1, [], n_feature=5))[is_sparse]
+  layer = make_layer(layer_type, activation=None, dropout_rate=0.3)
+  draws = drop(layer, graph, jax.random.split(jax.random.key(0), 20_000))
+  error = np.abs(draws.mean(axis=0) - outputs_of(layer, graph))
   assert (error < 5 * draws.std(axis=0) / len(draws) ** 0.5).all()
+  assert (draws.std(axis=0) > 0.1 * np.abs(draws.mean(axis=0))).all()
 
 
-def masked_inputs(shared):
-  graph = make_graph(50, [])
+@pytest.mark.parametrize('shared', [False, True])
+def test_heads_drop_their_own_inputs_or_share_a_mask(shared):
   layer = GATLayer(
     5,
     5,
@@ -301,42 +310,35 @@ def masked_inputs(shared):
     shared_input_dropout=shared,
     value_dropout=False,
     residual=True,
-    activation=lambda x: x,
+    activation=None,
+    dropout_rate=0.5,
     rngs=nnx.Rngs(0),
   )
   silent = jax.tree.map(jnp.zeros_like, nnx.state(layer, nnx.Param))
   nnx.update(layer, silent)  # what is left is the skip from dropped inputs
-  heads = layer(graph, Dropout(jax.random.key(1), 0.5)).nodes
-  return np.asarray(heads).reshape(50, 3, 5) != 0
-
-
-def test_each_head_drops_its_own_inputs():
-  kept = masked_inputs(shared=False)
+  outputs = drop(
+    layer, make_graph(50, []), jax.random.split(jax.random.key(1), 1)
+  )
+  kept = np.asarray(outputs).reshape(50, 3, 5) != 0
   assert 0.4 < kept.mean() < 0.6
-  assert 0.4 < (kept[:, 0] == kept[:, 1]).mean() < 0.6
-
-
-def test_shared_input_dropout_drops_the_same():
-  kept = masked_inputs(shared=True)
-  assert 0.4 < kept.mean() < 0.6
-  assert (kept[:, 0] == kept[:, 1]).all()
+  if shared:
+    assert (kept[:, 0] == kept[:, 1]).all()
+  else:
+    assert 0.4 < (kept[:, 0] == kept[:, 1]).mean() < 0.6
 
 
 def test_scores_see_undropped_values_and_attention_is_not_renormalised():
   """One node: alpha is 1, so outputs are z / (0.5 * 0.5) or 0, per feature."""
   graph = make_graph(1, [], n_feature=4)
-  layer = make_layer(GATLayer, in_features=4, activation=lambda x: x)
+  layer = make_layer(GATLayer, in_features=4, activation=None, dropout_rate=0.5)
   nnx.update(layer, {'bias': jnp.zeros_like(layer.bias[...])})
   z = operations.project(graph.nodes, layer.kernel[...])[0]  # [K, F]
-  seen = set()
-  for seed in range(200):
-    key = jax.random.key(seed)
-    outputs = layer(graph, Dropout(key, 0.5)).nodes.reshape(4, 3)
-    inputs_kept = Dropout(key, 0.5).fold_in(0).scales((1, 4, 4)) > 0
-    for head in np.flatnonzero(np.asarray(inputs_kept).all(axis=(0, 2))):
-      ratio = np.asarray(outputs[head] / z[head]) * 0.5
-      seen |= set(np.round(ratio, 3))
-  assert seen == {0.0, 4.0}
+  keys = jax.random.split(jax.random.key(0), 200)
+  outputs = drop(layer, graph, keys).reshape(200, 4, 3)
+  scales = jax.vmap(lambda k: Dropout(k, 0.5).fold_in(0).scales((1, 4, 4)))
+  all_inputs_kept = (np.asarray(scales(keys)) > 0).all(axis=(1, 3))  # [200, K]
+  ratios = np.asarray(outputs / z * 0.5)[all_inputs_kept]
+  assert set(np.unique(np.round(ratios, 3))) == {0.0, 4.0}
 
 
 @pytest.mark.parametrize(('fused', 'fan_out'), [(False, 3), (True, 12)])
@@ -344,12 +346,7 @@ def test_initial_parameters_fill_glorot_range(fused, fan_out):
   layer = GATLayer(400, 3, 4, fused_fan=fused, rngs=nnx.Rngs(0))
   limit = (6 / (400 + fan_out)) ** 0.5
   assert 0.99 * limit < np.abs(layer.kernel[...]).max() < limit
-  vectors = np.concatenate(
-    [
-      np.abs(GATLayer(2, 3, 4, rngs=nnx.Rngs(i)).sender_vector[...])
-      for i in range(50)
-    ]
-  )
+  vectors = np.abs(GATLayer(2, 3, 200, rngs=nnx.Rngs(0)).sender_vector[...])
   assert 0.97 * (6 / 4) ** 0.5 < vectors.max() < (6 / 4) ** 0.5
   assert not np.any(layer.bias[...])
 
@@ -362,50 +359,42 @@ def test_score_bias_can_be_left_out():
 
 @each_layer
 def test_bfloat16_stays_close_and_parameters_stay_float32(layer_type):
-  graph = GRAPHS['random']
   exact, narrow = (
     make_layer(layer_type, residual=True, compute_dtype=dtype)
     for dtype in ('float32', 'bfloat16')
   )
-  expected, outputs = exact(graph).nodes, narrow(graph).nodes
+
+  @jax.jit
+  def run(layer):
+    graphdef, state = nnx.split(layer)
+
+    def loss(state):
+      outputs = nnx.merge(graphdef, state).forward(ALL).nodes
+      return (outputs**2).sum(), outputs
+
+    return jax.grad(loss, has_aux=True)(state)
+
+  (wide_gradient, expected), (gradient, outputs) = run(exact), run(narrow)
   assert outputs.dtype == np.float32
   error = np.abs(outputs - expected).max()
   assert 0 < error < 0.05 * np.abs(expected).max()
-
-  def loss(state, layer):
-    return (nnx.merge(nnx.graphdef(layer), state)(graph).nodes ** 2).sum()
-
-  gradients = [
-    jax.grad(loss)(nnx.state(layer, nnx.Param), layer)
-    for layer in (exact, narrow)
-  ]
-  for a, b in zip(*map(jax.tree.leaves, gradients), strict=True):
+  for a, b in zip(
+    *map(jax.tree.leaves, (wide_gradient, gradient)), strict=True
+  ):
     assert b.dtype == np.float32
     assert np.linalg.norm(a - b) <= 0.2 * np.linalg.norm(a) + 1e-2
-
-
-def test_bfloat16_sums_do_not_lose_a_hub():
-  """A sum of 4096 ones ends at 256 if it is kept in bfloat16."""
-  n = 4096
-  sums = operations.aggregate(
-    jnp.ones((n, 1)),
-    jnp.ones((n, 1, 1)),
-    np.arange(n, dtype=np.int32),
-    np.zeros(n, np.int32),
-    1,
-    dtype=jnp.bfloat16,
-  )
-  assert sums.item() == n
 
 
 @each_attention
 def test_aggregating_inputs_equals_aggregating_values(layer_type, monkeypatch):
   """Also while training, where the two must drop the same entries."""
   graph = GRAPHS['random']
-  layer = make_layer(layer_type, out_features=9, value_dropout=False)
-  dropout = Dropout(jax.random.key(2), 0.5)
-  inputs_first = layer(graph, dropout).nodes
+  layer = make_layer(
+    layer_type, out_features=9, value_dropout=False, dropout_rate=0.5
+  )
+  key = jax.random.key(2)
+  inputs_first = jax.jit(lambda: layer(graph, rngs=key).nodes)()
   monkeypatch.setattr(layer_type, '_is_widening', lambda *_: False)
-  values_first = layer(graph, dropout).nodes
+  values_first = jax.jit(lambda: layer(graph, rngs=key).nodes)()
   assert (inputs_first != values_first).any()  # they did take two paths
   np.testing.assert_allclose(inputs_first, values_first, rtol=1e-4, atol=1e-5)
