@@ -1,19 +1,37 @@
+"""Masks, and the dropout of layers and models as users of NNX know it."""
+
+from fixtures import make_graph
+from flax import errors
+from flax import nnx
 import jax
+from jax import numpy as jnp
 import numpy as np
 import pytest
 import scipy.sparse
 
+from gat_jax import MLPLayer
+from gat_jax import Model
+from gat_jax.errors import InputError
 from gat_jax.graphs import SparseFeatures
 from gat_jax.nn import dropout
 
+GRAPH = make_graph(4, [(0, 1), (1, 2), (2, 3)], n_feature=3)
 
-@pytest.mark.parametrize('shape', [(), (1,), (7,), (5, 3), (2, 3, 1000)])
-def test_bits_are_those_of_jax(shape):
-  for seed in range(3):
-    key = jax.random.fold_in(jax.random.key(seed), 5)
-    np.testing.assert_array_equal(
-      dropout.random_bits(key, shape), jax.random.bits(key, shape)
-    )
+
+@pytest.mark.parametrize('shape', [(), (7,), (2, 3, 1000)])
+@pytest.mark.parametrize('impl', ['threefry2x32', 'rbg', 'unsafe_rbg'])
+def test_bits_are_those_of_jax(shape, impl):
+  key = jax.random.fold_in(jax.random.key(1, impl=impl), 5)
+  np.testing.assert_array_equal(
+    dropout.random_bits(key, shape), jax.random.bits(key, shape)
+  )
+
+
+def test_bits_of_an_untyped_key_are_those_of_jax():
+  key = jax.random.PRNGKey(3)
+  np.testing.assert_array_equal(
+    dropout.random_bits(key, (7,)), jax.random.bits(key, (7,))
+  )
 
 
 @pytest.mark.parametrize('rate', [0.0, 0.1, 0.6, 0.999])
@@ -40,10 +58,16 @@ def test_traced_rate_gives_the_same_mask():
 
 def test_purposes_have_masks_of_their_own():
   parent = dropout.Dropout(jax.random.key(0), 0.5)
-  masks = [np.asarray(parent.fold_in(i).scales((4096,))) for i in range(3)]
-  for i in range(3):
+  check_uncorrelated([parent.fold_in(i).scales((4096,)) for i in range(3)])
+
+
+def check_uncorrelated(masks):
+  """Masks that keep one half agree in one half of their entries."""
+  kept = [np.asarray(mask).ravel() != 0 for mask in masks]
+  for i in range(len(kept)):
+    assert 0.45 < kept[i].mean() < 0.55
     for j in range(i):
-      assert 0.45 < (masks[i] == masks[j]).mean() < 0.55
+      assert 0.45 < (kept[i] == kept[j]).mean() < 0.55
 
 
 @pytest.mark.parametrize(('shared', 'shape'), [(True, (3,)), (False, (3, 2))])
@@ -57,3 +81,145 @@ def test_sparse_features_drop_their_non_zeros(shared, shape):
   ratio = np.asarray(dropped.values).reshape(3, -1) / features.values[:, None]
   assert set(np.unique(ratio)) <= {0.0, 2.0}
   assert dropped.shape == (2, 3)
+
+
+def mask_layer(rngs, **kw):
+  """A layer whose output is its dropped input: 0 where that was dropped."""
+  layer = MLPLayer(1, 1, 1, activation=None, dropout_rate=0.5, rngs=rngs, **kw)
+  layer.kernel[...] = jnp.ones((1, 1, 1))
+  return layer
+
+
+ONES = make_graph(4096, [], n_feature=1)._replace(nodes=np.ones((4096, 1)))
+
+
+def test_layers_and_calls_have_masks_of_their_own():
+  rngs = nnx.Rngs(0)
+  first, second = mask_layer(rngs), mask_layer(rngs)
+  masks = [layer(ONES).nodes for layer in (first, second, first, second)]
+  check_uncorrelated(masks)
+  assert set(np.unique(masks[0])) == {0, 2}
+
+
+def test_layers_of_a_model_have_masks_of_their_own():
+  """Two masks in a row keep a quarter; one mask twice would keep one half."""
+  sizes = {'num_heads': 1, 'hidden_dim': 1}
+  model = Model(
+    1,
+    1,
+    layer='mlp',
+    activation=None,
+    dropout_rate=0.5,
+    rngs=nnx.Rngs(0),
+    **sizes,
+  )
+  for layer in model.layers:
+    layer.kernel[...] = jnp.ones((1, 1, 1))
+  first, second = model(ONES), model(ONES)
+  for logits in (first, second):
+    assert 0.22 < (logits != 0).mean() < 0.28
+  agreement = ((first != 0) == (second != 0)).mean()
+  assert 0.58 < agreement < 0.67  # 1/4 * 1/4 + 3/4 * 3/4
+
+
+MODULES = {
+  'layer': lambda **kw: MLPLayer(3, 2, 2, **kw),
+  'model': lambda **kw: Model(3, 2, layer='mlp', num_heads=2, **kw),
+}
+each_module = pytest.mark.parametrize('make', MODULES.values(), ids=MODULES)
+
+
+def nodes(outputs):
+  """What a layer or a model returns, as an array."""
+  return getattr(outputs, 'nodes', outputs)
+
+
+@each_module
+def test_train_and_eval_turn_dropout_on_and_off(make):
+  module = make(dropout_rate=0.5, rngs=nnx.Rngs(0))
+  plain = make(dropout_rate=0.0, rngs=nnx.Rngs(0))
+  expected = nodes(plain(GRAPH))
+
+  def is_off(module, **kw):
+    return bool((nodes(module(GRAPH, **kw)) == expected).all())
+
+  assert not is_off(module)
+  assert is_off(module, deterministic=True)
+  module.eval()
+  assert is_off(module)
+  assert not is_off(module, deterministic=False)
+  module.train()
+  assert not is_off(module)
+  plain.train()
+  assert is_off(plain)
+  assert is_off(make(dropout_rate=0.5, deterministic=True, rngs=nnx.Rngs(0)))
+  if hasattr(nnx, 'view'):
+    assert is_off(nnx.view(module, deterministic=True))
+    assert not is_off(module)
+
+
+@each_module
+def test_without_dropout_there_is_no_state_of_a_generator(make):
+  rngs = nnx.Rngs(0)
+  assert nnx.state(make(dropout_rate=0.5, rngs=rngs), nnx.RngState)
+  assert not nnx.state(make(dropout_rate=0.0, rngs=rngs), nnx.RngState)
+  only_params = make(dropout_rate=0.5, rngs=nnx.Rngs(params=0))
+  assert not nnx.state(only_params, nnx.RngState)
+
+
+@each_module
+def test_keys_come_from_the_stream_dropout_or_from_the_call(make):
+  def first(**streams):
+    return nodes(make(dropout_rate=0.5, rngs=nnx.Rngs(**streams))(GRAPH))
+
+  np.testing.assert_array_equal(
+    first(params=0, dropout=1), first(params=0, dropout=1)
+  )
+  assert (first(params=0, dropout=1) != first(params=0, dropout=2)).any()
+  np.testing.assert_array_equal(
+    first(params=0, dropout=1), first(params=0, dropout=1, default=2)
+  )
+  module = make(dropout_rate=0.5, rngs=nnx.Rngs(0))
+  key = nnx.Rngs(dropout=7).dropout()
+  expected = nodes(module.forward(GRAPH, dropout.Dropout(key, 0.5)))
+  for rngs in (nnx.Rngs(dropout=7), nnx.Rngs(dropout=7)['dropout'], key):
+    outputs = nodes(module(GRAPH, rngs=rngs))
+    np.testing.assert_array_equal(outputs, expected)
+
+
+@each_module
+def test_a_missing_stream_is_one_clear_error(make):
+  module = make(dropout_rate=0.5, rngs=nnx.Rngs(params=0))
+  with pytest.raises(InputError, match='rngs: there is no stream of keys for'):
+    module(GRAPH)
+  with pytest.raises(InputError, match='its stream `dropout`'):
+    module(GRAPH, rngs=nnx.Rngs(params=1))
+  assert nodes(module(GRAPH, deterministic=True)).shape[0] == 4
+  assert nodes(module(GRAPH, rngs=nnx.Rngs(1))).shape[0] == 4
+
+
+@each_module
+@pytest.mark.parametrize('rate', [-0.1, 1.0, 1 - 1e-9, float('nan'), None])
+def test_a_rate_out_of_range_is_one_clear_error(make, rate):
+  with pytest.raises(InputError, match=r'dropout_rate: .* is no number from 0'):
+    make(dropout_rate=rate, rngs=nnx.Rngs(0))
+
+
+@each_module
+def test_nnx_jit_keeps_count_of_calls(make):
+  module, twin = (make(dropout_rate=0.5, rngs=nnx.Rngs(0)) for _ in range(2))
+  call = nnx.jit(lambda module: module(GRAPH))
+  first, second = nodes(call(module)), nodes(call(module))
+  assert (first != second).any()
+  for outputs in (first, second):
+    np.testing.assert_allclose(outputs, nodes(twin(GRAPH)), rtol=1e-5)
+
+
+@each_module
+def test_jax_jit_refuses_a_stored_stream_and_takes_keys(make):
+  module = make(dropout_rate=0.5, rngs=nnx.Rngs(0))
+  with pytest.raises(errors.TraceContextError, match='Cannot mutate'):
+    jax.jit(lambda: module(GRAPH))()
+  call = jax.jit(lambda key: nodes(module(GRAPH, rngs=key)))
+  first, second = (call(jax.random.key(i)) for i in range(2))
+  assert (first != second).any()
