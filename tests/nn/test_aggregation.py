@@ -40,7 +40,7 @@ def plain_aggregate(weights, values, senders, receivers, num_receivers):
     for num_features in (4, 67)  # the latter is filled up
   ]
   + [('all', np.float64, 0, 4), ('all', np.float64, 7, 67)]
-  + [(name, np.float32, 7, 4) for name in GRAPHS],
+  + [(name, np.float32, 7, 4) for name in ('one node', 'one edge', 'hub')],
 )
 def test_sums_and_gradients_equal_segment_sum(name, dtype, block, num_features):
   """Started from what is the same for all receivers, as a layer's bias."""
@@ -216,13 +216,9 @@ def test_it_never_holds_all_messages():
 def test_bfloat16_sums_do_not_lose_a_hub():
   """A sum of 4096 ones ends at 256 if it is kept in bfloat16."""
   n = 4096
-  sums = aggregate(
-    jnp.ones((n, 1)),
-    jnp.ones((n, 1, 1)),
-    np.arange(n, dtype=np.int32),
-    np.zeros(n, np.int32),
-    1,
-    dtype=jnp.bfloat16,
+  edges = np.arange(n, dtype=np.int32), np.zeros(n, np.int32)
+  sums = jax.jit(lambda w, v: aggregate(w, v, *edges, 1, dtype=jnp.bfloat16))(
+    np.ones((n, 1), np.float32), np.ones((n, 1, 1), np.float32)
   )
   assert sums.item() == n
 

@@ -20,6 +20,7 @@ from gat_jax.nn import operations
 from gat_jax.nn.dropout import Dropout
 from gat_jax.nn.layers import GATLayer
 from gat_jax.nn.layers import GATv2Layer
+from gat_jax.nn.layers import MLPLayer
 
 
 @each_attention
@@ -85,12 +86,11 @@ def test_dropout_keeps_the_mean_of_values(layer_type, is_sparse):
 
 @pytest.mark.parametrize('shared', [False, True])
 def test_heads_drop_their_own_inputs_or_share_a_mask(shared):
-  layer = GATLayer(
+  layer = MLPLayer(
     5,
     5,
     3,
     shared_input_dropout=shared,
-    value_dropout=False,
     residual=True,
     activation=None,
     dropout_rate=0.5,
@@ -123,7 +123,7 @@ def test_scores_see_undropped_values_and_attention_is_not_renormalised():
   assert set(np.unique(np.round(ratios, 3))) == {0.0, 4.0}
 
 
-@each_attention
+@pytest.mark.parametrize('layer_type', [GATLayer, GATv2Layer])
 def test_aggregating_inputs_equals_aggregating_values(layer_type, monkeypatch):
   """Also while training, where the two must drop the same entries."""
   graph = GRAPHS['random']

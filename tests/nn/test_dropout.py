@@ -124,7 +124,7 @@ def test_layers_of_a_model_have_masks_of_their_own():
 
 MODULES = {
   'layer': lambda **kw: MLPLayer(3, 2, 2, **kw),
-  'model': lambda **kw: Model(3, 2, layer='mlp', num_heads=2, **kw),
+  'model': lambda **kw: Model(3, 2, layer='mlp', num_layers=1, **kw),
 }
 each_module = pytest.mark.parametrize('make', MODULES.values(), ids=MODULES)
 

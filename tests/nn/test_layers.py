@@ -19,6 +19,9 @@ from small_layers import sparse
 
 from gat_jax import graphs
 from gat_jax.nn.layers import GATLayer
+from gat_jax.nn.layers import GATv2Layer
+from gat_jax.nn.layers import GCNLayer
+from gat_jax.nn.layers import MLPLayer
 
 # Narrower than D = 5, wider, and as wide; together they have both kinds of skip
 # connections and both ends of a layer.
@@ -32,11 +35,13 @@ FORMS = {
     'activation': None,
   },
 }
-each_form = pytest.mark.parametrize('form', FORMS)
 
 
-@each_layer
-@each_form
+@pytest.mark.parametrize(
+  ('layer_type', 'form'),
+  [(layer, form) for layer in LAYERS for form in ('joined', 'wide')]
+  + [(layer, 'averaged') for layer in (GATLayer, GCNLayer, MLPLayer)],
+)
 def test_layer_equals_dense_formulas(layer_type, form):
   layer = make_layer(layer_type, **FORMS[form])
   p = params_of(layer)
@@ -184,7 +189,9 @@ def test_score_bias_can_be_left_out():
   assert 'receiver_bias' not in params_of(layer)
 
 
-@each_layer
+@pytest.mark.parametrize(
+  'layer_type', [GATLayer, GATv2Layer, GCNLayer, MLPLayer]
+)
 def test_bfloat16_stays_close_and_parameters_stay_float32(layer_type):
   exact, narrow = (
     make_layer(layer_type, residual=True, compute_dtype=dtype)

@@ -18,7 +18,7 @@ GRAPH = make_graph(6, [(0, 1), (1, 2), (2, 3), (3, 0), (4, 1)], n_feature=5)
 def params_of(module):
   pure = nnx.to_pure_dict(nnx.state(module, nnx.Param))
   return {
-    jax.tree_util.keystr(path, simple=True, separator='.'): np.asarray(value)
+    jax.tree_util.keystr(path, simple=True, separator='.'): value
     for path, value in jax.tree_util.tree_leaves_with_path(pure)
   }
 
@@ -70,8 +70,10 @@ def test_config_reaches_every_layer():
   config.num_layers = 3
   config.residual = True
   config.update(num_heads=2, hidden_dim=4, num_output_heads=3, score_bias=False)
-  model = Model.from_config(config, 5, 7, nnx.Rngs(params=0))
-  shapes = {name: value.shape for name, value in params_of(model).items()}
+  model = nnx.eval_shape(
+    lambda: Model.from_config(config, 5, 7, nnx.Rngs(params=0))
+  )
+  shapes = {name: x.shape for name, x in params_of(model).items()}
   assert shapes['layers.0.kernel'] == (5, 2, 4)
   assert shapes['layers.1.kernel'] == (8, 2, 4)
   assert shapes['layers.2.kernel'] == (8, 3, 7)
