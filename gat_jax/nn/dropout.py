@@ -57,11 +57,11 @@ class DropoutModule(nnx.Module):
   """What layers and models share: whether they drop, and with which keys.
 
   It works as `nnx.Dropout` does: `train()` and `eval()` turn it on and off, and
-  every call takes a new key from the stream that was stored. So call it under
-  `nnx.jit`, which keeps count. Under `jax.jit` NNX raises an error where the
-  module is a global of the function; where it is an argument, the count is lost
-  with the function's copy and every call has the same masks, so give each call
-  its own `rngs` there.
+  every call takes a new key from the stream that was stored. Compile such calls
+  with `nnx.jit`, which keeps count of the keys. With `jax.jit`, give each call
+  its own `rngs`. Without them NNX raises an error if the function closes over
+  the module; but if the module is an argument, only the function's copy counts,
+  and every call has the same masks.
 
   Attributes:
     dropout_rate: the probability that an entry is dropped.
@@ -125,7 +125,7 @@ class DropoutModule(nnx.Module):
     return Dropout(key, self.dropout_rate)
 
   def set_view(self, deterministic: bool | None = None) -> None:
-    """Lets `nnx.view` of Flax 0.12.3 or newer turn dropout on and off."""
+    """Lets `nnx.view` of newer Flax turn dropout on and off."""
     if deterministic is not None:
       self.deterministic = deterministic
 

@@ -188,7 +188,10 @@ class Model(DropoutModule):
   def activations(
     self, graph: jraph.GraphsTuple, dropout: Dropout | None = None
   ) -> list[jax.Array]:
-    """Returns the nodes after every layer; the last ones are the logits."""
+    """Returns the nodes after every layer, [N, K F]; the last are the logits.
+
+    See `HeadsLayer.forward`.
+    """
     found = []
     for index, layer in enumerate(self.layers):
       graph = layer.forward(graph, dropout and dropout.fold_in(index))

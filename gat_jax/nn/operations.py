@@ -1,6 +1,6 @@
 """Products, softmax over edges and ELU, as functions of arrays.
 
-With `aggregate` they are all that the layers compute with, and need no Flax.
+Together with `aggregate` they make a layer, without Flax.
 
 Shapes: N nodes, E edges, K heads, D input features, F output features a head,
 Z stored non-zeros.
