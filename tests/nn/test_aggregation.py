@@ -36,9 +36,8 @@ def plain_aggregate(weights, values, senders, receivers, num_receivers):
   ('name', 'dtype', 'block', 'num_features'),
   [
     ('all', np.float32, block, num_features)
-    for block in (0, 1, 7, 1000)
-    for num_features in (4, 67)  # the latter is filled up
-  ]
+    for block, num_features in ((0, 4), (0, 67), (1, 4), (7, 67), (1000, 67))
+  ]  # 67 are filled up
   + [('all', np.float64, 0, 4), ('all', np.float64, 7, 67)]
   + [(name, np.float32, 7, 4) for name in ('one node', 'one edge', 'hub')],
 )

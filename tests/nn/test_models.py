@@ -50,7 +50,7 @@ def test_initial_parameters_are_those_that_they_always_were(name, dropout_rate):
 
 @pytest.mark.parametrize('name', nn.LAYERS)
 def test_config_and_arguments_give_the_same_model(name):
-  """The defaults are those of configs/base.py; no dropout rate moves bits."""
+  """The defaults are those of the config; no dropout rate moves bits."""
   config = base.get_config().model
   config.name = name
   by_config = Model.from_config(config, 5, 3, nnx.Rngs(0))
