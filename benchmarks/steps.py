@@ -25,6 +25,8 @@ def main() -> None:
   parser.add_argument('--epochs', type=int, default=1)
   args = parser.parse_args()
   config = importlib.import_module(f'configs.{args.dataset}').get_config()
+  if not config.batch_size:
+    parser.error(f'{args.dataset} has no batches: it is trained whole')
   driver = training.BatchDriver(
     config, runs.load_dataset(config), training.Replica.of(config)
   )

@@ -10,6 +10,9 @@ from typing import Any
 
 from ml_collections import config_dict
 
+from gat_jax.errors import ConfigError
+from gat_jax.errors import did_you_mean
+
 LAST_OF_200: dict[str, Any] = {'max_epochs': 200, 'stop_rule': 'none'}
 # What a layer of PyTorch Geometric or DGL leaves out of the authors' code.
 LIBRARY_LAYER: dict[str, Any] = {
@@ -50,11 +53,13 @@ def apply(config: config_dict.ConfigDict, name: str) -> config_dict.ConfigDict:
     name: one of `RECIPES`.
 
   Raises:
-    ValueError: if there is no recipe of that name.
+    ConfigError: if there is no recipe of that name.
   """
   if name not in RECIPES:
-    raise ValueError(
-      f'there is no recipe {name!r}; choose one of {", ".join(RECIPES)}'
+    raise ConfigError(
+      'config',
+      f'there is no recipe {name!r}; choose one of {", ".join(RECIPES)}',
+      did_you_mean(name, RECIPES),
     )
   config.update_from_flattened_dict(RECIPES[name])
   return config

@@ -1,6 +1,6 @@
 """What all commands share: flags, JAX's settings, errors, exit codes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 import contextlib
 import glob
 import importlib.metadata
@@ -46,7 +46,7 @@ def run(main: Callable[[], None]) -> None:
     with contextlib.suppress(BrokenPipeError):  # of `--help | head`
       print(module.__doc__.strip())
       print('\nflags:')
-      print(flags.FLAGS.module_help(module))
+      print(flags.FLAGS.module_help(module), flush=True)
       if 'config' in flags.FLAGS:
         print('\nfields of a config, each a flag as in --config.seed=1:')
         print(runs.settings.describe(), flush=True)
@@ -54,10 +54,6 @@ def run(main: Callable[[], None]) -> None:
   logging.set_verbosity(logging.WARNING)
   _parse_flags()
   set_up_jax()
-  if warning := slow_gpu(
-    importlib.metadata.version('jaxlib'), _has_nvidia_gpu()
-  ):
-    print(f'warning: {warning}', file=sys.stderr)
   try:
     main()
   except InputError as error:
@@ -118,8 +114,8 @@ def no_such_config(path: str) -> str:
 class StopRequest:
   """Takes the first SIGINT or SIGTERM as a request to stop.
 
-  What runs asks for it (`bool(stop)`), saves and ends. The second signal ends
-  the process at once, as both do outside this context.
+  Whatever trains checks `bool(stop)`, saves and ends. A second signal ends the
+  process at once. Outside this context a first one does.
 
   Attributes:
     taken: the signals that came, in order.
@@ -210,8 +206,12 @@ def fail(message: str) -> NoReturn:
 def set_up_jax() -> None:
   """One CPU device a core, and compiled programs kept between processes.
 
-  $JAX_NUM_CPU_DEVICES and $JAX_COMPILATION_CACHE_DIR have the last word.
+  $JAX_NUM_CPU_DEVICES and $JAX_COMPILATION_CACHE_DIR have the last word. Warns
+  on standard error of a jaxlib that is slow on the GPU of this machine.
   """
+  version = importlib.metadata.version('jaxlib')
+  if warning := slow_gpu(version, _uses_nvidia_gpu(), os.environ):
+    print(f'warning: {warning}', file=sys.stderr)
   if 'JAX_NUM_CPU_DEVICES' not in os.environ:
     jax.config.update('jax_num_cpu_devices', len(cores()))
   if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
@@ -220,18 +220,20 @@ def set_up_jax() -> None:
     jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
 
 
-def slow_gpu(version: str, has_nvidia_gpu: bool) -> str | None:
+def slow_gpu(
+  version: str, uses_nvidia_gpu: bool, environment: Mapping[str, str]
+) -> str | None:
   """A warning for versions of jaxlib that are slow on NVIDIA GPUs, else None.
 
   Args:
     version: of jaxlib.
-    has_nvidia_gpu: whether this process would use one.
+    uses_nvidia_gpu: whether this process would use one.
+    environment: whose XLA_FLAGS may mend it.
   """
   numbers = tuple(map(int, re.findall(r'\d+', version)[:3]))
   is_slow = (0, 10, 2) <= numbers <= (0, 11, 0)  # openxla/xla issue 46225
-  if not (has_nvidia_gpu and is_slow) or _FAST_ATOMICS in os.environ.get(
-    'XLA_FLAGS', ''
-  ):
+  is_mended = _FAST_ATOMICS in environment.get('XLA_FLAGS', '')
+  if not uses_nvidia_gpu or not is_slow or is_mended:
     return None
   return (
     f'jaxlib {version} adds float32 numbers on NVIDIA GPUs up to 450 times too'
@@ -239,8 +241,13 @@ def slow_gpu(version: str, has_nvidia_gpu: bool) -> str | None:
   )
 
 
-def _has_nvidia_gpu() -> bool:
-  """Whether there are a GPU and the plugin for it; starts no backend."""
+def _uses_nvidia_gpu() -> bool:
+  """Whether JAX would take an NVIDIA GPU; starts no backend to find out."""
+  platforms = jax.config.jax_platforms
+  if platforms and not {'cuda', 'gpu'} & set(platforms.split(',')):
+    return False
+  if os.environ.get('CUDA_VISIBLE_DEVICES') in ('', '-1'):
+    return False
   if not glob.glob('/dev/nvidia[0-9]*'):
     return False
   names = [d.metadata['Name'] for d in importlib.metadata.distributions()]

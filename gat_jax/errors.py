@@ -8,9 +8,9 @@ class InputError(ValueError):
   """Bad input: where it is, what is wrong with it, how to mend it.
 
   Attributes:
-    field: a field of the config, as in `config.learning_rate`; an argument of
-      the function that was called, as in `workdir`; or a file, with a place in
-      it where that is known.
+    field: what it is about: a field of the config, as in
+      `config.learning_rate`; an argument of the function that was called, as in
+      `workdir`; a file, with a place in it where that is known; or `memory`.
     problem: what is wrong with it.
     remedy: how to mend it; empty where the problem already tells. Here and in
       the problem, names in backticks are fields or arguments, which a command

@@ -11,6 +11,7 @@ from configs import ppi
 from configs import pubmed
 from configs import recipes
 from configs import smoke
+from gat_jax.errors import ConfigError
 from gat_jax.nn import models
 from gat_jax.runs import settings
 
@@ -72,5 +73,5 @@ def test_recipe_changes_what_it_says_and_nothing_else(recipe):
 
 
 def test_unknown_recipe_names_the_known_ones():
-  with pytest.raises(ValueError, match='choose one of authors, shared_mask'):
+  with pytest.raises(ConfigError, match='choose one of authors, shared_mask'):
     cora.get_config('author')

@@ -96,6 +96,7 @@ def execute(tmp_path, monkeypatch):
   return execute
 
 
+@pytest.mark.slow
 def test_notebook_runs_and_leaves_nothing(execute, monkeypatch):
   """In docs/, where Jupyter starts it, without its kept outputs."""
   data = realdata.folder('planetoid', 'ind.cora.graph')
@@ -109,6 +110,7 @@ def test_notebook_runs_and_leaves_nothing(execute, monkeypatch):
   assert files_of_the_repository() == before
 
 
+@pytest.mark.slow
 def test_notebook_finds_the_library_from_the_root_too(execute):
   notebook = nbformat.read(NOTEBOOK, as_version=4)
   notebook.cells = code_cells(notebook)[:1]

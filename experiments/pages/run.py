@@ -50,7 +50,7 @@ def make(workdir: pathlib.Path, wanted: Wanted) -> Page:
   Raises:
     InputError: if the folder, its data, the seed, graph or node do not fit.
   """
-  result = _read_result(workdir)
+  result = runs.read_result(workdir)
   curves = _read_curves(workdir)
   config = runs.read_config(workdir)
   seed, graphs = runs.predict(
@@ -84,17 +84,6 @@ def make(workdir: pathlib.Path, wanted: Wanted) -> Page:
     ),
     sections=sections,
   )
-
-
-def _read_result(workdir: pathlib.Path) -> runs.Result:
-  content = workdirs.read_json(workdir, workdirs.RESULTS)
-  try:
-    result = runs.Result.from_json(content)
-    if not result.seeds:
-      raise ValueError('no results')
-    return result
-  except ValueError as error:
-    raise WorkdirError(workdir / workdirs.RESULTS, f'holds {error}') from error
 
 
 def _read_curves(workdir: pathlib.Path) -> dict[int, _Curve]:

@@ -35,8 +35,7 @@ class Subject:
   def of(cls, config: Any, digest: str) -> 'Subject':
     """Of a config, or of such fields, and the digest of its data set."""
     fields = settings.deciding_fields(config)
-    own = {k: v for k, v in fields.items() if k not in ('seed', 'num_seeds')}
-    return cls(own, digest)
+    return cls(settings.without_seeds(fields), digest)
 
   def differences(self, now: 'Subject') -> list[str]:
     """What is another in a second subject, field by field."""

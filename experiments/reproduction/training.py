@@ -22,7 +22,6 @@ from experiments.reproduction import ledger
 from experiments.reproduction import tables
 from experiments.reproduction import verdicts
 from gat_jax import runs
-from gat_jax.errors import WorkdirError
 from gat_jax.runs import workdirs
 
 _UNFINISHED = 'unfinished'  # of a workdir; runs stand in it while they train
@@ -99,15 +98,7 @@ def _train(
   """The seeds of a run that may have begun or even finished before."""
   if not (folder / workdirs.RESULTS).exists():
     runs.train_and_evaluate(config, folder, observer)
-  content = workdirs.read_json(folder, workdirs.RESULTS)
-  try:
-    result = runs.Result.from_json(content)
-  except ValueError as error:
-    raise WorkdirError(
-      folder / workdirs.RESULTS,
-      f'is damaged ({error})',
-      'delete the folder, and its seeds are trained again',
-    ) from error
+  result = runs.read_result(folder)
   seconds = (result.compile_seconds + result.train_seconds) / len(result.seeds)
   return [
     ledger.FinishedSeed(

@@ -4,7 +4,7 @@ hyper         sweeps as lists of changes to a config
 config_flag   --config of a sweep: several files, fields set in all of them
 trials        what each trial trains and how it ended; groups of them
 sources       which groups are next: all of a grid, or what a search chooses
-search        combinations chosen by Optuna; study: its file; pruning
+searches/     combinations chosen by Optuna; their file; pruning
 coordinator   gives groups to the engine until all have ended
 engines       where groups train; worker: what a process of theirs does
 plans         what --dry_run shows; dashboard: what is shown meanwhile

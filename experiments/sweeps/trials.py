@@ -15,6 +15,7 @@ import math
 import pathlib
 import re
 import shutil
+from typing import Any
 
 from ml_collections import config_dict
 
@@ -77,15 +78,7 @@ class Trial:
     """
     if not (self.folder / workdirs.RESULTS).exists():
       return None
-    content = workdirs.read_json(self.folder, workdirs.RESULTS)
-    try:
-      return runs.Result.from_json(content)
-    except ValueError as error:
-      raise WorkdirError(
-        self.folder / workdirs.RESULTS,
-        f'it holds no results of a trial ({error})',
-        'delete its folder, then the same command trains that trial again',
-      ) from error
+    return runs.read_result(self.folder)
 
   def error(self) -> str | None:
     """Why it failed, if it did.
@@ -94,7 +87,7 @@ class Trial:
       WorkdirError: if its files are damaged.
     """
     if (self.folder / _ERROR).exists():
-      return workdirs.read_json(self.folder, _ERROR)['error']
+      return self._read(_ERROR, 'error', str)
     result = self.result()
     broken = result and result.seeds[0].broken
     return f'its {broken} is not finite' if broken else None
@@ -116,7 +109,19 @@ class Trial:
     """
     if self.status() is not Status.PRUNED:
       return None
-    return workdirs.read_json(self.folder, _PRUNED)['epochs']
+    return self._read(_PRUNED, 'epochs', int)
+
+  def _read(self, file: str, key: str, kind: type) -> Any:
+    """A value of one of its small files."""
+    content = workdirs.read_json(self.folder, file)
+    value = content.get(key) if isinstance(content, dict) else None
+    if not isinstance(value, kind):
+      raise WorkdirError(
+        self.folder / file,
+        f'has no {key}',
+        'delete that file, then the same command trains the trial again',
+      )
+    return value
 
   def forget_pruning(self) -> None:
     """Lets a pruned trial wait again."""

@@ -71,7 +71,7 @@ def _train(group: trials.Group, stop: cli.StopRequest) -> bool:
     for trial in group.trials:
       trial.prune(ended.epoch)
   except InputError as error:
-    _fail(group, str(error))
+    _fail(group, cli.as_flags(error))
     return False
   except Exception as error:  # whatever it is, other groups go on
     traceback.print_exc()  # into the log of the job

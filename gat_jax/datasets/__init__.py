@@ -21,6 +21,7 @@ _LOADERS: dict[str, Callable[..., Dataset]] = {
   'csbm': synthetic.load,
   'ppi': ppi.load,
 }
+NAMES = tuple(_LOADERS)
 _FOR_ALL = ('name', 'path', 'data_dir', 'progress')
 
 

@@ -136,7 +136,7 @@ class Model(DropoutModule):
     """The model that a config describes.
 
     Args:
-      config: `config.model` with all fields of `configs/base.py`.
+      config: `config.model` with all fields of `gat_jax/runs/fields.py`.
       num_features: D of the graph's nodes.
       num_classes: classes, or labels if a node may have several.
       rngs: see the class. With a stream `params` alone, none is stored for

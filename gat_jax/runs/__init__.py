@@ -12,7 +12,9 @@ from gat_jax.runs.predictions import read_config as read_config
 from gat_jax.runs.results import Result as Result
 from gat_jax.runs.results import RuleResult as RuleResult
 from gat_jax.runs.results import SeedResult as SeedResult
+from gat_jax.runs.results import read_result as read_result
 from gat_jax.runs.results import summarize as summarize
 from gat_jax.runs.run import load_dataset as load_dataset
 from gat_jax.runs.run import train_and_evaluate as train_and_evaluate
 from gat_jax.runs.run import train_group as train_group
+from gat_jax.runs.settings import default_config as default_config

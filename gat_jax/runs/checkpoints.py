@@ -14,6 +14,7 @@ import orbax.checkpoint as ocp
 
 from gat_jax.errors import WorkdirError
 from gat_jax.runs import workdirs
+from gat_jax.runs.observers import Ended
 
 BEST = 'best'
 CHECKPOINTS = 'checkpoints'
@@ -37,9 +38,16 @@ class Checkpoints:
   def __enter__(self) -> 'Checkpoints':
     return self
 
-  def __exit__(self, *unused_error) -> None:
-    with _explained(self._path):
-      self._manager.close()  # waits for what is being written
+  def __exit__(self, unused_type, error, unused_traceback) -> None:
+    try:
+      with _explained(self._path):
+        self._manager.close()  # waits for what is being written
+    except WorkdirError as another:
+      # Whatever ended the run is what the caller has to hear of; an
+      # interrupted run, though, needs the checkpoint that was not written.
+      if error is None or isinstance(error, Ended):
+        raise
+      logging.warning('after %s: %s', type(error).__name__, another)
 
   def save(self, epoch: int, tree: Any, facts: dict[str, Any]) -> None:
     """Writes the state after an epoch, once.
@@ -113,7 +121,7 @@ def _explained(path: pathlib.Path) -> Iterator[None]:
     raise WorkdirError(
       path,
       f'cannot be written ({str(error)[:200]})',
-      'mend that, then the same command goes on from the last checkpoint',
+      'mend that and start again: it goes on from the last checkpoint',
     ) from error
 
 

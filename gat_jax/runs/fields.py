@@ -21,7 +21,9 @@ class Role(enum.Enum):
   PROGRAM = enum.auto()  # the result, and the program that is compiled
   ARGUMENT = enum.auto()  # the result; the program takes it as an argument
   REPLICA = enum.auto()  # which seeds are trained
-  EXECUTION = enum.auto()  # where and how a run is executed, not its result
+  # Where and how a run is executed; its result does not change, or by last bits
+  # alone. A run may be continued with another value.
+  EXECUTION = enum.auto()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +110,7 @@ FIELDS: dict[str, Field] = {
     'auto',
     ('auto', 'map', 'vmap'),
     'how a device goes through its seeds: one after the other (map) or all at'
-    ' once (vmap); auto is map on a CPU, else vmap',
+    ' once (vmap), which rounds differently; auto is map on a CPU, else vmap',
     Role.EXECUTION,
   ),
   'max_epochs': _whole(
@@ -127,13 +129,13 @@ FIELDS: dict[str, Field] = {
     False, 'tell what each other stop_rule would have kept'
   ),
   'log_every': _whole(
-    20, 1, 'epochs between two evaluations that are logged', Role.EXECUTION
+    20, 1, 'epochs between two lines in the log', Role.EXECUTION
   ),
   'checkpoint_minutes': _number(
     5.0,
     'at least 0 and finite',
     lambda v: 0 <= v < 1e30,
-    'what a killed run loses at most, and the epochs since it was logged',
+    'minutes of training between two checkpoints, which a kill may cost',
     Role.EXECUTION,
   ),
   'batch_size': _whole(0, 0, 'graphs a step; 0 takes all at once'),

@@ -36,7 +36,7 @@ class Outcome(enum.Enum):
   """How a run ended that was asked to end early."""
 
   INTERRUPTED = 'interrupted'  # its state is saved: the same call goes on
-  PRUNED = 'pruned'  # for good: its state is not saved
+  PRUNED = 'pruned'  # for good: no state of it is saved any more
 
 
 class Ended(Exception):  # noqa: N818, it is no error

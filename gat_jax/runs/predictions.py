@@ -20,6 +20,7 @@ from gat_jax.errors import WorkdirError
 from gat_jax.runs import checkpoints
 from gat_jax.runs import settings
 from gat_jax.runs import workdirs
+from gat_jax.runs.results import read_result
 from gat_jax.runs.run import load_dataset
 
 
@@ -108,7 +109,7 @@ def read_config(workdir: str | os.PathLike) -> config_dict.ConfigDict:
   if not isinstance(content, dict):
     raise WorkdirError(f'{workdir}/{workdirs.CONFIG}', 'holds no config')
   config = config_dict.ConfigDict(content)
-  settings.check(config)
+  settings.check(config, allow_unknown=True)
   return config
 
 
@@ -116,14 +117,8 @@ def _best_seed(workdir: str | os.PathLike, seeds: list[int]) -> int:
   """The best on the validation nodes; the first of an interrupted run."""
   if not os.path.exists(os.path.join(workdir, workdirs.RESULTS)):
     return seeds[0]
-  try:
-    entries = workdirs.read_json(workdir, workdirs.RESULTS)['seeds']
-    best = max(entries, key=lambda entry: entry['val'])['seed']
-  except (KeyError, TypeError, ValueError) as error:
-    raise WorkdirError(
-      f'{workdir}/{workdirs.RESULTS}', 'holds no results', 'name a `seed`'
-    ) from error
-  return best
+  found = read_result(workdir).seeds
+  return max(found, key=lambda result: result.val).seed
 
 
 def _check_same_data(workdir, dataset: datasets.Dataset) -> None:

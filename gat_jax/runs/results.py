@@ -1,19 +1,24 @@
 """What comes out of a run, as numbers."""
 
 import dataclasses
+import os
+import pathlib
 import statistics
 from typing import Any
+
+from gat_jax.errors import WorkdirError
+from gat_jax.runs import workdirs
 
 
 @dataclasses.dataclass(frozen=True)
 class RuleResult:
-  """One seed, at the parameters that another stopping rule would have kept.
+  """One seed, at the parameters that another rule would have kept.
 
   Attributes:
     test: test accuracy or micro-F1, a fraction.
     val: validation accuracy or micro-F1, a fraction.
     best_epoch: the epoch of the parameters, counted from 1.
-    epochs: epochs until that rule would have ended the run, if it would.
+    epochs: epochs until that rule would have ended training, if it would.
   """
 
   test: float
@@ -24,7 +29,7 @@ class RuleResult:
 
 @dataclasses.dataclass(frozen=True)
 class SeedResult:
-  """One seed, at the parameters that its stopping rule kept.
+  """One seed, at the parameters that early stopping kept.
 
   Attributes:
     seed: the seed.
@@ -33,7 +38,7 @@ class SeedResult:
     val_loss: validation cross-entropy; None if it is not finite.
     best_epoch: the epoch of the parameters, counted from 1; 0 if no epoch had
       a finite loss, so that they are the initial ones.
-    epochs: epochs run until the rule stopped it.
+    epochs: epochs that were trained.
     rules: what each other rule, by name, would have reported, if they were
       compared.
     broken: what was not finite in the last epoch and ended it, if anything was.
@@ -121,7 +126,27 @@ class Result:
         train_seconds=content['seconds']['train'],
       )
     except (AttributeError, KeyError, TypeError) as error:
-      raise ValueError(f'no results: {error}') from error
+      raise ValueError(f'no results: {type(error).__name__} {error}') from error
+
+
+def read_result(workdir: str | os.PathLike) -> Result:
+  """The results of a finished run.
+
+  Raises:
+    WorkdirError: if they are missing or damaged.
+  """
+  content = workdirs.read_json(workdir, workdirs.RESULTS)
+  try:
+    result = Result.from_json(content)
+    if not result.seeds:
+      raise ValueError('no results of any seed')
+    return result
+  except ValueError as error:
+    raise WorkdirError(
+      pathlib.Path(workdir) / workdirs.RESULTS,
+      f'holds {error}',
+      'delete its folder and start again: it is trained anew',
+    ) from error
 
 
 def summarize(values: list[float]) -> dict[str, Any]:

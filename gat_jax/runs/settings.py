@@ -42,8 +42,15 @@ def default_config(dataset: str | None = None) -> config_dict.ConfigDict:
   return config_dict.ConfigDict(nested).lock()
 
 
-def check(config: config_dict.ConfigDict) -> None:
+def check(
+  config: config_dict.ConfigDict, *, allow_unknown: bool = False
+) -> None:
   """Checks that every field is there, is known and makes sense.
+
+  Args:
+    config: of any origin.
+    allow_unknown: let fields pass that mean nothing, as a config of an earlier
+      run may have.
 
   Raises:
     ConfigError: names the field, its value and what it may be.
@@ -65,11 +72,12 @@ def check(config: config_dict.ConfigDict) -> None:
       )
   prefix = 'dataset.'
   own = {n: v for n, v in values.items() if n.startswith(prefix)}
-  for name in values.keys() - FIELDS.keys() - own.keys():
+  unknown = sorted(values.keys() - FIELDS.keys() - own.keys())
+  if unknown and not allow_unknown:
     raise ConfigError(
-      f'config.{name}',
+      f'config.{unknown[0]}',
       'there is no such field',
-      did_you_mean(name, FIELDS, 'gat_jax/runs/fields.py has all fields'),
+      did_you_mean(unknown[0], FIELDS, 'gat_jax/runs/fields.py has all fields'),
     )
   options = {name.removeprefix(prefix): v for name, v in own.items()}
   datasets.check_options(options.pop('name'), options)
@@ -85,7 +93,7 @@ def program_fields(config: config_dict.ConfigDict) -> dict[str, Any]:
   """What two configs must have in common to be trained by one program.
 
   Returns:
-    All fields but those that a program takes as arguments, nested.
+    All fields but seeds and the other arguments of a program, nested.
   """
   fields = _select(config, Role.PROGRAM, Role.EXECUTION)
   # Whether masks are drawn is compiled; how many entries they drop is not.
@@ -108,6 +116,12 @@ def deciding_fields(
   return traverse_util.unflatten_dict(fields, sep='.')
 
 
+def without_seeds(fields: dict[str, Any]) -> dict[str, Any]:
+  """Nested fields without those that say which seeds are trained."""
+  own = {n: v for n, v in flat(fields).items() if role(n) is not Role.REPLICA}
+  return traverse_util.unflatten_dict(own, sep='.')
+
+
 def _select(config, *roles: Role) -> dict[str, Any]:
   return {name: v for name, v in flat(config).items() if role(name) in roles}
 
@@ -121,14 +135,32 @@ def role(name: str) -> Role:
 
 
 def flat(config: config_dict.ConfigDict | dict[str, Any]) -> dict[str, Any]:
-  """The fields of a config, or of any nested settings, by dotted names."""
+  """The fields of a config, or of any nested settings, by dotted names.
+
+  Raises:
+    TypeError: if it is neither a config nor a dictionary.
+  """
   if isinstance(config, config_dict.ConfigDict):
     config = config.to_dict()
-  return traverse_util.flatten_dict(config, sep='.')
+  if not isinstance(config, dict):
+    raise TypeError(f'{config!r} is no dictionary of settings')
+  found = traverse_util.flatten_dict(config, keep_empty_nodes=True, sep='.')
+  return {
+    name: {} if value is traverse_util.empty_node else value
+    for name, value in found.items()
+  }
 
 
 def differences(theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:
-  """What differs between nested settings: there and now, field by field."""
+  """The fields in which two nested settings differ, with both values.
+
+  Args:
+    theirs: as a folder has them ("there").
+    ours: as they were asked for ("now").
+
+  Returns:
+    A sentence a field.
+  """
   there, now = flat(theirs), flat(ours)
   return [
     f'`{name}` is {there.get(name)!r} there and {now.get(name)!r} now'
@@ -143,4 +175,8 @@ def describe() -> str:
   for name, field in FIELDS.items():
     lines.append(f'  config.{name} = {field.default!r}')
     lines.append(f'      {field.about}; {field.wanted}')
+  lines.append('fields of one data set alone:')
+  for name in (*datasets.NAMES, 'graph.npz'):
+    for option, default in datasets.options(name).items():
+      lines.append(f'  config.dataset.{option} = {default!r} ({name})')
   return '\n'.join(lines)

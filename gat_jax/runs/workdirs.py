@@ -206,7 +206,7 @@ def require_space(path: pathlib.Path, num_bytes: int = 0) -> None:
       path,
       f'no space is left: {free / 1e6:.1f} MB are free and'
       f' {(num_bytes + _RESERVE) / 1e6:.1f} MB are needed',
-      'free some, then the same command goes on from the last checkpoint',
+      'free some and start again: it goes on from the last checkpoint',
     )
 
 

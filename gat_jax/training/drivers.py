@@ -28,7 +28,7 @@ from gat_jax.training.replicas import Replica
 
 
 class Driver(Protocol):
-  """Runs that go on from evaluation to evaluation.
+  """Replicas that are trained from one evaluation to the next.
 
   Attributes:
     num_bytes: memory that the compiled programs need, after `compile`.
@@ -72,7 +72,7 @@ def choose_driver(
 
 
 class ResidentDriver:
-  """One program trains all replicas, with no word from the host meanwhile."""
+  """One program trains all replicas; the host only starts it and waits."""
 
   _states: ReplicaState  # stacked: [R, ...]
 
@@ -227,7 +227,7 @@ class BatchDriver:
     """Takes the steps of one epoch, without what ends it.
 
     Args:
-      running: indices of the seeds that train.
+      running: indices of the replicas that train.
 
     Returns:
       For each of them the losses of its steps.

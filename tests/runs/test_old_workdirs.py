@@ -17,6 +17,8 @@ from gat_jax import runs
 from gat_jax.errors import WorkdirError
 
 OLD = pathlib.Path(__file__).parents[1] / 'old_workdirs'
+# Of the validation nodes, of both seeds of a run that was never interrupted.
+LOSSES = [0.5365065, 0.3649190]
 
 
 class Listener(runs.Observer):
@@ -52,7 +54,7 @@ def lines(workdir):
   return [json.loads(line) for line in text.splitlines()]
 
 
-def test_interrupted_run_goes_on_from_its_checkpoint(old, tmp_path):
+def test_interrupted_run_goes_on_from_its_checkpoint(old):
   workdir = old / 'interrupted'
   before = [line for line in lines(workdir) if line['epoch'] <= 24]
   listener = Listener()
@@ -65,11 +67,10 @@ def test_interrupted_run_goes_on_from_its_checkpoint(old, tmp_path):
   for seed in (0, 1):
     epochs = [line['epoch'] for line in after if line['seed'] == seed]
     assert epochs == [*range(4, 25, 4), *range(32, 201, 8)]
-  anew = runs.train_and_evaluate(config, tmp_path / 'anew')
-  for one, other in zip(result.seeds, anew.seeds, strict=True):
-    assert one.epochs == other.epochs == 200
-    # The checkpoint's bits are those of another machine.
-    assert one.val_loss == pytest.approx(other.val_loss, rel=1e-3)
+  assert [seed.epochs for seed in result.seeds] == [200, 200]
+  # As the uninterrupted run ends; another machine rounds differently.
+  losses = [seed.val_loss for seed in result.seeds]
+  assert losses == pytest.approx(LOSSES, rel=1e-3)
 
 
 def test_other_settings_are_refused_by_name(old):

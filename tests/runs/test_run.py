@@ -15,6 +15,7 @@ def make_config(**fields):
   config.dataset.num_nodes = 100
   config.dataset.train_per_class = 5
   config.dataset.num_val = 30
+  config.model.num_layers = 1
   config.max_epochs = 60
   config.update_from_flattened_dict(fields)
   return config

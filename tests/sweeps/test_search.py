@@ -18,6 +18,7 @@ from experiments.sweeps import hyper
 from experiments.sweeps import plans
 from experiments.sweeps.searches import search
 from gat_jax.errors import ConfigError
+from gat_jax.errors import WorkdirError
 
 # Of submitit's debug engine, which leaves its log files open.
 pytestmark = pytest.mark.filterwarnings('ignore:.*FileIO.*')
@@ -71,7 +72,7 @@ def test_another_search_is_refused_with_the_difference(trained_search):
     (small_sweeps.sweep(RATES, seeds=1), {}, 'seeds` is '),
   ):
     other = small_sweeps.searching(workdir, changed, 3, fields)
-    with pytest.raises(ConfigError, match='holds a search') as caught:
+    with pytest.raises(WorkdirError, match='holds a search') as caught:
       other.begin(retry_failed=False)
     assert caught.value.field == 'workdir'
     assert words in str(caught.value)

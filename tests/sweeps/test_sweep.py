@@ -254,7 +254,7 @@ def test_damaged_results_are_one_error(tmp_path):
   (trial,) = small_sweeps.grid(tmp_path, hyper.sweep('seed', [0])).trials
   trial.folder.mkdir(parents=True)
   (trial.folder / 'results.json').write_text('{"seeds": 3}')
-  with pytest.raises(WorkdirError, match=r'results\.json: it holds no results'):
+  with pytest.raises(WorkdirError, match=r'results\.json: holds no results'):
     trial.status()
 
 

@@ -30,7 +30,7 @@ def test_drivers_ask_for_what_grows_with_the_model(
       batch_size=batch_size,
       num_seeds=num_seeds,
       **PLAIN,
-      **{'model.hidden_dim': hidden_dim},
+      **{'model.num_layers': 2, 'model.hidden_dim': hidden_dim},
     )
     drivers.choose_driver(config, DATASET, Replica.of(config)).compile()
   few, many = asked

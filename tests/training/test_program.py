@@ -49,7 +49,8 @@ def compiled(fields, num_devices, loop):
 def run_epochs(seeds, num_devices=1, loop='map', at_once=10, **fields):
   """Trains seeds, so many epochs at a time; states [R, ...] at the end."""
   config = make_config(**fields)
-  shapes = {k: v for k, v in fields.items() if k in ('stop_rule', 'optimizer')}
+  own = ('stop_rule', 'optimizer', 'model.name')
+  shapes = {k: v for k, v in fields.items() if k in own}
   init, function = compiled(tuple(shapes.items()), num_devices, loop)
   states = jax.tree.map(
     lambda *x: np.stack(x), *[jax.device_get(init(s)) for s in seeds]
@@ -69,7 +70,9 @@ def row(states, index):
   return jax.tree.map(lambda x: x[index], states)
 
 
-@pytest.mark.parametrize('num_devices', [1, 2])
+@pytest.mark.parametrize(
+  'num_devices', [pytest.param(1, marks=pytest.mark.slow), 2]
+)
 def test_seed_alone_equals_seed_among_others_bit_for_bit(num_devices):
   together = run_epochs([0, 3, 7, 9], num_devices)
   for index, seed in enumerate([0, 3, 7, 9]):
@@ -84,9 +87,13 @@ def test_epochs_at_a_time_change_nothing():
   )
 
 
-def test_vmap_trains_the_same_model_as_map():
-  one_by_one = run_epochs([1, 2])
-  at_once = run_epochs([1, 2], loop='vmap')
+@pytest.mark.parametrize(
+  'name', ['mlp', pytest.param('gat', marks=pytest.mark.slow)]
+)
+def test_vmap_trains_the_same_model_as_map(name):
+  fields = {'model.name': name}
+  one_by_one = run_epochs([1, 2], **fields)
+  at_once = run_epochs([1, 2], loop='vmap', **fields)
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4),
     one_by_one.params,
@@ -119,7 +126,7 @@ def test_stopped_run_is_left_alone():
 
 
 def test_kept_parameters_have_the_validation_score_they_were_kept_for():
-  fields = {'stop_rule': 'accuracy', 'max_epochs': 60}
+  fields = {'stop_rule': 'accuracy', 'max_epochs': 60, 'model.name': 'mlp'}
   program = training.Program.from_config(make_config(**fields), DATASET)
   state = row(run_epochs([0], **fields), 0)
   counts = program.count(state.kept.best_params, DATASET.val)
@@ -127,7 +134,7 @@ def test_kept_parameters_have_the_validation_score_they_were_kept_for():
 
 
 def test_rule_none_keeps_the_last_parameters():
-  state = run_epochs([0], stop_rule='none', patience=1)
+  state = run_epochs([0], stop_rule='none', patience=1, **{'model.name': 'mlp'})
   assert_same_bits(state.params, state.kept.best_params)
   assert state.kept.best_epoch == state.epoch == 30
 
@@ -272,7 +279,7 @@ def test_compared_rules_keep_what_they_would_have_kept_alone():
 
 @pytest.mark.parametrize('rule', ['both', 'none'])
 def test_what_is_not_finite_ends_a_run_with_what_was_kept(rule):
-  config = make_config(stop_rule=rule)
+  config = make_config(stop_rule=rule, **{'model.name': 'mlp'})
   program = training.Program.from_config(config, DATASET)
   hyper = Hyperparameters.from_config(config)
   run = jax.jit(

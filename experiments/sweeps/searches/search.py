@@ -104,9 +104,8 @@ class Search:
       retry_failed: try the combinations that have failed again.
 
     Raises:
-      ConfigError: if the study of that workdir is damaged or searches something
-        else.
-      WorkdirError: if a file of a trial is damaged.
+      WorkdirError: if the study or a file of a trial is damaged, or the study
+        searches something else.
     """
     asked_for = {
       'config': settings.deciding_fields(self._config),

@@ -11,7 +11,7 @@ from typing import Any
 import optuna
 from optuna.storages import journal
 
-from gat_jax.errors import ConfigError
+from gat_jax.errors import WorkdirError
 from gat_jax.runs import settings
 
 NAME = 'search'
@@ -30,14 +30,14 @@ def open_or_create(
     asked_for: what is searched, as JSON; a study keeps it for life.
 
   Raises:
-    ConfigError: if the study there is damaged or searches something else.
+    WorkdirError: if the study there is damaged or searches something else.
   """
   path = workdir / _JOURNAL
   _cut_torn_line(path)
   try:
     stored = storage(workdir)
   except (ValueError, KeyError, TypeError) as error:
-    raise ConfigError(
+    raise WorkdirError(
       path,
       f'it is damaged ({error})',
       'delete it, then the same command searches again and trains no finished'
@@ -49,13 +49,20 @@ def open_or_create(
   before = study.user_attrs.get(_ASKED_FOR)
   if before is None:
     study.set_user_attr(_ASKED_FOR, asked_for)
-  elif differing := settings.differences(before, asked_for):
-    raise ConfigError(
+  elif differing := settings.differences(_deciding(before), asked_for):
+    raise WorkdirError(
       'workdir',
       f'{workdir} holds a search for something else: {"; ".join(differing)}',
       'give it those, or choose another folder',
     )
   return study
+
+
+def _deciding(asked_for: Any) -> dict[str, Any]:
+  """What a study was asked for, less fields that decide nothing."""
+  if not isinstance(asked_for, dict) or 'config' not in asked_for:
+    return {}
+  return asked_for | {'config': settings.deciding_fields(asked_for['config'])}
 
 
 def storage(workdir: pathlib.Path) -> optuna.storages.JournalStorage:
