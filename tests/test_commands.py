@@ -49,7 +49,9 @@ def test_workdir_holds_what_is_promised(finished):
   assert card['nodes'] == 600
 
 
-@pytest.mark.parametrize('umask', [0o007, 0o077])
+@pytest.mark.parametrize(
+  'umask', [0o007, pytest.param(0o077, marks=pytest.mark.slow)]
+)
 def test_files_have_the_rights_that_the_user_wants(
   environment, tmp_path, umask
 ):

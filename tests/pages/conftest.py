@@ -17,7 +17,12 @@ from experiments.reproduction import tables
 from gat_jax import runs
 
 FILE = 'labels & <more>.npz'
-TINY = {'model.num_heads': 2, 'model.hidden_dim': 2, 'max_epochs': 3}
+TINY = {
+  'model.num_heads': 2,
+  'model.hidden_dim': 2,
+  'model.dropout_rate': 0.0,
+  'max_epochs': 3,
+}
 
 
 @pytest.fixture(scope='session')

@@ -108,7 +108,7 @@ def test_damaged_results_of_a_finished_run_are_an_error(tmp_path):
   folder = tmp_path / 'unfinished/smoke-tiny-0-2'
   folder.mkdir(parents=True)
   (folder / 'results.json').write_text('{"seeds": 3}')
-  with pytest.raises(WorkdirError, match=r'results\.json: is damaged'):
+  with pytest.raises(WorkdirError, match=r'results\.json: holds no results'):
     train(tmp_path)
 
 

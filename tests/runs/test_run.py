@@ -29,8 +29,11 @@ MIXED = (
 )
 
 
-def test_group_gives_each_config_what_it_gets_alone(tmp_path):
-  configs = [make_config(**fields) for fields in MIXED]
+@pytest.mark.parametrize(
+  'name', ['mlp', pytest.param('gat', marks=pytest.mark.slow)]
+)
+def test_group_gives_each_config_what_it_gets_alone(tmp_path, name):
+  configs = [make_config(**fields, **{'model.name': name}) for fields in MIXED]
   together = [tmp_path / f'together-{i}' for i in range(len(configs))]
   found = runs.train_group(configs, together, tmp_path / 'states')
   for i, config in enumerate(configs):

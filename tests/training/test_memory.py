@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ from gat_jax.errors import ConfigError
 from gat_jax.training import drivers
 from gat_jax.training import memory
 from gat_jax.training.replicas import Replica
+
+FEW = dataclasses.replace(DATASET, train=DATASET.train[:3])
 
 
 def test_estimate_covers_arguments_results_and_workspace():
@@ -32,7 +36,7 @@ def test_drivers_ask_for_what_grows_with_the_model(
       **PLAIN,
       **{'model.num_layers': 2, 'model.hidden_dim': hidden_dim},
     )
-    drivers.choose_driver(config, DATASET, Replica.of(config)).compile()
+    drivers.choose_driver(config, FEW, Replica.of(config)).compile()
   few, many = asked
   assert set(few) == set(many) == set(jax.local_devices()[:num_seeds])
   for device in few:

@@ -75,6 +75,7 @@ def row(states, index):
 )
 def test_seed_alone_equals_seed_among_others_bit_for_bit(num_devices):
   together = run_epochs([0, 3, 7, 9], num_devices)
+  assert len(set(together.val_loss.tolist())) == 4
   for index, seed in enumerate([0, 3, 7, 9]):
     alone = run_epochs([seed])
     assert_same_bits(row(together, index), row(alone, 0))
@@ -100,11 +101,6 @@ def test_vmap_trains_the_same_model_as_map(name):
     at_once.params,
   )
   assert_same_bits(one_by_one.kept.best_epoch, at_once.kept.best_epoch)
-
-
-def test_seeds_differ():
-  states = run_epochs([0, 1])
-  assert states.val_loss[0] != states.val_loss[1]
 
 
 def test_each_seed_stops_by_itself():
@@ -161,10 +157,11 @@ def test_two_steps_equal_the_formulas(optimizer):
       value += decay * sum(squares) / 2
     return value
 
+  gradient_of = jax.jit(jax.grad(loss))
   params = state.params
   first = second = jax.tree.map(jnp.zeros_like, params)
   for step in (1, 2):
-    gradient = jax.grad(loss)(params)
+    gradient = gradient_of(params)
     first = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, first, gradient)
     second = jax.tree.map(
       lambda v, g: 0.999 * v + 0.001 * g**2, second, gradient
@@ -257,7 +254,7 @@ def test_multilabel_training_improves_micro_f1():
 
 
 def test_compared_rules_keep_what_they_would_have_kept_alone():
-  config = make_config(compare_rules=True, **SHORT)
+  config = make_config(compare_rules=True, **SHORT, **{'model.name': 'mlp'})
   program = training.Program.from_config(config, DATASET)
   hyper = Hyperparameters.from_config(config)
   run = jax.jit(
@@ -268,7 +265,9 @@ def test_compared_rules_keep_what_they_would_have_kept_alone():
   state = jax.device_get(run(jax.jit(program.init)(3)))
   assert set(state.others) == {'accuracy', 'loss', 'none'}
   for rule in ('accuracy', 'loss'):
-    alone = run_epochs([3], at_once=500, stop_rule=rule, **SHORT)
+    alone = run_epochs(
+      [3], at_once=500, stop_rule=rule, **SHORT, **{'model.name': 'mlp'}
+    )
     assert_same_bits(
       state.others[rule], jax.tree.map(lambda x: x[0], alone.kept)
     )
