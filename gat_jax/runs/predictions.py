@@ -167,10 +167,12 @@ def _predict_graph(
 ) -> GraphPrediction:
   any_example = next(iter(examples.values()))
   graph, labels = any_example.graph, any_example.labels
-  outputs = jax.jit(
-    lambda graph: model.activations(graph) if hidden else [model.forward(graph)]
-  )(graph)
-  *hidden_nodes, logits = outputs
+
+  def apply(graph):
+    nodes = model.activations(graph) if hidden else [model.forward(graph)]
+    return nodes, model.attention(graph) if attention else []
+
+  (*hidden_nodes, logits), attentions = jax.jit(apply)(graph)
   normalize = jax.nn.softmax if labels.ndim == 1 else jax.nn.sigmoid
   splits = np.full(len(labels), '', dtype='U5')
   for split, example in examples.items():
@@ -180,5 +182,5 @@ def _predict_graph(
     labels=labels,
     probabilities=np.asarray(normalize(logits)),
     hidden=jax.device_get(hidden_nodes),
-    attention=jax.device_get(model.attention(graph)) if attention else [],
+    attention=jax.device_get(attentions),
   )
