@@ -1,7 +1,7 @@
 """Finished seeds on disk: one line each, added once its seed has finished.
 
-It says what was trained and what each seed scored; what the seeds of a row came
-to together is the matter of `reports`.
+It says what was trained and what each seed scored. `reports` computes what the
+seeds of a row came to together.
 """
 
 from collections.abc import Iterable

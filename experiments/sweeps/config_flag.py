@@ -3,8 +3,8 @@
     --config=configs/cora.py,configs/citeseer.py --config.max_epochs=50
 
 ml_collections reads `--config.field=value` for one config. This flag asks it
-once for each file, so that the sweep takes what training takes and refuses what
-it refuses.
+once for each file, so a field may be written as for experiments.train, and is
+checked in the same way.
 """
 
 import shlex

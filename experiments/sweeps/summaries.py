@@ -40,8 +40,8 @@ class Row:
 
   Attributes:
     changes: what it changes in the config, by dotted names; no seed.
-    n: its finished trials, one a seed. Without any, the scores and what follows
-      them are None.
+    n: its finished trials, one a seed. If there is none, everything from `val`
+      on is None.
     failed: its failed trials.
     pruned: its trials that a search ended early.
     val: the validation score.

@@ -164,7 +164,10 @@ def from_graphs(
   )
 
 
-def scale_rows(features, dtype=None):
+def scale_rows(
+  features: np.ndarray | scipy.sparse.csr_matrix,
+  dtype: np.typing.DTypeLike | None = None,
+) -> np.ndarray | scipy.sparse.csr_matrix:
   """Scales the rows of a feature matrix to sum 1; rows of zeros stay.
 
   Args:
@@ -172,7 +175,7 @@ def scale_rows(features, dtype=None):
     dtype: of the sums; by default that of the features.
 
   Returns:
-    A matrix of the same kind.
+    [N, D], of the same kind.
   """
   sums = np.asarray(features.sum(axis=1, dtype=dtype)).ravel()
   scales = np.divide(1, sums, out=np.zeros_like(sums), where=sums != 0)

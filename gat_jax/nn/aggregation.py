@@ -69,8 +69,9 @@ def aggregate(
     InputError: if the shapes of weights, values, senders and receivers do not
       fit.
   """
-  wanted = (*jnp.shape(receivers), values.shape[1])
-  if weights.shape != wanted or jnp.shape(senders) != jnp.shape(receivers):
+  wanted = (*jnp.shape(receivers), *values.shape[1:2])
+  fits = weights.shape == wanted and values.ndim == 3
+  if not fits or jnp.shape(senders) != jnp.shape(receivers):
     raise InputError(
       'weights',
       f'{weights.shape} for {jnp.shape(senders)} senders,'

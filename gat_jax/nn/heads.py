@@ -12,6 +12,7 @@ from jax import numpy as jnp
 import jraph
 
 from gat_jax import graphs
+from gat_jax.errors import InputError
 from gat_jax.nn import aggregation
 from gat_jax.nn import operations
 from gat_jax.nn.dropout import INPUT
@@ -174,6 +175,12 @@ class HeadsLayer(DropoutModule):
       InputError: if the graph and the layer differ in D.
     """
     inputs = graph.nodes
+    if graphs.num_features(inputs) != self.kernel_shape[0]:
+      raise InputError(
+        'graph',
+        f'its nodes have {graphs.num_features(inputs)} features and the layer'
+        f' takes {self.kernel_shape[0]}',
+      )
     if dropout is not None:
       inputs = drop_features(
         dropout.fold_in(INPUT),

@@ -93,8 +93,9 @@ class Model(DropoutModule):
       **options: arguments of all layers, as `score_bias=False`.
 
     Raises:
-      InputError: if there is no layer of that name, no layer at all, or a rate
-        that is out of range.
+      InputError: if there is no layer of that name, `num_layers` is below 1, or
+        the dropout rate is out of range.
+      TypeError: if the layer has no such option.
     """
     layer_type = _find(layer)
     if num_layers < 1:
@@ -205,7 +206,8 @@ class Model(DropoutModule):
       graph: as in a call.
 
     Raises:
-      InputError: if the model has none (`gcn`, `mlp`).
+      InputError: if the model has none (`gcn`, `mlp`), or the graph and the
+        model differ in D.
     """
     attentions = []
     for layer in self.layers:

@@ -33,9 +33,8 @@ METRICS = 'metrics.jsonl'
 RESULTS = 'results.json'
 _LOCK = '.lock'
 _HOLDER = '.holder.json'
-_RESERVE = (
-  500_000  # bytes that are left for what is logged between two evaluations
-)
+# Bytes that are left for what is logged between two evaluations.
+_RESERVE = 500_000
 
 
 class RunWriter:
@@ -93,6 +92,12 @@ class RunWriter:
   def write_metrics(self, seed: int, epoch: int, **values: float) -> None:
     """Adds one line to `metrics.jsonl`, and the values to TensorBoard.
 
+    Args:
+      seed: whose values they are.
+      epoch: epochs that it has trained.
+      **values: losses in nats, scores as fractions, by name; what is not finite
+        is written as null.
+
     Raises:
       WorkdirError: if the disk is full.
     """
@@ -113,7 +118,14 @@ class RunWriter:
       self._metrics.flush()
 
   def write_results(self, results: dict[str, Any]) -> None:
-    """Writes `results.json`."""
+    """Writes `results.json`: from then on the run is finished.
+
+    Args:
+      results: see `results.Result.to_json`.
+
+    Raises:
+      WorkdirError: if it cannot be written.
+    """
     with explained(self.path):
       write_json(self.path / RESULTS, results)
 
@@ -249,12 +261,13 @@ def _size(path: pathlib.Path) -> int:
 
 
 def write_json(path: pathlib.Path, content: Any) -> None:
-  """Replaces a file of JSON, see `storage.whole_file`."""
-  write_text(path, json.dumps(content, indent=2, allow_nan=False) + '\n')
+  """Replaces a file of JSON in one step.
 
-
-def write_text(path: pathlib.Path, text: str) -> None:
-  """Replaces a file of text, see `storage.whole_file`."""
+  Raises:
+    OSError: if it cannot be written.
+    ValueError: if there is a number in it that is not finite.
+  """
+  text = json.dumps(content, indent=2, allow_nan=False) + '\n'
   with storage.whole_file(path) as file:
     file.write(text)
 

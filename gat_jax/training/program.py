@@ -132,7 +132,12 @@ class Program:
   def count(
     self, params: nnx.State, examples: Sequence[Example]
   ) -> metrics.Counts:
-    """Loss and score of a split, without dropout."""
+    """Loss and score of a split, without dropout.
+
+    Args:
+      params: of the model.
+      examples: of the split, whose counts are added up.
+    """
     model = nnx.merge(self.graphdef, params)
     counts = [
       metrics.count(model.forward(e.graph), e.labels, e.mask) for e in examples
@@ -176,7 +181,15 @@ class Program:
   ) -> ReplicaState:
     """Applies early stopping to the validation of the new parameters.
 
-    What is not finite ends the replica with what was kept before.
+    A number that is not finite ends the replica with what was kept before.
+
+    Args:
+      state: after the last step of the epoch.
+      hyper: the replica's hyper-parameters.
+      val: of the validation split, with the parameters of the state.
+
+    Returns:
+      The state after the epoch.
     """
     broken = _first_not_finite(state.train_loss, state.params, val.mean_loss)
 
