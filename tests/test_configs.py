@@ -52,21 +52,10 @@ def test_no_config_is_forgotten():
   assert names == {module.__name__.split('.')[-1] for module in CONFIGS}
 
 
-def flat(config, prefix=''):
-  """Nested fields by their dotted names."""
-  fields = {}
-  for name, value in config.items():
-    if isinstance(value, dict):
-      fields |= flat(value, f'{prefix}{name}.')
-    else:
-      fields[prefix + name] = value
-  return fields
-
-
 @pytest.mark.parametrize('recipe', recipes.RECIPES)
 def test_recipe_changes_what_it_says_and_nothing_else(recipe):
-  plain = flat(cora.get_config().to_dict())
-  changed = flat(cora.get_config(recipe).to_dict())
+  plain = settings.flat(cora.get_config())
+  changed = settings.flat(cora.get_config(recipe))
   differing = {key for key in plain if plain[key] != changed[key]}
   assert differing == set(recipes.RECIPES[recipe])
   settings.check(cora.get_config(recipe))

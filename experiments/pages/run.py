@@ -125,7 +125,7 @@ def _scores(result: runs.Result) -> Section:
   lines.append(['mean', _mean(result, 'test'), _mean(result, 'val'), '', ''])
   return Section(
     'Scores',
-    f'In % {documents.metric_name(result.metric)}, of what the stopping rule'
+    f'In % {documents.metric_name(result.metric)}, of what early stopping'
     f' kept. A model has {result.num_parameters:,} parameters; all trained in'
     f' {result.train_seconds:.1f} s, after {result.compile_seconds:.1f} s of'
     ' compiling.',
