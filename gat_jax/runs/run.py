@@ -17,6 +17,7 @@ import numpy as np
 from gat_jax import datasets
 from gat_jax import nn
 from gat_jax import training
+from gat_jax.errors import WorkdirError
 from gat_jax.runs import checkpoints
 from gat_jax.runs import results
 from gat_jax.runs import settings
@@ -148,11 +149,12 @@ def _train(
     try:
       _save_parameters(group, driver)
     except Exception as another:
-      logging.warning(
-        'the best parameters could not be saved after %s: %s',
-        type(error).__name__,
-        another,
-      )
+      if not isinstance(error, WorkdirError):  # else it said that already
+        logging.warning(
+          'the best parameters could not be saved after %s: %s',
+          type(error).__name__,
+          another,
+        )
     raise
   _save_parameters(group, driver)
   found = []

