@@ -229,7 +229,7 @@ def _read_index(data: bytes, where: str) -> np.ndarray:
     index = np.array([int(line) for line in data.split()], np.int64)
   except (ValueError, OverflowError) as error:
     pickles.malformed(where, 'it must hold one node id a line', error)
-  if not len(index) or not 0 <= index.min() <= index.max() < 2**31:
+  if not len(index) or not 0 <= np.min(index) <= np.max(index) < 2**31:
     pickles.malformed(where, 'it must hold one node id a line')
   return index
 

@@ -193,7 +193,7 @@ def _measures(several: list[jraph.GraphsTuple]) -> dict[str, int]:
   degrees = [np.bincount(g.receivers) for g in several]  # with the self-loops
   return {
     'edges_with_loops': sum(len(graph.senders) for graph in several),
-    'max_degree': max(int(d.max()) for d in degrees) - 1,
+    'max_degree': max(int(np.max(d)) for d in degrees) - 1,
     'isolated_nodes': sum(int(_isolated(graph).sum()) for graph in several),
     'features': int(features[0].shape[1]),
     'nonzeros': sum(int(np.count_nonzero(v)) for v in values),
