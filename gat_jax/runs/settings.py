@@ -4,6 +4,7 @@ What a new config has, which values are refused, which runs share a compiled
 program, and with which other settings a run may be continued.
 """
 
+import textwrap
 from typing import Any
 
 from flax import traverse_util
@@ -173,10 +174,18 @@ def describe() -> str:
   """All fields with their defaults and what they mean, as lines of text."""
   lines = []
   for name, field in FIELDS.items():
-    lines.append(f'  config.{name} = {field.default!r}')
-    lines.append(f'      {field.about}; {field.wanted}')
-  lines.append('fields of one data set alone:')
-  for name in (*datasets.NAMES, 'graph.npz'):
-    for option, default in datasets.options(name).items():
-      lines.append(f'  config.dataset.{option} = {default!r} ({name})')
+    lines.append(f'  config.{name} = {field.default!r}: {field.wanted}')
+    indent = 6 * ' '
+    lines += textwrap.wrap(
+      field.about, 80, initial_indent=indent, subsequent_indent=indent
+    )
+  lines.append('\nand of one data set or another:')
+  known_to: dict[str, list[str]] = {}
+  for dataset in (*datasets.NAMES, 'graph.npz'):
+    for option, default in datasets.options(dataset).items():
+      known_to.setdefault(f'{option} = {default!r}', []).append(dataset)
+  lines += [
+    f'  config.dataset.{option}: {", ".join(names)}'
+    for option, names in known_to.items()
+  ]
   return '\n'.join(lines)

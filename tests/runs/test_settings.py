@@ -159,7 +159,7 @@ def test_smoke_names_all_fields_of_its_data_set():
 
 
 def test_every_field_is_described():
-  text = settings.describe()
+  text = ' '.join(settings.describe().split())
   for name, field in FIELDS.items():
     assert f'config.{name} = {field.default!r}' in text
     assert field.about in text
