@@ -4,12 +4,9 @@ from gat_jax.training import early_stopping as early_stopping
 from gat_jax.training.batching import Batches as Batches
 from gat_jax.training.drivers import BatchDriver as BatchDriver
 from gat_jax.training.drivers import Driver as Driver
-from gat_jax.training.drivers import ResidentDriver as ResidentDriver
 from gat_jax.training.drivers import choose_driver as choose_driver
 from gat_jax.training.metrics import Counts as Counts
 from gat_jax.training.program import BREAKABLE as BREAKABLE
 from gat_jax.training.program import Program as Program
 from gat_jax.training.program import ReplicaState as ReplicaState
-from gat_jax.training.program import over_replicas as over_replicas
-from gat_jax.training.replicas import Hyperparameters as Hyperparameters
 from gat_jax.training.replicas import Replica as Replica

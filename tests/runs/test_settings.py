@@ -5,8 +5,10 @@ import pytest
 from configs import base
 from configs import cora
 from configs import smoke
+from gat_jax import nn
 from gat_jax.errors import ConfigError
 from gat_jax.errors import DataError
+from gat_jax.nn import models
 from gat_jax.runs import settings
 from gat_jax.runs.fields import FIELDS
 from gat_jax.runs.fields import Role
@@ -163,3 +165,11 @@ def test_every_field_is_described():
   for name, field in FIELDS.items():
     assert f'config.{name} = {field.default!r}' in text
     assert field.about in text
+
+
+def test_fields_of_the_model_are_those_that_models_read():
+  read = {'model.name'} | {f'model.{name}' for name in models._FIELDS}
+  for layer in nn.LAYERS.values():
+    read |= {f'model.{option}' for option in layer.OPTIONS}
+  named = {name for name in FIELDS if name.startswith('model.')}
+  assert read == named

@@ -11,6 +11,7 @@ import pytest
 from configs import base
 from gat_jax import training
 from gat_jax.training import metrics
+from gat_jax.training.program import over_replicas
 from gat_jax.training.replicas import Hyperparameters
 
 DATASET = small_dataset()
@@ -35,7 +36,7 @@ def compiled(fields, num_devices, loop):
   program = training.Program.from_config(make_config(**dict(fields)), DATASET)
   mesh = Mesh(np.array(jax.devices()[:num_devices]), ('replicas',))
   advance = jax.jit(
-    training.over_replicas(
+    over_replicas(
       lambda epoch, run: program.run_until(
         epoch, *run, DATASET.train, DATASET.val
       ),
@@ -220,7 +221,7 @@ def test_training_lowers_for_cuda_and_tpu(name, loop):
   config.model.edge_block = 2**26 // 64  # as an accelerator would choose it
   program = training.Program.from_config(config, DATASET)
   mesh = Mesh(np.array(jax.devices()[:1]), ('replicas',))
-  function = training.over_replicas(
+  function = over_replicas(
     lambda epoch, run: program.run_until(
       epoch, *run, DATASET.train, DATASET.val
     ),
