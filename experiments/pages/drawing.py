@@ -134,11 +134,12 @@ class Chart:
       self.figure.savefig(
         file, format='svg', transparent=True, metadata={'Date': None}
       )
-    root = ElementTree.fromstring(file.getvalue())  # noqa: S314, of matplotlib
+    text = file.getvalue()
+    root = ElementTree.fromstring(text)  # noqa: S314, of matplotlib
     root.remove(root.find('{*}metadata'))
     del root.attrib['width'], root.attrib['height']
     for element in root.iter():
-      if element.tag == f'{{{_SVG}}}g':  # names an artist: on every chart alike
+      if f'#{element.get("id")}' not in text:  # else the same on every chart
         element.attrib.pop('id', None)
       for name, value in element.attrib.items():
         element.set(name, value.replace(INK, 'currentColor'))
