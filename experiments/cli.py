@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 import contextlib
+import functools
 import glob
 import importlib.metadata
 import os
@@ -209,9 +210,7 @@ def set_up_jax() -> None:
   $JAX_NUM_CPU_DEVICES and $JAX_COMPILATION_CACHE_DIR have the last word. Warns
   on standard error of a jaxlib that is slow on the GPU of this machine.
   """
-  version = importlib.metadata.version('jaxlib')
-  if warning := slow_gpu(version, _uses_nvidia_gpu(), os.environ):
-    print(f'warning: {warning}', file=sys.stderr)
+  _warn_of_slow_gpu()
   if 'JAX_NUM_CPU_DEVICES' not in os.environ:
     jax.config.update('jax_num_cpu_devices', len(cores()))
   if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
@@ -239,6 +238,13 @@ def slow_gpu(
     f'jaxlib {version} adds float32 numbers on NVIDIA GPUs up to 450 times too'
     f' slowly; install jax 0.11.1 or newer, or set XLA_FLAGS={_FAST_ATOMICS}'
   )
+
+
+@functools.cache  # a process that sets JAX up again says it once
+def _warn_of_slow_gpu() -> None:
+  version = importlib.metadata.version('jaxlib')
+  if warning := slow_gpu(version, _uses_nvidia_gpu(), os.environ):
+    print(f'warning: {warning}', file=sys.stderr)
 
 
 def _uses_nvidia_gpu() -> bool:

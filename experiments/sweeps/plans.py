@@ -7,7 +7,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from experiments import cli
 from experiments.sweeps import trials
 from gat_jax import runs
 from gat_jax import training
@@ -106,7 +105,6 @@ def _trials(planned: Sequence[trials.Trial]) -> Table:
 
 def _measure(trial: trials.Trial) -> tuple[int, float]:
   """Bytes that a process needs to train it, and seconds an epoch."""
-  cli.set_up_jax()
   dataset = runs.load_dataset(trial.config)
   replicas = training.Replica.of(trial.config)
   driver = training.choose_driver(trial.config, dataset, replicas)

@@ -47,8 +47,7 @@ class Checkpoints:
       # interrupted run, though, needs the checkpoint that was not written.
       if error is None or isinstance(error, Ended):
         raise
-      if not isinstance(error, WorkdirError):  # else it said that already
-        logging.warning('after %s: %s', type(error).__name__, another)
+      workdirs.mention(another, error)
 
   def save(self, epoch: int, tree: Any, facts: dict[str, Any]) -> None:
     """Writes the state after an epoch, once.

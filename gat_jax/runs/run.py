@@ -5,7 +5,6 @@ Shapes: R replicas: one seed each, all trained by one program.
 
 from collections.abc import Sequence
 import contextlib
-import logging
 import os
 import time
 from typing import Any
@@ -17,7 +16,6 @@ import numpy as np
 from gat_jax import datasets
 from gat_jax import nn
 from gat_jax import training
-from gat_jax.errors import WorkdirError
 from gat_jax.runs import checkpoints
 from gat_jax.runs import results
 from gat_jax.runs import settings
@@ -149,12 +147,7 @@ def _train(
     try:
       _save_parameters(group, driver)
     except Exception as another:
-      if not isinstance(error, WorkdirError):  # else it said that already
-        logging.warning(
-          'the best parameters could not be saved after %s: %s',
-          type(error).__name__,
-          another,
-        )
+      workdirs.mention(another, error)
     raise
   _save_parameters(group, driver)
   found = []

@@ -13,6 +13,7 @@ events.out.*    the same metrics for TensorBoard
 from collections.abc import Iterator
 import contextlib
 import json
+import logging
 import math
 import os
 import pathlib
@@ -205,6 +206,18 @@ def explained(workdir: str | os.PathLike) -> Iterator[None]:
       f'{workdir} cannot be written ({error})',
       'choose a folder of your own with free space',
     ) from error
+
+
+def mention(another: Exception, error: BaseException) -> None:
+  """Logs what went wrong while an error was under way, which says more.
+
+  Args:
+    another: what saving raised.
+    error: what ended the run; if that was the folder's fault too, it has said
+      so, and nothing is logged.
+  """
+  if not isinstance(error, WorkdirError):
+    logging.warning('after %s: %s', type(error).__name__, another)
 
 
 def require_space(path: pathlib.Path, num_bytes: int = 0) -> None:
