@@ -117,7 +117,11 @@ def _best_seed(workdir: str | os.PathLike, seeds: list[int]) -> int:
   """The best on the validation nodes; the first of an interrupted run."""
   if not os.path.exists(os.path.join(workdir, workdirs.RESULTS)):
     return seeds[0]
-  found = read_result(workdir).seeds
+  try:
+    found = read_result(workdir).seeds
+  except WorkdirError as error:
+    # The parameters are there: a prediction does not need the scores.
+    raise WorkdirError(error.field, error.problem, 'name a `seed`') from error
   return max(found, key=lambda result: result.val).seed
 
 
