@@ -38,6 +38,7 @@ from experiments.sweeps import coordinator
 from experiments.sweeps import engines
 from experiments.sweeps import hyper
 from experiments.sweeps import outputs
+from experiments.sweeps import places
 from experiments.sweeps import plans
 from experiments.sweeps import sources
 from experiments.sweeps import summaries
@@ -92,17 +93,17 @@ def main() -> None:
     cli.fail('--workdir is missing; try --workdir=runs/sweep')
   if not _CONFIG.value:
     cli.fail('--config is missing; try --config=configs/cora.py')
-  workdir = pathlib.Path(_WORKDIR.value).absolute()
+  workdir = pathlib.Path(_WORKDIR.value).expanduser().absolute()
+  engines.check_path(workdir, _ENGINE.value)
   source = plan(workdir)
-  console = Console()
+  console = Console(markup=False)  # a bracket in a path is a bracket
   if _DRY_RUN.value:
     show(source, console)
     return
   with workdirs.hold(workdir), cli.StopRequest() as stop:
-    with workdirs.explained(workdir):
-      source.begin(_RETRY_FAILED.value)
-      if not source.done:
-        coordinator.train(source, pool(workdir), console, stop)
+    source.begin(_RETRY_FAILED.value)
+    if not source.done:
+      coordinator.train(source, pool(workdir), console, stop)
     summary = summaries.make(source.trials, command())
     outputs.write(summary, source.trials, workdir, _OUTPUT.value)
   console.print(*outputs.for_terminal(summary), sep='\n')
@@ -163,14 +164,14 @@ def show(source: sources.Source, console: Console) -> None:
 
 def pool(workdir: pathlib.Path) -> engines.Pool:
   """The workers that the flags ask for."""
-  num_workers = {
-    engines.LOCAL: _WORKERS.value or engines.num_places(),
-    engines.SLURM: _SLURM.value.array_parallelism,
-    engines.DEBUG: 1,
-  }[_ENGINE.value]
-  return engines.Pool(
-    workdir / 'jobs', _ENGINE.value, num_workers, _SLURM.value
-  )
+  local: list[places.Place] = []
+  num_workers = 1
+  if _ENGINE.value == engines.LOCAL:
+    local = places.find(_WORKERS.value)
+    num_workers = len(local)
+  elif _ENGINE.value == engines.SLURM:
+    num_workers = _SLURM.value.array_parallelism
+  return engines.Pool(workdir, _ENGINE.value, num_workers, _SLURM.value, local)
 
 
 def command() -> str:

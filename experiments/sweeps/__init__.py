@@ -6,8 +6,9 @@ trials        what each trial trains and how it ended; groups of them
 sources       which groups are next: all of a grid, or what a search chooses
 searches/     combinations chosen by Optuna; their file; pruning
 coordinator   gives groups to the engine until all have ended
-engines       where groups train; worker: what a process of theirs does
-plans         what --dry_run shows; dashboard: what is shown meanwhile
+engines       where groups train; worker: what a process of theirs does;
+              places: which core or GPU it has
+plans/        what --dry_run shows; dashboard: what is shown meanwhile
 summaries     from trials to tables; heatmaps: two fields as a picture
 outputs       the files beside the trials, tables in words
 """
@@ -19,6 +20,7 @@ __all__ = [
   'heatmaps',
   'hyper',
   'outputs',
+  'places',
   'plans',
   'searches',
   'sources',

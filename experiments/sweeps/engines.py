@@ -5,7 +5,7 @@ submitit starts the processes; its documentation says what a cluster needs.
 
 from collections import deque
 from collections.abc import Sequence
-import glob
+import contextlib
 import os
 import pathlib
 import signal
@@ -15,7 +15,7 @@ from typing import Any
 from ml_collections import config_dict
 import submitit
 
-from experiments import cli
+from experiments.sweeps import places
 from experiments.sweeps import trials
 from experiments.sweeps import worker
 from gat_jax.errors import ConfigError
@@ -23,6 +23,7 @@ from gat_jax.runs import workdirs
 
 LOCAL, SLURM, DEBUG = 'local', 'slurm', 'debug'
 NAMES = (LOCAL, SLURM, DEBUG)
+JOBS = 'jobs'  # the folder of submitit's own files, inside the workdir
 _A_YEAR = 60 * 24 * 365  # minutes
 _MOST_REQUEUES = 1000
 _ASK_SECONDS = 3  # between two questions to Slurm while jobs are cancelled
@@ -44,9 +45,31 @@ def slurm_options() -> config_dict.ConfigDict:
   return options
 
 
-def num_places() -> int:
-  """How many local workers fit this machine: one a GPU, else one a core."""
-  return len(glob.glob('/dev/nvidia[0-9]*')) or len(cli.cores())
+def check_path(workdir: pathlib.Path, engine: str) -> None:
+  """Refuses a folder whose name the engine would not take as it stands.
+
+  submitit and Slurm write the numbers of jobs into paths, for `%j` and the
+  like; Slurm reads a backslash as an order not to.
+
+  Args:
+    workdir: absolute, of a sweep.
+    engine: one of `NAMES`.
+
+  Raises:
+    ConfigError: if there is a pattern in it.
+  """
+  folder = workdir / JOBS
+  of_a_job = submitit.core.utils.JobPaths(folder, job_id='1_2').folder
+  is_pattern = engine == SLURM and {'%', '\\'} & set(str(folder))
+  if is_pattern or of_a_job != folder:
+    raise ConfigError(
+      'workdir',
+      f'{workdir}: {"Slurm" if engine == SLURM else "submitit"} puts the'
+      ' numbers of jobs into such a path',
+      'choose a folder without "%" or a backslash in its path'
+      if engine == SLURM
+      else 'choose a folder without "%j", "%t", "%a" or "%A" in its path',
+    )
 
 
 class Pool:
@@ -54,23 +77,29 @@ class Pool:
 
   def __init__(
     self,
-    folder: pathlib.Path,
+    workdir: pathlib.Path,
     engine: str,
     num_workers: int,
     slurm: config_dict.ConfigDict,
+    local: Sequence[places.Place] = (),
   ):
     """Starts nothing yet.
 
     Args:
-      folder: for submitit's own files and the logs of the jobs.
+      workdir: of the sweep; submitit's own files and the logs of the jobs go
+        into a folder there.
       engine: one of `NAMES`.
       num_workers: how many groups train at a time.
       slurm: see `slurm_options`.
+      local: where each local worker trains.
 
     Raises:
       ConfigError: if this machine has no such engine.
+      WorkdirError: if the folder cannot be written.
     """
     self._engine = engine
+    self._workdir = workdir
+    self._places = local
     self._num_workers = num_workers
     self._waiting: deque[trials.Group] = deque()
     self._stopping = False
@@ -78,13 +107,14 @@ class Pool:
     self._running: dict[Any, tuple[trials.Group, Any]] = {}
     self._elsewhere: list[trials.Group] = []
     try:
-      self._executor = submitit.AutoExecutor(
-        folder,
-        cluster=engine,
-        **(
-          {'slurm_max_num_timeout': _MOST_REQUEUES} if engine == SLURM else {}
-        ),
-      )
+      with workdirs.explained(workdir):
+        self._executor = submitit.AutoExecutor(
+          workdir / JOBS,
+          cluster=engine,
+          **(
+            {'slurm_max_num_timeout': _MOST_REQUEUES} if engine == SLURM else {}
+          ),
+        )
     except RuntimeError as error:
       raise ConfigError(
         f'--engine={engine}',
@@ -99,6 +129,7 @@ class Pool:
 
     Raises:
       ConfigError: if the scheduler refuses them.
+      WorkdirError: if the folder cannot be written.
     """
     if not groups:
       return
@@ -152,7 +183,10 @@ class Pool:
     self._elsewhere.clear()
     for _, job in self._running.values():
       if self._engine == LOCAL:
-        os.kill(int(job.job_id), signal.SIGTERM)  # its controller passes it on
+        with contextlib.suppress(ProcessLookupError):  # it has just ended
+          os.kill(
+            int(job.job_id), signal.SIGTERM
+          )  # its controller passes it on
       else:
         job.cancel(check=False)
 
@@ -160,7 +194,7 @@ class Pool:
     """Submits all groups that wait to Slurm, as one array of jobs."""
     tasks = [worker.TrainGroup(g, scheduled=True) for g in self._waiting]
     try:
-      with self._executor.batch():
+      with workdirs.explained(self._workdir), self._executor.batch():
         jobs = [self._executor.submit(task) for task in tasks]
     except submitit.core.utils.FailedJobError as error:
       said = str(error).strip().splitlines()[-1]
@@ -175,13 +209,14 @@ class Pool:
       if self._waiting and place not in self._running:
         group = self._waiting.popleft()
         task = worker.TrainGroup(
-          group, place if self._engine == LOCAL else None
+          group, self._places[place] if self._engine == LOCAL else None
         )
         # Ctrl-C reaches all processes of a terminal. Workers inherit that it
         # is blocked: they are stopped by `stop` alone, which lets them save.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-          self._running[place] = group, self._executor.submit(task)
+          with workdirs.explained(self._workdir):
+            self._running[place] = group, self._executor.submit(task)
         finally:
           signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 

@@ -1,5 +1,6 @@
 """Two swept fields as a grid: in words, and as a picture with its numbers."""
 
+import io
 import itertools
 import pathlib
 from typing import Any
@@ -10,6 +11,7 @@ from experiments import documents
 from experiments.sweeps.summaries import DatasetTable
 from experiments.sweeps.summaries import Row
 from gat_jax import storage
+from gat_jax.runs import workdirs
 
 
 def has_grid(table: DatasetTable) -> bool:
@@ -63,14 +65,19 @@ def write(name: str, table: DatasetTable, folder: pathlib.Path) -> None:
     folder: where the files go.
 
   Raises:
-    OSError: if one cannot be written.
+    WorkdirError: if one cannot be written.
   """
   if can_draw(table):
     drawn = figure(table)
     for kind in ('png', 'svg'):
+      picture = io.BytesIO()
+      drawn.savefig(picture, format=kind, dpi=150)
       path = folder / f'heatmap-{name}.{kind}'
-      with storage.whole_file(path, binary=True) as file:
-        drawn.savefig(file, format=kind, dpi=150)
+      with (
+        workdirs.explained(folder),
+        storage.whole_file(path, binary=True) as file,
+      ):
+        file.write(picture.getbuffer())
 
 
 def figure(table: DatasetTable) -> Any:

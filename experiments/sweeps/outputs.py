@@ -35,17 +35,19 @@ def write(
   """
   records = [_record(trial) for trial in planned]
   text = markdown(summary)
-  with workdirs.explained(workdir):
-    for name, content in (
-      ('trials.jsonl', ''.join(json.dumps(r) + '\n' for r in records)),
-      ('trials.csv', documents.as_csv(records)),
-      (summaries.FILE, json.dumps(summary.to_json(), indent=2) + '\n'),
-      ('sweep.md', text),
+  for name, content in (
+    ('trials.jsonl', ''.join(json.dumps(r) + '\n' for r in records)),
+    ('trials.csv', documents.as_csv(records)),
+    (summaries.FILE, json.dumps(summary.to_json(), indent=2) + '\n'),
+    ('sweep.md', text),
+  ):
+    with (
+      workdirs.explained(workdir),
+      storage.whole_file(workdir / name) as file,
     ):
-      with storage.whole_file(workdir / name) as file:
-        file.write(content)
-    for name, table in summary.tables.items():
-      heatmaps.write(name, table, workdir)
+      file.write(content)
+  for name, table in summary.tables.items():
+    heatmaps.write(name, table, workdir)
   if output:
     names = ', '.join(summary.tables)
     documents.put_section(output, f'sweep of {names}', text)

@@ -93,13 +93,26 @@ class Trial:
     return f'its {broken} is not finite' if broken else None
 
   def fail(self, error: str) -> None:
-    """Records that it failed, and why."""
-    self.folder.mkdir(parents=True, exist_ok=True)
-    workdirs.write_json(self.folder / _ERROR, {'error': error[:2000]})
+    """Records that it failed, and why.
+
+    Raises:
+      WorkdirError: if that cannot be written.
+    """
+    self._write(_ERROR, {'error': error[:2000]})
 
   def prune(self, epochs: int) -> None:
-    """Records that a search ended it after so many epochs."""
-    workdirs.write_json(self.folder / _PRUNED, {'epochs': epochs})
+    """Records that a search ended it after so many epochs.
+
+    Raises:
+      WorkdirError: if that cannot be written.
+    """
+    self._write(_PRUNED, {'epochs': epochs})
+
+  def _write(self, file: str, content: dict[str, Any]) -> None:
+    """Writes one of its small files."""
+    with workdirs.explained(self.folder):
+      self.folder.mkdir(parents=True, exist_ok=True)
+      workdirs.write_json(self.folder / file, content)
 
   def pruned_after(self) -> int | None:
     """The epochs after which a search ended it; None if none did.
@@ -124,14 +137,25 @@ class Trial:
     return value
 
   def forget_pruning(self) -> None:
-    """Lets a pruned trial wait again."""
-    (self.folder / _PRUNED).unlink(missing_ok=True)
+    """Lets a pruned trial wait again.
+
+    Raises:
+      WorkdirError: if its folder cannot be written.
+    """
+    with workdirs.explained(self.folder):
+      (self.folder / _PRUNED).unlink(missing_ok=True)
 
   def forget_failure(self) -> None:
-    """Lets a failed trial wait again: from its checkpoint, or from scratch."""
-    if self.result() and self.error():
-      shutil.rmtree(self.folder)
-    (self.folder / _ERROR).unlink(missing_ok=True)
+    """Lets a failed trial wait again: from its checkpoint, or from scratch.
+
+    Raises:
+      WorkdirError: if its files are damaged, or its folder cannot be written.
+    """
+    from_scratch = self.result() and self.error()
+    with workdirs.explained(self.folder):
+      if from_scratch:
+        shutil.rmtree(self.folder)
+      (self.folder / _ERROR).unlink(missing_ok=True)
 
   def status(self) -> Status:
     """How far it is, from what its folder holds.

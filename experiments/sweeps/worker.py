@@ -1,7 +1,6 @@
 """What a process of a sweep does: it trains one group of trials."""
 
 import dataclasses
-import os
 import shutil
 import signal
 import traceback
@@ -9,6 +8,7 @@ import traceback
 import submitit
 
 from experiments import cli
+from experiments.sweeps import places
 from experiments.sweeps import trials
 from gat_jax import runs
 from gat_jax.errors import InputError
@@ -28,18 +28,19 @@ class TrainGroup:
 
   Attributes:
     group: the trials.
-    place: which of the local workers this is; decides its core or its GPU.
-      None takes whatever the process may use.
+    place: the core or the GPU of a local worker; None takes whatever the
+      process may use.
     scheduled: whether a scheduler decides when the process ends.
   """
 
   group: trials.Group
-  place: int | None = None
+  place: places.Place | None = None
   scheduled: bool = False
 
   def __call__(self) -> None:
     """Trains what has not ended, unless another process trains it now."""
-    _take_place(self.place)
+    if self.place is not None:
+      self.place.take()
     cli.set_up_jax()
     left = [t for t in self.group.trials if t.status() is trials.Status.WAITING]
     if not left or any(workdirs.is_held(trial.folder) for trial in left):
@@ -92,13 +93,3 @@ def _observer(group: trials.Group, stop: cli.StopRequest) -> runs.Observer:
 def _fail(group: trials.Group, error: str) -> None:
   for trial in group.trials:
     trial.fail(error)
-
-
-def _take_place(place: int | None) -> None:
-  """One core or one GPU for each local worker."""
-  if place is None:
-    return
-  if hasattr(os, 'sched_setaffinity'):
-    cores = cli.cores()
-    os.sched_setaffinity(0, {cores[place % len(cores)]})
-  os.environ['CUDA_VISIBLE_DEVICES'] = str(place)

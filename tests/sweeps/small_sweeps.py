@@ -62,7 +62,7 @@ def train(source, workdir, retry_failed=False, command='command'):
     source.begin(retry_failed)
     if not source.done:
       options = engines.slurm_options()
-      pool = engines.Pool(workdir / 'jobs', engines.DEBUG, 1, options)
+      pool = engines.Pool(workdir, engines.DEBUG, 1, options)
       coordinator.train(source, pool, console, stop)
     summary = summaries.make(source.trials, command)
     outputs.write(summary, source.trials, workdir, None)

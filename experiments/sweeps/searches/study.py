@@ -13,6 +13,7 @@ from optuna.storages import journal
 
 from gat_jax.errors import WorkdirError
 from gat_jax.runs import settings
+from gat_jax.runs import workdirs
 
 NAME = 'search'
 _JOURNAL = 'search.journal'
@@ -30,12 +31,15 @@ def open_or_create(
     asked_for: what is searched, as JSON; a study keeps it for life.
 
   Raises:
-    WorkdirError: if the study there is damaged or searches something else.
+    WorkdirError: if the study there is damaged, searches something else or
+      cannot be written.
   """
   path = workdir / _JOURNAL
   _cut_torn_line(path)
   try:
     stored = storage(workdir)
+  except WorkdirError:  # a ValueError as well
+    raise
   except (ValueError, KeyError, TypeError) as error:
     raise WorkdirError(
       path,
@@ -65,10 +69,26 @@ def _deciding(asked_for: Any) -> dict[str, Any]:
   return asked_for | {'config': settings.deciding_fields(asked_for['config'])}
 
 
+class _Journal(journal.JournalFileBackend):
+  """The file, whose writer says which folder is full or denied."""
+
+  def __init__(self, path: pathlib.Path):
+    self._folder = path.parent
+    with workdirs.explained(self._folder):
+      super().__init__(str(path))
+
+  def append_logs(self, logs: list[dict[str, Any]]) -> None:
+    with workdirs.explained(self._folder):
+      super().append_logs(logs)
+
+
 def storage(workdir: pathlib.Path) -> optuna.storages.JournalStorage:
-  """Where the study of that folder is stored."""
-  backend = journal.JournalFileBackend(str(workdir / _JOURNAL))
-  return optuna.storages.JournalStorage(backend)
+  """Where the study of that folder is stored.
+
+  Raises:
+    WorkdirError: if it cannot be written, now or at any time later.
+  """
+  return optuna.storages.JournalStorage(_Journal(workdir / _JOURNAL))
 
 
 def _cut_torn_line(path: pathlib.Path) -> None:
@@ -76,10 +96,11 @@ def _cut_torn_line(path: pathlib.Path) -> None:
   if not path.exists():
     return
   lock = journal.JournalFileSymlinkLock(str(path))
-  lock.acquire()
-  try:
-    whole, _, torn = path.read_bytes().rpartition(b'\n')
-    if torn:
-      os.truncate(path, len(whole) + 1 if whole else 0)
-  finally:
-    lock.release()
+  with workdirs.explained(path.parent):
+    lock.acquire()
+    try:
+      whole, _, torn = path.read_bytes().rpartition(b'\n')
+      if torn:
+        os.truncate(path, len(whole) + 1 if whole else 0)
+    finally:
+      lock.release()

@@ -1,0 +1,88 @@
+"""What training took before: a small file a program, in the user's cache.
+
+A file is written whole under a name that only its program has. So processes
+that write at the same time do not disturb each other, and a damaged file or one
+of another version is one program that nothing is remembered of.
+"""
+
+import contextlib
+import hashlib
+import json
+import math
+import pathlib
+from typing import Any, NamedTuple
+
+import jax
+import platformdirs
+
+from gat_jax import datasets
+from gat_jax import storage
+from gat_jax.runs import settings
+
+_VERSION = 1  # of what stands in a file
+# Fields that say how a run is executed and do not change what it takes.
+_NO_MATTER = ('data_dir', 'log_every', 'checkpoint_minutes')
+
+
+class Cost(NamedTuple):
+  """What one trial takes.
+
+  Attributes:
+    seconds: of an epoch, on one core or device.
+    num_bytes: that a process needs; None if that is not known.
+  """
+
+  seconds: float
+  num_bytes: int | None
+
+
+def remember(config: Any, dataset: datasets.Dataset, cost: Cost) -> None:
+  """Notes what a program took; nothing where the cache cannot be written.
+
+  Args:
+    config: of a trial; `settings.program_fields` say which program it is.
+    dataset: what it trains on.
+    cost: what was measured on this machine.
+  """
+  key = _key(config, dataset)
+  path = _path(key)
+  content = {'version': _VERSION, 'program': key, **cost._asdict()}
+  with contextlib.suppress(OSError):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with storage.whole_file(path) as file:
+      file.write(json.dumps(content, indent=2) + '\n')
+
+
+def recall(config: Any, dataset: datasets.Dataset) -> Cost | None:
+  """What `remember` noted of the same program; None if there is nothing."""
+  key = _key(config, dataset)
+  try:
+    content = json.loads(_path(key).read_text(encoding='utf-8'))
+  except (OSError, ValueError):
+    return None
+  if not isinstance(content, dict) or content.get('version') != _VERSION:
+    return None
+  seconds, num_bytes = content.get('seconds'), content.get('num_bytes')
+  is_time = type(seconds) in (int, float) and 0 < seconds < math.inf
+  is_size = num_bytes is None or (type(num_bytes) is int and num_bytes > 0)
+  if content.get('program') != key or not is_time or not is_size:
+    return None
+  return Cost(seconds, num_bytes)
+
+
+def _key(config: Any, dataset: datasets.Dataset) -> dict[str, Any]:
+  """What decides how long an epoch takes: program, data, device, versions."""
+  fields = settings.flat(settings.program_fields(config))
+  device = jax.local_devices()[0]
+  return {
+    'fields': {k: v for k, v in fields.items() if k not in _NO_MATTER},
+    'data': dataset.card['digest'],
+    'device': f'{device.platform} {device.device_kind}',
+    'jax': jax.__version__,
+  }
+
+
+def _path(key: dict[str, Any]) -> pathlib.Path:
+  digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+  folder = pathlib.Path(platformdirs.user_cache_dir('gat_jax'))
+  return folder / 'costs' / f'{digest[:24]}.json'
