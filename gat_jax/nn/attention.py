@@ -11,6 +11,7 @@ from gat_jax.nn import operations
 from gat_jax.nn.dropout import VALUES
 from gat_jax.nn.dropout import WEIGHTS
 from gat_jax.nn.dropout import Dropout
+from gat_jax.nn.dtypes import broadcast
 from gat_jax.nn.heads import HeadsLayer
 
 
@@ -24,7 +25,7 @@ class AttentionLayer(HeadsLayer):
   softmax and does not renormalise it. Dropout on v comes after the scores were
   computed from all of it.
 
-  A subclass holds the equation, `values_and_scores(graph, inputs)`, and W as
+  A subclass holds the equation, `values_and_scores(edges, inputs)`, and W as
   `kernel`, where v_j = W h_j. Where v is not dropped and wider than h, the sum
   is made as W sum_j alpha_ij h_j, which aggregates fewer entries.
   """
@@ -45,50 +46,61 @@ class AttentionLayer(HeadsLayer):
     self.value_dropout = value_dropout
 
   def values_and_scores(
-    self, graph: jraph.GraphsTuple, inputs: graphs.Features
+    self, edges: graphs.Edges, inputs: graphs.Features
   ) -> tuple[jax.Array, jax.Array]:
     """Returns v, [N, K, F], and e, [E, K], for the inputs of `mix`."""
     raise NotImplementedError
 
   def attention(self, graph: jraph.GraphsTuple) -> jax.Array:
-    """Returns alpha without dropout, [E, K], in the order of the edges.
+    """Returns alpha without dropout, [E, K], in the order of `graph.senders`.
+
+    `PreparedGraph.in_given_order` puts it in the order of the edges that
+    `graphs.prepare` was given.
 
     Args:
       graph: as in `forward`.
 
     Raises:
-      InputError: if the graph and the layer differ in D.
+      InputError: as `forward`.
     """
-    _, scores = self.values_and_scores(graph, graph.nodes)
-    return operations.segment_softmax(
-      scores, graph.receivers, graph.nodes.shape[0]
-    )
+    edges, inputs = self.read(graph)
+    _, scores = self.values_and_scores(edges, inputs)
+    return _softmax(scores, edges)
 
   def mix(
     self,
-    graph: jraph.GraphsTuple,
+    edges: graphs.Edges,
     inputs: graphs.Features,
     initial: jax.Array,
     dropout: Dropout | None,
   ) -> jax.Array:
     """Returns initial + sum_j alpha_ij v_j, [N, K, F]."""
-    values, scores = self.values_and_scores(graph, inputs)
-    weights = operations.segment_softmax(
-      scores, graph.receivers, values.shape[0]
-    )
+    values, scores = self.values_and_scores(edges, inputs)
+    weights = _softmax(scores, edges)
     if dropout is not None:
-      weights *= dropout.fold_in(WEIGHTS).scales(weights.shape)
+      weights *= dropout.fold_in(WEIGHTS).scales(weights.shape, weights.dtype)
       if self.value_dropout:
-        values *= dropout.fold_in(VALUES).scales(values.shape)
-        return self.aggregate(graph, weights, values, initial)
+        values *= dropout.fold_in(VALUES).scales(values.shape, values.dtype)
+        return self.aggregate(edges, weights, values, initial)
     if self._is_widening(inputs):
-      inputs = operations.densify(inputs, self.num_heads)  # [N, K, D]
-      sums = self.aggregate(graph, weights, inputs)
-      return self.project(sums, self.kernel) + initial
-    return self.aggregate(graph, weights, values, initial)
+      inputs = operations.densify(inputs, self.num_heads, values.dtype)
+      sums = self.aggregate(edges, weights, inputs)  # [N, K, D]
+      mixed = self.project(sums, self.kernel)
+      return mixed + broadcast(initial, mixed.shape)
+    return self.aggregate(edges, weights, values, initial)
 
   def _is_widening(self, inputs: graphs.Features) -> bool:
     """Whether sum_j alpha_ij h_j has fewer entries than the same sum of v_j."""
     in_features, _, out_features = self.kernel_shape
     is_dense = not isinstance(inputs, graphs.SparseFeatures)
     return is_dense and in_features < out_features
+
+
+def _softmax(scores: jax.Array, edges: graphs.Edges) -> jax.Array:
+  """Scores [E, K] over the incoming edges of each receiver."""
+  return operations.segment_softmax(
+    scores,
+    edges.receivers,
+    edges.num_receivers,
+    indices_are_sorted=edges.is_prepared,
+  )

@@ -3,6 +3,7 @@
 Shapes: N nodes, K heads, D features, Z stored non-zeros.
 """
 
+import dataclasses
 import math
 import numbers
 from typing import NamedTuple
@@ -15,6 +16,7 @@ import numpy as np
 from gat_jax.errors import InputError
 from gat_jax.graphs import Features
 from gat_jax.graphs import SparseFeatures
+from gat_jax.nn.dtypes import as_floats
 
 # What each of the three masks of a layer folds into its key: for its inputs,
 # for attention, for what attention sums up.
@@ -37,20 +39,22 @@ class Dropout(NamedTuple):
     """The dropout of one layer, or of one of its three masks."""
     return Dropout(jax.random.fold_in(self.key, purpose), self.rate)
 
-  def scales(self, shape: tuple[int, ...]) -> jax.Array:
+  def scales(
+    self, shape: tuple[int, ...], dtype: jax.typing.DTypeLike = np.float32
+  ) -> jax.Array:
     """Draws what entries are multiplied with, so that their mean stays.
 
     Args:
       shape: of the entries.
+      dtype: of the result.
 
     Returns:
-      float32 of that shape: 1 / (1 - rate) for what is kept, 0 for what is
-      dropped.
+      Of that shape: 1 / (1 - rate) for what is kept, 0 for what is dropped.
     """
     rate = jnp.asarray(self.rate, jnp.float32)
     threshold = (rate * 2.0**32).astype(jnp.uint32)
     kept = random_bits(self.key, shape) >= threshold
-    return jnp.where(kept, 1 / (1 - rate), 0.0)
+    return jnp.where(kept, (1 / (1 - rate)).astype(dtype), 0)
 
 
 class DropoutModule(nnx.Module):
@@ -191,13 +195,13 @@ def drop_features(
   """
   heads = () if shared else (num_heads,)
   if isinstance(features, SparseFeatures):
-    values = jnp.asarray(features.values)
-    scales = dropout.scales(values.shape + heads)  # [Z] or [Z, K]
+    values = as_floats(features.values)
+    scales = dropout.scales(values.shape + heads, values.dtype)  # [Z] or [Z, K]
     if not shared:
       values = values[:, None]
-    return SparseFeatures(
-      values * scales, features.rows, features.columns, features.shape
-    )
+    return dataclasses.replace(features, values=values * scales)
+  features = as_floats(features)
   n_node, n_feature = features.shape
-  scales = dropout.scales((n_node, *heads, n_feature))  # [N, D] or [N, K, D]
+  shape = (n_node, *heads, n_feature)  # [N, D] or [N, K, D]
+  scales = dropout.scales(shape, features.dtype)
   return scales * (features if shared else features[:, None])

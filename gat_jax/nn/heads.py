@@ -4,21 +4,28 @@ Shapes: N nodes, E edges, K heads, D input features, F output features a head.
 """
 
 from collections.abc import Callable
+import dataclasses
 from typing import ClassVar
 
 from flax import nnx
 import jax
 from jax import numpy as jnp
 import jraph
+import numpy as np
 
 from gat_jax import graphs
 from gat_jax.errors import InputError
 from gat_jax.nn import aggregation
 from gat_jax.nn import operations
+from gat_jax.nn import roads
 from gat_jax.nn.dropout import INPUT
 from gat_jax.nn.dropout import Dropout
 from gat_jax.nn.dropout import DropoutModule
 from gat_jax.nn.dropout import drop_features
+from gat_jax.nn.dtypes import broadcast
+from gat_jax.nn.roads import Implementation
+
+_COMPUTE_DTYPES = ('float32', 'bfloat16', 'float16')
 
 
 class HeadsLayer(DropoutModule):
@@ -70,6 +77,7 @@ class HeadsLayer(DropoutModule):
     fused_fan: bool = False,
     edge_block: int = 0,
     compute_dtype: str = 'float32',
+    implementation: Implementation = None,
     rngs: nnx.Rngs,
   ):
     """Creates the parameters.
@@ -87,13 +95,25 @@ class HeadsLayer(DropoutModule):
       fused_fan: initialise all heads as one matrix with fan (D, K F). The
         authors' code: no, each head has fan (D, F).
       edge_block: edges that are aggregated at a time; 0 chooses.
-      compute_dtype: of the factors of products; sums are always float32.
+      compute_dtype: of the factors of products, float32, bfloat16 or float16;
+        sums are always float32.
+      implementation: 'plain' has derivatives of both modes, as `jax.hessian`
+        needs. None chooses what is fast; see `gat_jax.nn.aggregate`.
       rngs: `params` is the source of the initial parameters, `dropout` that of
         the masks; `default` stands in for either. See `DropoutModule`.
 
     Raises:
-      InputError: if the dropout rate is out of range.
+      InputError: if the dropout rate is out of range, or there is no such dtype
+        or implementation.
     """
+    roads.check(implementation)
+    if compute_dtype not in _COMPUTE_DTYPES:
+      raise InputError(
+        'compute_dtype',
+        f'there is no {compute_dtype!r}',
+        f'choose one of {", ".join(_COMPUTE_DTYPES)}',
+      )
+    self.implementation = implementation
     self.num_heads = num_heads
     self.average_heads = average_heads
     self.activation = activation
@@ -103,10 +123,12 @@ class HeadsLayer(DropoutModule):
     self.edge_block = edge_block
     self.compute_dtype = compute_dtype
     self.kernel_shape = (in_features, num_heads, out_features)
-    self.bias = nnx.Param(jnp.zeros((num_heads, out_features)))
+    self.bias = nnx.Param(jnp.zeros((num_heads, out_features), np.float32))
     if residual and in_features != out_features:
       self.skip_kernel = self._new_kernel(rngs)
-      self.skip_bias = nnx.Param(jnp.zeros((num_heads, out_features)))
+      self.skip_bias = nnx.Param(
+        jnp.zeros((num_heads, out_features), np.float32)
+      )
     for name in self.KERNELS:
       setattr(self, name, self._new_kernel(rngs))
     for name in self.VECTORS:
@@ -115,7 +137,7 @@ class HeadsLayer(DropoutModule):
 
   def mix(
     self,
-    graph: jraph.GraphsTuple,
+    edges: graphs.Edges,
     inputs: graphs.Features,
     initial: jax.Array,
     dropout: Dropout | None,
@@ -123,8 +145,8 @@ class HeadsLayer(DropoutModule):
     """Returns `initial` plus what each head makes of the (dropped) inputs.
 
     Args:
-      graph: as in `forward`.
-      inputs: its nodes, after dropout: see `operations.project`.
+      edges: of the graph; see `graphs.edges_of`.
+      inputs: the nodes, after dropout: see `operations.project`.
       initial: [N, K, F], or [K, F] without a skip connection.
       dropout: as in `forward`.
 
@@ -143,7 +165,9 @@ class HeadsLayer(DropoutModule):
     """Applies the layer, with new dropout masks in every call.
 
     Args:
-      graph: nodes are [N, D], dense or sparse; edges sorted by receiver.
+      graph: nodes are [N, D], dense or sparse. Edges may be in any order; the
+        layer is faster on what `graphs.prepare` makes. An edge with an end
+        outside [0, N) is as if it were not there.
       deterministic: True drops nothing; None does as the attribute says.
       rngs: keys for this call, instead of those of the stored stream.
 
@@ -151,8 +175,8 @@ class HeadsLayer(DropoutModule):
       The graph with nodes [N, K F], or [N, F] if the heads are averaged.
 
     Raises:
-      InputError: if there is something to drop and no stream of keys, or if
-        the graph and the layer differ in D.
+      InputError: if there is something to drop and no stream of keys, or as
+        `forward`.
     """
     return self.forward(graph, self.draw(deterministic, rngs))
 
@@ -165,22 +189,19 @@ class HeadsLayer(DropoutModule):
     `deterministic` and `rngs` say.
 
     Args:
-      graph: nodes are [N, D], dense or sparse; edges sorted by receiver.
+      graph: nodes are [N, D], dense or sparse. Edges may be in any order; the
+        layer is faster on what `graphs.prepare` makes. An edge with an end
+        outside [0, N) is as if it were not there.
       dropout: key and rate; None drops nothing.
 
     Returns:
       The graph with nodes [N, K F], or [N, F] if the heads are averaged.
 
     Raises:
-      InputError: if the graph and the layer differ in D.
+      InputError: if the graph and the layer differ in D, or its edges have
+        features, which no layer uses.
     """
-    inputs = graph.nodes
-    if graphs.num_features(inputs) != self.kernel_shape[0]:
-      raise InputError(
-        'graph',
-        f'its nodes have {graphs.num_features(inputs)} features and the layer'
-        f' takes {self.kernel_shape[0]}',
-      )
+    edges, inputs = self.read(graph)
     if dropout is not None:
       inputs = drop_features(
         dropout.fold_in(INPUT),
@@ -190,23 +211,60 @@ class HeadsLayer(DropoutModule):
       )
     initial = self.bias[...]  # [K, F]
     if self.residual:
-      initial += self._skip(inputs)  # [N, K, F]
-    outputs = self.mix(graph, inputs, initial, dropout)
+      skip = self._skip(inputs)  # [N, K, F]
+      initial = broadcast(initial, skip.shape) + skip
+    outputs = self.mix(edges, inputs, initial, dropout)
     if self.activation is not None:
       outputs = self.activation(outputs)
     if self.average_heads:
       return graph._replace(nodes=outputs.mean(axis=1))
     return graph._replace(nodes=outputs.reshape(outputs.shape[0], -1))
 
+  def read(
+    self, graph: jraph.GraphsTuple
+  ) -> tuple[graphs.Edges, graphs.Features]:
+    """The edges and the nodes of a graph, [N, D] in the layer's own dtype.
+
+    Args:
+      graph: as in `forward`.
+
+    Raises:
+      InputError: as `forward`.
+    """
+    nodes, width = graph.nodes, self.kernel_shape[0]
+    if graph.edges is not None:
+      raise InputError(
+        'graph',
+        f'its edges have features, which {type(self).__name__} does not use',
+        'leave them out: `graph._replace(edges=None)`',
+      )
+    if len(nodes.shape) != 2 or nodes.shape[1] != width:
+      raise InputError(
+        'graph',
+        f'its nodes are {nodes.shape} and the layer takes {width} features',
+        f'they must be [N, {width}]',
+      )
+    dtype = self.bias[...].dtype
+    if isinstance(nodes, graphs.SparseFeatures):
+      values = jnp.asarray(nodes.values, dtype)
+      nodes = dataclasses.replace(nodes, values=values)
+    else:
+      nodes = jnp.asarray(nodes, dtype)
+    return graphs.edges_of(graph), nodes
+
   def project(self, inputs: graphs.Features, kernel: nnx.Param) -> jax.Array:
     """Returns W h for every head: [N, K, F]."""
     return operations.project(
-      inputs, kernel[...], self.edge_block, self._narrow_dtype()
+      inputs,
+      kernel[...],
+      dtype=self._narrow_dtype(),
+      block=self.edge_block,
+      implementation=self.implementation,
     )
 
   def aggregate(
     self,
-    graph: jraph.GraphsTuple,
+    edges: graphs.Edges,
     weights: jax.Array,
     values: jax.Array,
     initial: jax.typing.ArrayLike = 0.0,
@@ -219,12 +277,11 @@ class HeadsLayer(DropoutModule):
     return aggregation.aggregate(
       weights,
       values,
-      graph.senders,
-      graph.receivers,
-      values.shape[0],
-      self.edge_block,
-      self._narrow_dtype(),
-      initial,
+      edges,
+      initial=initial,
+      dtype=self._narrow_dtype(),
+      block=self.edge_block,
+      implementation=self.implementation,
     )
 
   def _narrow_dtype(self) -> jnp.dtype | None:
@@ -235,8 +292,9 @@ class HeadsLayer(DropoutModule):
 
   def _skip(self, inputs: graphs.Features) -> jax.Array:
     if not hasattr(self, 'skip_kernel'):
-      return operations.densify(inputs, self.num_heads)
-    return self.project(inputs, self.skip_kernel) + self.skip_bias[...]
+      return operations.densify(inputs, self.num_heads, self.bias[...].dtype)
+    skip = self.project(inputs, self.skip_kernel)
+    return skip + broadcast(self.skip_bias[...], skip.shape)
 
   def _new_kernel(self, rngs: nnx.Rngs) -> nnx.Param:
     """Glorot-uniform [D, K, F]."""
@@ -254,5 +312,7 @@ def _glorot(rngs: nnx.Rngs, shape: tuple[int, ...], fans: int) -> nnx.Param:
   """Uniform in +-sqrt(6 / (fan in + fan out)) (Glorot and Bengio, 2010)."""
   limit = (6 / fans) ** 0.5
   return nnx.Param(
-    jax.random.uniform(rngs.params(), shape, minval=-limit, maxval=limit)
+    jax.random.uniform(
+      rngs.params(), shape, np.float32, minval=-limit, maxval=limit
+    )
   )

@@ -1,8 +1,8 @@
 """Layers: one equation each.
 
-A layer is called with a GraphsTuple whose edges are sorted by receiver and
-hold one self-loop a node, and returns it with new node features. The arguments
-that all layers share are those of `HeadsLayer`.
+A layer is called with a GraphsTuple and returns it with new node features.
+Edges may be in any order; no layer adds self-loops, `graphs.prepare` does. The
+arguments that all layers share are those of `HeadsLayer`.
 
 Shapes: N nodes, E edges, K heads, D input features, F output features a head.
 """
@@ -10,13 +10,13 @@ Shapes: N nodes, E edges, K heads, D input features, F output features a head.
 from flax import nnx
 import jax
 from jax import numpy as jnp
-import jraph
 
 from gat_jax import graphs
 from gat_jax.nn import operations
 from gat_jax.nn import products
 from gat_jax.nn.attention import AttentionLayer
 from gat_jax.nn.dropout import Dropout
+from gat_jax.nn.dtypes import broadcast
 from gat_jax.nn.heads import HeadsLayer
 
 NEGATIVE_SLOPE = 0.2  # of LeakyReLU, in both papers
@@ -54,7 +54,7 @@ class GATLayer(AttentionLayer):
       self.sender_bias = nnx.Param(jnp.zeros(num_heads))
 
   def values_and_scores(
-    self, graph: jraph.GraphsTuple, inputs: graphs.Features
+    self, edges: graphs.Edges, inputs: graphs.Features
   ) -> tuple[jax.Array, jax.Array]:
     """Returns z, [N, K, F], and e, [E, K]."""
     z = self.project(inputs, self.kernel)  # [N, K, F]
@@ -62,8 +62,9 @@ class GATLayer(AttentionLayer):
     by_role = self._dot(inputs, z, jnp.stack(vectors, -1))  # [N, K, 2]
     if self.score_bias:
       biases = (self.receiver_bias[...], self.sender_bias[...])
-      by_role += jnp.stack(biases, -1)
-    scores = by_role[graph.receivers, :, 0] + by_role[graph.senders, :, 1]
+      by_role += broadcast(jnp.stack(biases, -1), by_role.shape)
+    scores = edges.of_receivers(by_role)[:, :, 0]
+    scores += edges.of_senders(by_role)[:, :, 1]
     return z, jax.nn.leaky_relu(scores, NEGATIVE_SLOPE)
 
   def _dot(
@@ -77,7 +78,9 @@ class GATLayer(AttentionLayer):
     if isinstance(inputs, graphs.SparseFeatures):
       return products.dot_per_head(z, vectors)
     folded = jnp.einsum('dkf,kfv->dkv', self.kernel[...], vectors)
-    return operations.project(inputs, folded)
+    return operations.project(
+      inputs, folded, implementation=self.implementation
+    )
 
 
 class GATv2Layer(AttentionLayer):
@@ -95,12 +98,12 @@ class GATv2Layer(AttentionLayer):
   vector: nnx.Param
 
   def values_and_scores(
-    self, graph: jraph.GraphsTuple, inputs: graphs.Features
+    self, edges: graphs.Edges, inputs: graphs.Features
   ) -> tuple[jax.Array, jax.Array]:
     """Returns W_s h, [N, K, F], and e, [E, K]."""
     values = self.project(inputs, self.kernel)  # [N, K, F]
     queries = self.project(inputs, self.receiver_kernel)  # [N, K, F]
-    pairs = queries[graph.receivers] + values[graph.senders]  # [E, K, F]
+    pairs = edges.of_receivers(queries) + edges.of_senders(values)  # [E, K, F]
     pairs = jax.nn.leaky_relu(pairs, NEGATIVE_SLOPE)
     return values, products.dot_per_head(pairs, self.vector[..., None])[:, :, 0]
 
@@ -112,11 +115,12 @@ class ConstGATLayer(AttentionLayer):
   """
 
   def values_and_scores(
-    self, graph: jraph.GraphsTuple, inputs: graphs.Features
+    self, edges: graphs.Edges, inputs: graphs.Features
   ) -> tuple[jax.Array, jax.Array]:
     """Returns W h, [N, K, F], and zeros, [E, K]."""
-    scores = jnp.zeros((len(graph.senders), self.num_heads))
-    return self.project(inputs, self.kernel), scores
+    values = self.project(inputs, self.kernel)
+    shape = (edges.senders.shape[0], self.num_heads)
+    return values, jnp.zeros(shape, values.dtype)
 
 
 class MLPLayer(HeadsLayer):
@@ -124,14 +128,15 @@ class MLPLayer(HeadsLayer):
 
   def mix(
     self,
-    graph: jraph.GraphsTuple,
+    edges: graphs.Edges,
     inputs: graphs.Features,
     initial: jax.Array,
     dropout: Dropout | None,
   ) -> jax.Array:
     """Returns initial + W h, [N, K, F]."""
-    del graph, dropout
-    return self.project(inputs, self.kernel) + initial
+    del edges, dropout
+    mixed = self.project(inputs, self.kernel)
+    return mixed + broadcast(initial, mixed.shape)
 
 
 class GCNLayer(MLPLayer):
@@ -145,7 +150,7 @@ class GCNLayer(MLPLayer):
 
   def mix(
     self,
-    graph: jraph.GraphsTuple,
+    edges: graphs.Edges,
     inputs: graphs.Features,
     initial: jax.Array,
     dropout: Dropout | None,
@@ -153,13 +158,10 @@ class GCNLayer(MLPLayer):
     """Returns initial + the normalised sum of W h, [N, K, F]."""
     del dropout
     values = self.project(inputs, self.kernel)
-    degrees = jax.ops.segment_sum(
-      jnp.ones(len(graph.receivers)),
-      graph.receivers,
-      values.shape[0],
-      indices_are_sorted=True,
-    )
+    degrees = edges.degrees().astype(values.dtype)
     scales = jax.lax.rsqrt(jnp.maximum(degrees, 1))  # [N]
-    weights = scales[graph.senders] * scales[graph.receivers]  # [E]
-    weights = jnp.broadcast_to(weights[:, None], (len(weights), self.num_heads))
-    return self.aggregate(graph, weights, values, initial)
+    weights = edges.of_senders(scales) * edges.of_receivers(scales)  # [E]
+    weights = jnp.broadcast_to(
+      weights[:, None], (weights.shape[0], self.num_heads)
+    )
+    return self.aggregate(edges, weights, values, initial)

@@ -40,7 +40,7 @@ class Attention(NamedTuple):
 
   Attributes:
     senders: [E] int32.
-    receivers: [E] int32, sorted.
+    receivers: [E] int32.
     alpha: [E, K]; over the edges of a receiver every head's sum to 1.
   """
 
@@ -167,7 +167,8 @@ class Model(DropoutModule):
     """Returns logits [N, classes], with new dropout masks in every call.
 
     Args:
-      graph: nodes are [N, D], dense or sparse; edges sorted by receiver.
+      graph: nodes are [N, D], dense or sparse, edges in any order; see
+        `HeadsLayer`.
       deterministic: True drops nothing; None does as the attribute says.
       rngs: keys for this call, instead of those of the stored stream.
 

@@ -17,67 +17,81 @@ from gat_jax.graphs import Array
 from gat_jax.graphs import Features
 from gat_jax.graphs import SparseFeatures
 from gat_jax.nn.aggregation import aggregate
+from gat_jax.nn.dtypes import sum_dtype
 from gat_jax.nn.products import product
+from gat_jax.nn.roads import Implementation
 
 
 def project(
   features: Features,
   kernel: jax.Array,
-  block: int = 0,
+  *,
   dtype: jnp.dtype | None = None,
+  block: int = 0,
+  implementation: Implementation = None,
 ) -> jax.Array:
   """Returns W h for every head.
 
-  It has gradients, also of gradients, but no forward-mode one (`jax.jvp`).
-
   Args:
     features: h, [N, D]; [N, K, D] if every head has its own, as
-      `drop_features` makes them; or sparse with values [Z] or [Z, K].
+      `drop_features` makes them; or sparse with values [Z] or [Z, K]. Integers
+      and booleans are taken as numbers of the dtype of the kernel.
     kernel: W, [D, K, F], of a floating dtype.
+    dtype: of the factors, if not that of the kernel. Sums are as exact as
+      float32 and come out in the dtype of the kernel.
     block: see `aggregate`; for sparse features alone.
-    dtype: of the factors, if not that of the kernel. Sums keep the dtype of the
-      kernel.
+    implementation: 'plain' has derivatives of both modes; the other roads have
+      no forward mode (`jax.jvp`). See `aggregate`.
 
   Returns:
     [N, K, F].
 
   Raises:
-    InputError: if features and kernel differ in D.
+    InputError: if features and kernel do not fit, or the kernel is of integers.
   """
-  if features.shape[-1] != kernel.shape[0]:
+  kernel = jnp.asarray(kernel)
+  if kernel.ndim != 3 or features.shape[-1] != kernel.shape[0]:
     raise InputError(
       'features',
       f'{features.shape} for a kernel {kernel.shape}',
       'shapes must be [N, D] and [D, K, F]',
     )
+  if not jnp.issubdtype(kernel.dtype, jnp.floating):
+    raise InputError('kernel', f'{kernel.dtype} is no floating dtype')
   if isinstance(features, SparseFeatures):
-    weights = jnp.asarray(features.values)
+    weights = jnp.asarray(features.values, kernel.dtype)
     if weights.ndim == 1:
       weights = jnp.broadcast_to(
-        weights[:, None], (len(weights), kernel.shape[1])
+        weights[:, None], (weights.shape[0], kernel.shape[1])
       )
     return aggregate(
       weights,
       kernel,
-      features.columns,
-      features.rows,
-      features.shape[0],
-      block,
-      dtype,
+      features.edges,
+      dtype=dtype,
+      block=block,
+      implementation=implementation,
+    )
+  if features.ndim == 3 and features.shape[1] != kernel.shape[1]:
+    raise InputError(
+      'features',
+      f'{features.shape} for a kernel {kernel.shape}',
+      'shapes must be [N, K, D] and [D, K, F]',
     )
   dtype = dtype or kernel.dtype
-  return product(
-    jnp.asarray(features, dtype), jnp.asarray(kernel, dtype), kernel.dtype
-  )
+  factors = jnp.asarray(features, dtype), jnp.asarray(kernel, dtype)
+  return product(*factors, kernel.dtype, implementation)
 
 
-def densify(features: Features, num_heads: int) -> jax.Array:
+def densify(features: Features, num_heads: int, dtype: jnp.dtype) -> jax.Array:
   """Returns features, dense or sparse, dropped or not, as dense [N, K, D]."""
   if isinstance(features, SparseFeatures):
-    values = jnp.asarray(features.values)
-    index = (features.rows, features.columns)
-    dense = jnp.zeros(features.shape + values.shape[1:]).at[index].add(values)
+    values = jnp.asarray(features.values, dtype)
+    edges = features.edges.checked()
+    dense = jnp.zeros(features.shape + values.shape[1:], dtype)
+    dense = dense.at[edges.receivers, edges.senders].add(values, mode='drop')
     features = dense if values.ndim == 1 else dense.swapaxes(1, 2)
+  features = jnp.asarray(features, dtype)
   if features.ndim == 2:
     features = features[:, None]
   n_node, _, n_feature = features.shape
@@ -85,45 +99,77 @@ def densify(features: Features, num_heads: int) -> jax.Array:
 
 
 def segment_softmax(
-  logits: jax.Array, segment_ids: Array, num_segments: int
+  logits: jax.Array,
+  segment_ids: Array,
+  num_segments: int,
+  *,
+  indices_are_sorted: bool = False,
 ) -> jax.Array:
   """Softmax over the edges of each receiver, for every head on its own.
 
   These are equations 2 and 3 of Velickovic et al. (ICLR 2018), given the scores
   e. A score of -inf masks its edge: its weight is 0 and it gets no gradient,
   even if all edges of its receiver are masked (`jraph.segment_softmax` gives
-  NaN there). It has derivatives of both modes and any order.
+  NaN there). So does a receiver outside [0, N). It has derivatives of both
+  modes and any order.
 
   Args:
-    logits: e, [E, K], of a floating dtype.
-    segment_ids: [E], the receiver of each edge, never decreasing. Out of order,
-      weights may be wrong and there is no error.
+    logits: e, [E, K], of a floating dtype; sums are as exact as float32.
+    segment_ids: [E], the receiver of each edge, in any order.
     num_segments: N.
+    indices_are_sorted: a promise that `segment_ids` never decrease and are in
+      range, for speed. Broken, weights are wrong and there is no error.
 
   Returns:
     alpha, [E, K]; those of a receiver with an unmasked edge sum to 1.
+
+  Raises:
+    InputError: if logits and segment ids differ in E.
   """
-  masked = jnp.isneginf(logits)
-  finite = jnp.where(masked, jnp.finfo(logits.dtype).min, logits)
-  weights = _finite_segment_softmax(finite, segment_ids, num_segments)
-  return jnp.where(masked, 0.0, weights)
+  logits, segment_ids = jnp.asarray(logits), jnp.asarray(segment_ids)
+  if logits.ndim != 2 or segment_ids.shape != logits.shape[:1]:
+    raise InputError(
+      'logits',
+      f'{logits.shape} for segment ids {segment_ids.shape}',
+      'shapes must be [E, K] and [E]',
+    )
+  exact = logits.astype(sum_dtype(logits.dtype))
+  masked = jnp.isneginf(exact)
+  if not indices_are_sorted:
+    is_segment = (segment_ids >= 0) & (segment_ids < num_segments)
+    segment_ids = jnp.where(is_segment, segment_ids, num_segments)
+    masked |= ~is_segment[:, None]
+  if not num_segments:
+    return jnp.zeros_like(logits)
+  finite = jnp.where(masked, jnp.finfo(exact.dtype).min, exact)
+  weights = _finite_segment_softmax(
+    num_segments, indices_are_sorted, finite, segment_ids
+  )
+  weights = jnp.where(masked, jnp.zeros((), weights.dtype), weights)
+  return weights.astype(logits.dtype)
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
-def _finite_segment_softmax(logits, segment_ids, num_segments):
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _finite_segment_softmax(
+  num_segments, indices_are_sorted, logits, segment_ids
+):
   return jraph.segment_softmax(
-    logits, segment_ids, num_segments, indices_are_sorted=True
+    logits, segment_ids, num_segments, indices_are_sorted=indices_are_sorted
   )
 
 
 @_finite_segment_softmax.defjvp
-def _finite_segment_softmax_jvp(num_segments, primals, tangents):
+def _finite_segment_softmax_jvp(
+  num_segments, indices_are_sorted, primals, tangents
+):
   # jraph's own derivative would also go through the maximum, for nothing.
   logits, segment_ids = primals
-  weights = _finite_segment_softmax(logits, segment_ids, num_segments)
+  weights = _finite_segment_softmax(
+    num_segments, indices_are_sorted, logits, segment_ids
+  )
   change = weights * tangents[0]
   mean_change = jax.ops.segment_sum(
-    change, segment_ids, num_segments, indices_are_sorted=True
+    change, segment_ids, num_segments, indices_are_sorted=indices_are_sorted
   )
   return weights, change - weights * mean_change[segment_ids]
 

@@ -4,11 +4,12 @@ Shapes: N nodes, K heads, D input features, F output features a head, M rows of
 anything.
 """
 
-import functools
 import math
 
 import jax
 from jax import numpy as jnp
+
+from gat_jax.nn import roads
 
 # A dz so many times narrower than h is transposed instead.
 _MUCH_NARROWER = 8
@@ -16,25 +17,35 @@ _MUCH_NARROWER = 8
 _HEADS = (1,), (1,)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def product(
-  features: jax.Array, kernel: jax.Array, dtype: jnp.dtype
+  features: jax.Array,
+  kernel: jax.Array,
+  dtype: jnp.dtype,
+  implementation: roads.Implementation = None,
 ) -> jax.Array:
   """Returns W h for every head.
 
-  The gradient of W is h^T dz as it stands. JAX alone would take (dz^T h)^T,
-  for which XLA on a CPU copies dz column by column and leaves the gradient in
-  an order that is slow to read. It has no forward-mode derivative (`jax.jvp`).
+  The gradient of W is h^T dz as it stands. JAX alone, which is the road
+  'plain', would take (dz^T h)^T, for which XLA on a CPU copies dz column by
+  column and leaves the gradient in an order that is slow to read.
 
   Args:
     features: h, [N, D] or, for each head its own, [N, K, D]; of a floating
       dtype, which dz is rounded to as the other factor of gradients.
     kernel: W, [D, K, F].
     dtype: of the sums.
+    implementation: 'plain' has derivatives of both modes, others no forward
+      mode (`jax.jvp`).
 
   Returns:
     [N, K, F].
   """
+  roads.check(implementation)
+  run = _values if implementation == 'plain' else _product
+  return run(features, kernel, dtype)
+
+
+def _values(features, kernel, dtype):
   if features.ndim == 2:
     return _dot(features, kernel, ((1,), (0,)), dtype)
   # XLA would lay an einsum's result out as [K, F, N], which is slow to read as
@@ -43,8 +54,11 @@ def product(
   return products.swapaxes(0, 1)
 
 
+_product = roads.reverse_only(jax.custom_vjp(_values, nondiff_argnums=(2,)))
+
+
 def _forward(features, kernel, dtype):
-  return product(features, kernel, dtype), (features, kernel)
+  return _product(features, kernel, dtype), (features, kernel)
 
 
 def _backward(dtype, residuals, cotangent):
@@ -72,7 +86,7 @@ def _kernel_gradient(features, cotangent, dtype):
   return gradient if features.ndim == 2 else gradient.swapaxes(0, 1)
 
 
-product.defvjp(_forward, _backward)
+_product.defvjp(_forward, _backward)
 
 
 def _dot(x, y, contracted, dtype, batched=((), ())):

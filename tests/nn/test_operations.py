@@ -37,9 +37,8 @@ def test_a_layer_of_plain_functions_equals_dense_formulas():
     of = (z * p['sender_vector']).sum(-1) + p['sender_bias']
     scores = jax.nn.leaky_relu(to[ALL.receivers] + of[ALL.senders], 0.2)
     alpha = nn.segment_softmax(scores, ALL.receivers, num_nodes)  # [E, K]
-    sums = nn.aggregate(
-      alpha, z, ALL.senders, ALL.receivers, num_nodes, initial=p['bias']
-    )
+    edges = graphs.edges_of(ALL)
+    sums = nn.aggregate(alpha, z, edges, initial=p['bias'])
     return nn.elu(sums)
 
   shapes = {

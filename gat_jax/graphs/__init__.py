@@ -1,0 +1,21 @@
+"""Graphs on the host: from edges, ready for the layers, joined, padded.
+
+Layers take any `jraph.GraphsTuple`, and are fast on one that `prepare` made.
+"""
+
+from gat_jax.graphs.batches import batch as batch
+from gat_jax.graphs.batches import pad as pad
+from gat_jax.graphs.edges import Array as Array
+from gat_jax.graphs.edges import Edges as Edges
+from gat_jax.graphs.edges import Groups as Groups
+from gat_jax.graphs.features import Features as Features
+from gat_jax.graphs.features import SparseFeatures as SparseFeatures
+from gat_jax.graphs.features import num_features as num_features
+from gat_jax.graphs.prepared import InGivenOrder as InGivenOrder
+from gat_jax.graphs.prepared import PreparedGraph as PreparedGraph
+from gat_jax.graphs.prepared import edges_of as edges_of
+from gat_jax.graphs.prepared import from_edges as from_edges
+from gat_jax.graphs.prepared import prepare as prepare
+from gat_jax.graphs.transforms import add_self_loops as add_self_loops
+from gat_jax.graphs.transforms import sort_by_receiver as sort_by_receiver
+from gat_jax.graphs.transforms import symmetrize as symmetrize

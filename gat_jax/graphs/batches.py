@@ -1,0 +1,119 @@
+"""Several graphs as one, and padding, on the host.
+
+Shapes: G graphs, N nodes, E edges, D features.
+"""
+
+from collections.abc import Sequence
+
+import jraph
+import numpy as np
+
+from gat_jax.errors import InputError
+from gat_jax.graphs import edges
+from gat_jax.graphs.edges import Edges
+from gat_jax.graphs.features import Features
+from gat_jax.graphs.features import SparseFeatures
+from gat_jax.graphs.prepared import PreparedGraph
+from gat_jax.graphs.prepared import edges_of
+
+
+def batch(graphs: Sequence[jraph.GraphsTuple]) -> jraph.GraphsTuple:
+  """Joins graphs into one tuple of G graphs; a prepared one if all are.
+
+  Args:
+    graphs: at least one, with the same D and all dense or all sparse.
+  """
+  joined = jraph.batch_np([_plain(graph, nodes=None) for graph in graphs])
+  joined = joined._replace(nodes=_join_features([g.nodes for g in graphs]))
+  if not all(isinstance(graph, PreparedGraph) for graph in graphs):
+    return joined
+  return PreparedGraph.of(joined, edges.join([edges_of(g) for g in graphs]))
+
+
+def pad(
+  graph: jraph.GraphsTuple,
+  n_node: int,
+  n_edge: int,
+  n_nonzero: int = 0,
+  n_graph: int = 0,
+) -> jraph.GraphsTuple:
+  """Pads to N = `n_node` nodes and E = `n_edge` edges with a graph of its own.
+
+  The padding comes last. Its edges join the first padding node to itself, so it
+  changes nothing at a real node. A prepared graph stays one; all that are
+  padded to the same sizes have the same shapes.
+
+  Args:
+    graph: one graph or a batch.
+    n_node: nodes after padding, at least one more than before.
+    n_edge: edges after padding.
+    n_nonzero: stored non-zeros after padding, for sparse features only.
+    n_graph: graphs after padding, empty ones included; 0 adds just one.
+
+  Returns:
+    The graphs and one padding graph, then empty ones.
+
+  Raises:
+    InputError: if the graph does not fit.
+  """
+  old_node, old_edge = int(graph.n_node.sum()), int(graph.n_edge.sum())
+  if old_node >= n_node or old_edge > n_edge:
+    raise InputError(
+      'graph',
+      f'{old_node} nodes and {old_edge} edges do not fit into {n_node} and'
+      f' {n_edge}',
+      'leave at least one node for the padding',
+    )
+  padded = jraph.pad_with_graphs(
+    _plain(graph, nodes=None), n_node, n_edge, n_graph or len(graph.n_node) + 1
+  )
+  padded = padded._replace(nodes=_pad_features(graph.nodes, n_node, n_nonzero))
+  if not isinstance(graph, PreparedGraph):
+    return padded
+  to_itself = np.zeros(n_edge - old_edge, np.int32)
+  extra = n_node - old_node
+  padding = Edges(to_itself, to_itself, extra, extra).prepared()
+  structure = edges.fill(edges.join([edges_of(graph), padding]))
+  return PreparedGraph.of(padded, structure)
+
+
+def _plain(graph: jraph.GraphsTuple, **fields) -> jraph.GraphsTuple:
+  return jraph.GraphsTuple(*graph)._replace(**fields)
+
+
+def _join_features(features: Sequence[Features]) -> Features:
+  if not isinstance(features[0], SparseFeatures):
+    return np.concatenate(features)
+  first_rows = np.cumsum([0, *(f.shape[0] for f in features)])
+  rows = [
+    f.rows + first for f, first in zip(features, first_rows, strict=False)
+  ]
+  joined = Edges(
+    np.concatenate([f.columns for f in features]),
+    np.concatenate(rows).astype(np.int32),
+    features[0].shape[1],
+    int(first_rows[-1]),
+  )
+  values = np.concatenate([f.values for f in features])
+  return SparseFeatures(values, joined.prepared())
+
+
+def _pad_features(features: Features, n_node: int, n_nonzero: int) -> Features:
+  old_node, n_feature = features.shape
+  if not isinstance(features, SparseFeatures):
+    rows = np.zeros((n_node - old_node, n_feature), features.dtype)
+    return np.concatenate([features, rows])
+  extra = n_nonzero - len(features.values)
+  if extra < 0:
+    raise InputError(
+      'graph', f'{len(features.values)} non-zeros do not fit into {n_nonzero}'
+    )
+  padded = Edges(
+    np.pad(features.columns, (0, extra)),
+    np.pad(features.rows, (0, extra), constant_values=old_node),
+    n_feature,
+    n_node,
+  )
+  return SparseFeatures(
+    np.pad(features.values, (0, extra)), edges.fill(padded.prepared())
+  )

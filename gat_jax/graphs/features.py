@@ -1,0 +1,81 @@
+"""Node features, dense or sparse.
+
+Shapes: N nodes, D features, Z stored non-zeros.
+"""
+
+import dataclasses
+import functools
+
+import jax
+import numpy as np
+
+from gat_jax.errors import InputError
+from gat_jax.graphs.edges import Array
+from gat_jax.graphs.edges import Edges
+
+
+@functools.partial(
+  jax.tree_util.register_dataclass,
+  data_fields=('values', 'edges'),
+  meta_fields=(),
+)
+@dataclasses.dataclass(frozen=True)
+class SparseFeatures:
+  """A feature matrix given by its non-zeros.
+
+  `from_csr` makes one that is fast. Made by hand, its non-zeros may be in any
+  order, and those outside the matrix are as if they were not there.
+
+  Attributes:
+    values: [Z], the non-zeros; [Z, K] once each of K heads has dropped its own.
+    edges: from the D columns to the N rows, one for each non-zero.
+  """
+
+  values: Array
+  edges: Edges
+
+  @property
+  def rows(self) -> Array:
+    """[Z] int32, the node of each non-zero."""
+    return self.edges.receivers
+
+  @property
+  def columns(self) -> Array:
+    """[Z] int32, the feature of each non-zero."""
+    return self.edges.senders
+
+  @property
+  def shape(self) -> tuple[int, int]:
+    """(N, D), static under `jax.jit`."""
+    return self.edges.num_receivers, self.edges.num_senders
+
+  @classmethod
+  def from_csr(cls, matrix) -> 'SparseFeatures':
+    """Takes over a `scipy.sparse` matrix [N, D], as float32.
+
+    Raises:
+      InputError: if it has no two axes, or its entries are not real numbers.
+    """
+    if len(matrix.shape) != 2 or matrix.dtype.kind not in 'biuf':
+      raise InputError(
+        'features',
+        f'a sparse array {matrix.shape} of {matrix.dtype}',
+        'it must be [N, D], of real numbers',
+      )
+    matrix = matrix.tocsr().sorted_indices()
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    n_node, n_feature = matrix.shape
+    rows = np.repeat(np.arange(n_node, dtype=np.int32), np.diff(matrix.indptr))
+    edges = Edges(
+      matrix.indices.astype(np.int32), rows, int(n_feature), int(n_node)
+    )
+    return cls(matrix.data.astype(np.float32), edges.prepared())
+
+
+Features = jax.Array | np.ndarray | SparseFeatures
+
+
+def num_features(features: Features) -> int:
+  """D of a feature matrix [N, D], dense or sparse."""
+  return features.shape[1]

@@ -1,0 +1,296 @@
+"""Graphs that are ready for the layers: checked, sorted, structure made.
+
+Shapes: N nodes, D features, E edges, E0 edges that the caller gave.
+"""
+
+import dataclasses
+import functools
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jraph
+import numpy as np
+
+from gat_jax.errors import InputError
+from gat_jax.graphs import inputs
+from gat_jax.graphs.edges import Array
+from gat_jax.graphs.edges import Edges
+from gat_jax.graphs.features import Features
+
+
+class InGivenOrder(NamedTuple):
+  """Something of every edge, in the order in which the caller gave the edges.
+
+  Attributes:
+    given: [E0, ...], of the edges that were given.
+    reverse: [E0, ...], of the reverse of each; None if none were added.
+    self_loops: [N, ...], of each node's edge to itself; None if none were
+      added.
+  """
+
+  given: Array
+  reverse: Array | None
+  self_loops: Array | None
+
+
+@functools.partial(
+  jax.tree_util.register_dataclass,
+  data_fields=('given', 'reverse', 'self_loops'),
+  meta_fields=(),
+)
+@dataclasses.dataclass(frozen=True)
+class _Places:
+  """Where the caller's edges are among the prepared ones; see InGivenOrder."""
+
+  given: Array
+  reverse: Array | None
+  self_loops: Array | None
+
+
+class PreparedGraph(jraph.GraphsTuple):
+  """A `jraph.GraphsTuple` that also has the structure of its edges.
+
+  It is made by `prepare`, `batch` and `pad`. Wherever a GraphsTuple goes, it
+  goes. With `_replace`, other nodes, edges or globals keep the structure; other
+  senders or receivers lose it, and what comes out is slower and still right.
+
+  Attributes:
+    structure: of the edges; `senders` and `receivers` are its own.
+  """
+
+  structure: Edges
+  _places: _Places | None
+
+  @classmethod
+  def of(
+    cls,
+    graph: jraph.GraphsTuple,
+    structure: Edges,
+    places: _Places | None = None,
+  ) -> 'PreparedGraph':
+    """The graph with a structure, whose senders and receivers it takes."""
+    own = graph._asdict() | {
+      'senders': structure.senders,
+      'receivers': structure.receivers,
+    }
+    made = cls(**own)
+    made.structure, made._places = structure, places
+    return made
+
+  def _replace(self, /, **fields: Any) -> jraph.GraphsTuple:
+    """As that of any named tuple; see the class."""
+    plain = jraph.GraphsTuple(*self)._replace(**fields)
+    if {'senders', 'receivers', 'n_node', 'n_edge'} & set(fields):
+      return plain
+    return PreparedGraph.of(plain, self.structure, self._places)
+
+  def __reduce__(self):
+    """Pickles and copies it with its structure."""
+    plain = jraph.GraphsTuple(*self)
+    return PreparedGraph.of, (plain, self.structure, self._places)
+
+  def in_given_order(self, of_edges: Array) -> InGivenOrder:
+    """Puts something of every edge in the order that `prepare` was given.
+
+    Args:
+      of_edges: [E, ...], as the attention of a layer.
+
+    Raises:
+      InputError: if the graph was joined or padded since, or the length is not
+        E.
+    """
+    if self._places is None:
+      raise InputError(
+        'graph',
+        'it is not as `prepare` made it, so the order that was given is lost',
+        'use a graph that was not joined, padded or changed since',
+      )
+    if of_edges.shape[:1] != self.senders.shape:
+      raise InputError(
+        'of_edges',
+        f'{of_edges.shape} for a graph of {len(self.senders)} edges',
+        'its first axis must be that of the edges',
+      )
+    places = self._places
+    return InGivenOrder(
+      *(
+        None if place is None else of_edges[place]
+        for place in (places.given, places.reverse, places.self_loops)
+      )
+    )
+
+
+_LEAVES = ('nodes', 'edges', 'globals', 'n_node', 'n_edge')
+
+
+def _flatten(graph):
+  own = tuple(getattr(graph, name) for name in _LEAVES)
+  return (*own, graph.structure, graph._places), None
+
+
+def _flatten_with_keys(graph):
+  children, aux = _flatten(graph)
+  names = (*_LEAVES, 'structure', '_places')
+  keys = map(jax.tree_util.GetAttrKey, names)
+  return tuple(zip(keys, children, strict=True)), aux
+
+
+def _unflatten(unused_aux, children):
+  *own, structure, places = children
+  # Whatever a transformation puts in the place of a structure is kept as it is.
+  made = PreparedGraph(
+    senders=getattr(structure, 'senders', None),
+    receivers=getattr(structure, 'receivers', None),
+    **dict(zip(_LEAVES, own, strict=True)),
+  )
+  made.structure, made._places = structure, places
+  return made
+
+
+jax.tree_util.register_pytree_with_keys(
+  PreparedGraph, _flatten_with_keys, _unflatten, _flatten
+)
+
+
+def prepare(
+  features: Any,
+  senders: Any,
+  receivers: Any = None,
+  *,
+  reverse: bool = False,
+  self_loops: bool = True,
+  duplicates: Literal['refuse', 'merge', 'keep'] = 'refuse',
+) -> PreparedGraph:
+  """Makes one graph ready for the layers, on the host.
+
+  It checks everything, adds what is asked for, sorts the edges by receiver and
+  sender, and makes the structure that layers are fast with. It remembers the
+  order of the edges: see `PreparedGraph.in_given_order`.
+
+  Args:
+    features: [N, D], an array, nested lists, a SciPy sparse matrix or
+      `SparseFeatures`.
+    senders: [E0], the node where each directed edge starts, in [0, N). Instead
+      of both, a SciPy sparse matrix [N, N] with a 1 in row s and column r for
+      an edge from s to r; or a networkx graph whose nodes are in the order of
+      the features. One without directions gets its reverse edges always.
+    receivers: [E0], the node where it ends.
+    reverse: adds the reverse of every edge where it is not given.
+    self_loops: gives every node that has none an edge to itself, without which
+      it does not see its own features (Velickovic et al., section 2.1).
+    duplicates: what becomes of an edge that is given twice: an error, one edge,
+      or two edges that each count.
+
+  Returns:
+    The graph; its edges are those that were given and those that were added.
+
+  Raises:
+    InputError: if something does not fit; it names the first entry that is
+      wrong.
+  """
+  features = inputs.features_of(features)
+  n_node = features.shape[0]
+  senders, receivers, undirected = inputs.edges_of(senders, receivers, n_node)
+  if duplicates not in ('refuse', 'merge', 'keep'):
+    raise InputError(
+      'duplicates',
+      f'there is no {duplicates!r}',
+      'choose refuse, merge or keep',
+    )
+  reverse |= undirected
+  # An edge as one number, in the order of receivers, then of senders.
+  given = receivers.astype(np.int64) * n_node + senders
+  backward = senders.astype(np.int64) * n_node + receivers
+  loops = np.arange(n_node, dtype=np.int64) * (n_node + 1)
+  if duplicates == 'refuse' or (duplicates == 'keep' and reverse):
+    _refuse_duplicates(given, senders, receivers, reverse)
+  keys = given if duplicates == 'keep' else np.unique(given)
+  if reverse:
+    keys = np.union1d(keys, backward)
+  if self_loops:
+    keys = np.concatenate([keys, np.setdiff1d(loops, keys)])
+  keys = np.sort(keys)
+  made = np.divmod(keys, max(1, n_node))
+  structure = Edges(
+    made[1].astype(np.int32), made[0].astype(np.int32), n_node, n_node
+  )
+  places = _Places(
+    given=_places(keys, given),
+    reverse=np.searchsorted(keys, backward) if reverse else None,
+    self_loops=np.searchsorted(keys, loops) if self_loops else None,
+  )
+  graph = from_edges(features, structure.senders, structure.receivers)
+  return PreparedGraph.of(graph, structure.prepared(), places)
+
+
+def from_edges(
+  features: Features, senders: Any, receivers: Any
+) -> jraph.GraphsTuple:
+  """One graph as it is: nothing checked, added or sorted.
+
+  Layers are right on it, and slower than on what `prepare` makes.
+
+  Args:
+    features: [N, D], dense or sparse.
+    senders: [E], the node where each directed edge starts.
+    receivers: [E], the node where it ends.
+  """
+  return jraph.GraphsTuple(
+    nodes=features,
+    edges=None,
+    senders=np.asarray(senders, np.int32),
+    receivers=np.asarray(receivers, np.int32),
+    n_node=np.array([features.shape[0]], np.int32),
+    n_edge=np.array([len(senders)], np.int32),
+    globals=None,
+  )
+
+
+def edges_of(graph: jraph.GraphsTuple) -> Edges:
+  """The edges of a graph for `gat_jax.nn`, prepared if the graph is.
+
+  Raises:
+    InputError: if a prepared graph was given another number of nodes.
+  """
+  n_node = graph.nodes.shape[0]
+  if not isinstance(graph, PreparedGraph):
+    return Edges(graph.senders, graph.receivers, n_node, n_node).checked()
+  if graph.structure.num_receivers != n_node:
+    raise InputError(
+      'graph',
+      f'it was prepared with {graph.structure.num_receivers} nodes and has'
+      f' {n_node}',
+      'prepare it again',
+    )
+  return graph.structure
+
+
+def _refuse_duplicates(given, senders, receivers, reverse) -> None:
+  order = np.argsort(given, kind='stable')
+  again = np.flatnonzero(np.diff(given[order]) == 0)
+  if not len(again):
+    return
+  first = again[order[again + 1].argmin()]  # of those, the first in their order
+  one, two = order[first : first + 2]
+  remedy = "choose `duplicates='merge'` for one edge"
+  if not reverse:
+    remedy += ", or 'keep' for two that each count"
+  raise InputError(
+    'senders',
+    f'entry {two}, the edge from {senders[two]} to {receivers[two]}, is the'
+    f' same as entry {one}',
+    remedy,
+  )
+
+
+def _places(keys: np.ndarray, given: np.ndarray) -> np.ndarray:
+  """Where the given keys are among the sorted ones, equal ones in order."""
+  order = np.argsort(given, kind='stable')
+  in_order = given[order]
+  places = np.empty(len(given), np.int64)
+  rank = np.arange(len(given)) - np.searchsorted(in_order, in_order)
+  first, last = (
+    np.searchsorted(keys, in_order, side) for side in ('left', 'right')
+  )
+  places[order] = np.minimum(first + rank, last - 1)
+  return places

@@ -1,0 +1,62 @@
+"""The plain road: sums over edges as anyone would write them.
+
+It is right on edges in any order, has derivatives of both modes and any order,
+and holds an array of all messages, unless XLA makes them where it adds them.
+
+Shapes: E edges, M senders, N receivers, K heads, F features a head.
+"""
+
+import jax
+from jax import numpy as jnp
+
+from gat_jax.graphs import Edges
+
+
+def weighted_sums(
+  initial: jax.Array,
+  weights: jax.Array,
+  values: jax.Array,
+  edges: Edges,
+  dtype: jnp.dtype,
+) -> jax.Array:
+  """Adds alpha_ij v_j over the incoming edges of every receiver i.
+
+  Args:
+    initial: [N, K, F], what the sums start from; sums are of its dtype.
+    weights: alpha, [E, K].
+    values: v, [M, K, F].
+    edges: in any order.
+    dtype: of the factors.
+
+  Returns:
+    [N, K, F].
+  """
+  edges = edges.checked()
+  weights, values = jnp.asarray(weights, dtype), jnp.asarray(values, dtype)
+  messages = weights[:, :, None] * edges.of_senders(values)  # [E, K, F]
+  return initial + jax.ops.segment_sum(
+    messages.astype(initial.dtype),
+    edges.receivers,
+    edges.num_receivers,
+    indices_are_sorted=edges.is_prepared,
+  )
+
+
+def edge_products(
+  sent: jax.Array,
+  received: jax.Array,
+  edges: Edges,
+  dtype: jnp.dtype,
+) -> jax.Array:
+  """x_j . y_i of every edge from j to i and every head: [E, K].
+
+  Args:
+    sent: x, [M, K, F].
+    received: y, [N, K, F].
+    edges: in any order.
+    dtype: of the factors; sums are of that of `received`.
+  """
+  edges = edges.checked()
+  products = edges.of_senders(jnp.asarray(sent, dtype))
+  products *= edges.of_receivers(jnp.asarray(received, dtype))
+  return products.astype(received.dtype).sum(axis=-1)

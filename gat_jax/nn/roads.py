@@ -1,0 +1,79 @@
+"""Which of several implementations of an operation runs.
+
+Each hot operation has a plain road, right everywhere, and beside it those that
+are faster somewhere. `None` chooses where the program is lowered, by the
+platform it is lowered for; a name overrides that.
+"""
+
+from collections.abc import Callable
+import functools
+from typing import Any, Literal
+
+import jax
+
+from gat_jax.errors import InputError
+
+Implementation = Literal['plain', 'blocks'] | None
+_NAMES = (None, 'plain', 'blocks')
+
+
+def check(implementation: Implementation) -> None:
+  """Refuses a name that no road has.
+
+  Raises:
+    InputError: says which there are.
+  """
+  if implementation not in _NAMES:
+    raise InputError(
+      'implementation',
+      f'there is no {implementation!r}',
+      "choose 'plain', 'blocks' or None",
+    )
+
+
+def choose(
+  implementation: Implementation, plain: Callable, blocks: Callable
+) -> Callable:
+  """One function of several roads with the same arguments and results.
+
+  Args:
+    implementation: the name of a road, or None.
+    plain: for every platform that has no other.
+    blocks: for a CPU.
+  """
+  if implementation == 'plain':
+    return plain
+  if implementation == 'blocks':
+    return blocks
+  return functools.partial(
+    jax.lax.platform_dependent, cpu=blocks, default=plain
+  )
+
+
+def reverse_only(function: Callable) -> Callable:
+  """Says how to get a derivative that JAX refuses for a custom one.
+
+  Args:
+    function: a `jax.custom_vjp`.
+
+  Returns:
+    The same, with an error for forward-mode derivatives that names the road
+    that has them.
+  """
+
+  @functools.wraps(function)
+  def call(*args: Any) -> Any:
+    try:
+      return function(*args)
+    except TypeError as error:
+      if 'forward-mode' not in str(error):
+        raise
+      raise InputError(
+        'implementation',
+        'this road has no forward-mode derivatives (jax.jvp, jax.jacfwd,'
+        ' jax.hessian)',
+        "choose implementation='plain'",
+      ) from error
+
+  call.defvjp = function.defvjp
+  return call

@@ -1,0 +1,360 @@
+"""Every road of every operation on edges, against sums in NumPy.
+
+The forms that a graph may have are prepared, padded, and in any order with
+edges that are none; each goes every road that takes it.
+"""
+
+import dataclasses
+import functools
+
+from fixtures import all_graphs
+import jax
+from jax import numpy as jnp
+from jax.test_util import check_grads
+import numpy as np
+import pytest
+
+from gat_jax import graphs
+from gat_jax.errors import InputError
+from gat_jax.graphs import Edges
+from gat_jax.nn import aggregate
+from gat_jax.nn import segment_softmax
+
+GRAPHS = all_graphs()
+ALL = graphs.batch(list(GRAPHS.values()))
+
+
+def random(shape, dtype=np.float32, seed=0):
+  return np.random.default_rng(seed).normal(size=shape).astype(dtype)
+
+
+def prepared(graph):
+  return graphs.edges_of(graph)
+
+
+def padded(graph):
+  n_node, n_edge = len(graph.nodes) + 3, len(graph.senders) + 20
+  return graphs.edges_of(graphs.pad(graph, n_node, n_edge))
+
+
+def mixed(graph):
+  """Its edges in any order, among them some whose ends are no nodes."""
+  n_node = len(graph.nodes)
+  strange = [(-1, 0), (0, -1), (n_node, 0), (0, n_node), (-n_node, 0)]
+  strange += [(2**31 - 1, 0), (0, -(2**31))]
+  ends = np.stack([graph.senders, graph.receivers])
+  ends = np.concatenate([ends, np.array(strange, np.int32).T], axis=1)
+  order = np.random.default_rng(0).permutation(ends.shape[1])
+  return Edges(*ends[:, order], n_node, n_node)
+
+
+# Every form and road that go together.
+ROADS = [
+  (form, road)
+  for form in (prepared, padded)
+  for road in (None, 'plain', 'blocks')
+] + [(mixed, None), (mixed, 'plain')]
+each_road = pytest.mark.parametrize(('form', 'road'), ROADS)
+
+
+def dense_aggregate(weights, values, edges, initial):
+  """Edge by edge in NumPy, [N, K, F], without those whose ends are no nodes."""
+  sums = np.broadcast_to(
+    np.float64(initial), (edges.num_receivers, *values.shape[1:])
+  ).copy()
+  for weight, sender, receiver in zip(
+    weights, edges.senders, edges.receivers, strict=True
+  ):
+    if 0 <= sender < edges.num_senders and 0 <= receiver < edges.num_receivers:
+      sums[receiver] += np.float64(weight)[:, None] * values[sender]
+  return sums
+
+
+def dense_gradients(weights, values, edges, cotangent):
+  """Of weights and values, edge by edge; zero for those that are no edges."""
+  d_weights, d_values = (np.zeros(x.shape) for x in (weights, values))
+  for e, (sender, receiver) in enumerate(
+    zip(edges.senders, edges.receivers, strict=True)
+  ):
+    if 0 <= sender < edges.num_senders and 0 <= receiver < edges.num_receivers:
+      d_weights[e] = (values[sender] * np.float64(cotangent[receiver])).sum(-1)
+      d_values[sender] += np.float64(weights[e])[:, None] * cotangent[receiver]
+  return d_weights, d_values
+
+
+@pytest.mark.parametrize(
+  ('form', 'road', 'dtype', 'block', 'num_features'),
+  [(*road, np.float32, 0, 4) for road in ROADS]
+  + [(prepared, 'blocks', np.float32, b, f) for b, f in ((1, 4), (7, 67))]
+  + [(padded, 'blocks', np.float32, 1000, 67), (mixed, None, np.float32, 0, 67)]
+  + [(prepared, road, np.float64, 7, 67) for road in ('plain', 'blocks')]
+  + [(mixed, None, np.float64, 0, 4)],
+)  # 67 are filled up
+def test_sums_and_gradients(form, road, dtype, block, num_features):
+  """Started from what is the same for all receivers, as a layer's bias."""
+  edges = form(ALL)
+  with jax.enable_x64(dtype == np.float64):
+    args = (
+      random((len(edges.senders), 3), dtype),
+      random((edges.num_senders, 3, num_features), dtype, 1),
+      random((3, num_features), dtype, 2),
+    )
+    cotangent = random((edges.num_receivers, 3, num_features), dtype, 3)
+
+    @jax.jit
+    def run(edges, args, cotangent):
+      sums, gradient = jax.vjp(
+        lambda w, v, i: aggregate(
+          w, v, edges, initial=i, block=block, implementation=road
+        ),
+        *args,
+      )
+      return sums, *gradient(cotangent)
+
+    found = run(edges, args, cotangent)
+  expected = (
+    dense_aggregate(*args[:2], edges, args[2]),
+    *dense_gradients(*args[:2], edges, cotangent),
+    cotangent.sum(axis=0),
+  )
+  tolerance = 2e-5 if dtype == np.float32 else 1e-12
+  for ours, theirs in zip(found, expected, strict=True):
+    assert ours.dtype == dtype
+    np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize('name', ['one node', 'one edge', 'hub'])
+def test_single_graphs(name):
+  edges = prepared(GRAPHS[name])
+  weights = random((len(edges.senders), 3))
+  values = random((edges.num_senders, 3, 4), seed=1)
+  run = jax.jit(aggregate, static_argnames='implementation')
+  np.testing.assert_allclose(
+    run(weights, values, edges, implementation='blocks'),
+    dense_aggregate(weights, values, edges, 0),
+    rtol=1e-5,
+    atol=1e-5,
+  )
+
+
+@each_road
+def test_gradients_of_gradients_equal_finite_differences(form, road):
+  """And forward-mode derivatives, on the road that has them."""
+  edges = form(GRAPHS['random'])
+  with jax.enable_x64(True):
+    values = random((edges.num_senders, 3, 2), np.float64, 3)
+    check_grads(
+      jax.jit(
+        lambda w, v, i: aggregate(w, v, edges, initial=i, implementation=road)
+      ),
+      (random((len(edges.senders), 3), np.float64), values, values[::-1]),
+      order=2,
+      modes=['rev', 'fwd'] if road == 'plain' or form is mixed else ['rev'],
+    )
+
+
+@pytest.mark.parametrize('derivative', [jax.jacfwd, jax.hessian])
+def test_the_fast_road_says_how_to_get_forward_mode(derivative):
+  edges = prepared(GRAPHS['one edge'])
+  weights = jnp.ones((len(edges.senders), 1))
+
+  def loss(values, road=None):
+    return aggregate(weights, values, edges, implementation=road).sum()
+
+  values = jnp.ones((edges.num_senders, 1, 2))
+  with pytest.raises(InputError, match="choose implementation='plain'"):
+    derivative(loss)(values)
+  derivative(functools.partial(loss, road='plain'))(values)
+
+
+def test_graph_may_be_an_argument_of_what_is_differentiated():
+  graph = GRAPHS['random']
+  logits = random((len(graph.senders), 3))
+
+  def loss(logits, edges):
+    weights = segment_softmax(logits, edges.receivers, edges.num_receivers)
+    values = jnp.ones((edges.num_senders, 3, 2))
+    return aggregate(weights**2, values, edges).sum()
+
+  def over_graphs(logits, edges):
+    def add(total, edges):
+      return total + loss(logits, edges), None
+
+    several = jax.tree.map(lambda x: jnp.stack([jnp.asarray(x)]), edges)
+    return jax.lax.scan(add, 0.0, several)[0]
+
+  bare = Edges(
+    graph.senders, graph.receivers, len(graph.nodes), len(graph.nodes)
+  )
+  expected = jax.jit(jax.grad(lambda x: loss(x, bare)))(logits)
+  for edges in (prepared(graph), bare):
+    for function in (loss, jax.jit(loss), jax.checkpoint(loss), over_graphs):
+      np.testing.assert_allclose(
+        jax.jit(jax.grad(function))(logits, edges),
+        expected,
+        rtol=1e-5,
+        atol=1e-6,
+      )
+
+
+@pytest.mark.parametrize('axes', [(0, 0, None), (0, None, None), (0, 0, 0)])
+@pytest.mark.parametrize('is_prepared', [True, False])
+def test_vmap_equals_one_after_the_other(axes, is_prepared):
+  """Seeds of one graph, and several graphs of different degrees, at once."""
+  n_node, n_edge, n_seed = 12, 90, 3
+  rng = np.random.default_rng(6)
+  several = []
+  for power in (1, 2, 4):
+    ends = (n_node * rng.random((2, n_edge)) ** power).astype(np.int32)
+    if is_prepared:
+      graph = graphs.prepare(
+        np.zeros((n_node, 1)), *ends, self_loops=False, duplicates='keep'
+      )
+      several.append(prepared(graphs.pad(graph, n_node + 1, n_edge)))
+    else:
+      several.append(Edges(*ends, n_node, n_node))
+  n_node = several[0].num_senders
+  weights = random((n_seed, n_edge, 2))
+  values = random((n_seed, n_node, 2, 5), seed=1)
+  over_values, over_graphs = axes[1:]
+  args = (
+    weights,
+    values if over_values == 0 else values[0],
+    jax.tree.map(lambda *x: np.stack(x), *several)
+    if over_graphs == 0
+    else several[2],
+  )
+
+  def gradients(weights, values, edges):
+    def loss(weights, values):
+      return (aggregate(weights, values, edges, block=16) ** 2).sum()
+
+    return jax.value_and_grad(loss, (0, 1))(weights, values)
+
+  def pick(tree, axis, index):
+    return jax.tree.map(lambda x: x if axis is None else x[index], tree)
+
+  one = jax.jit(gradients)
+  expected = [
+    one(*(pick(x, axis, i) for x, axis in zip(args, axes, strict=True)))
+    for i in range(n_seed)
+  ]
+  jax.tree.map(
+    lambda ours, *theirs: np.testing.assert_allclose(
+      ours, np.stack(theirs), rtol=1e-4, atol=1e-4
+    ),
+    jax.jit(jax.vmap(gradients, axes))(*args),
+    *expected,
+  )
+
+
+def test_no_edges_leave_what_it_starts_from():
+  empty = np.zeros(0, np.int32)
+  initial = jnp.arange(1.0, 25).reshape(2, 3, 4)
+  for edges in (
+    Edges(empty, empty, 2, 2),
+    Edges(empty, empty, 2, 2).prepared(),
+  ):
+    sums, gradient = jax.vjp(
+      lambda w, v, i, edges=edges: aggregate(w, v, edges, initial=i),
+      jnp.zeros((0, 3)),
+      jnp.ones((2, 3, 4)),
+      initial,
+    )
+    np.testing.assert_array_equal(sums, initial)
+    d_weights, d_values, d_initial = gradient(2 * initial)
+    np.testing.assert_array_equal(d_initial, 2 * initial)
+    assert d_weights.shape == (0, 3)
+    assert not d_values.any()
+
+
+def test_the_road_of_blocks_never_holds_all_messages():
+  """No array of [E, K, F] entries, nor nearly as large, in either program."""
+  n_edge, num_heads, num_features, block = 4096, 4, 32, 256
+  edges = Edges(
+    np.arange(n_edge, dtype=np.int32) % 16,
+    np.sort(np.arange(n_edge, dtype=np.int32) % 16),
+    16,
+    16,
+  ).prepared()
+
+  def num_bytes(road):
+    def loss(weights, values):
+      sums = aggregate(weights, values, edges, block=block, implementation=road)
+      return (sums**2).sum()
+
+    shapes = (n_edge, num_heads), (16, num_heads, num_features)
+    gradient = jax.jit(jax.grad(loss, argnums=(0, 1)))
+    compiled = gradient.lower(*map(jnp.ones, shapes)).compile()
+    return compiled.memory_analysis().temp_size_in_bytes
+
+  all_messages = n_edge * num_heads * num_features * 4
+  assert num_bytes('blocks') < all_messages / 2
+  assert num_bytes('plain') >= all_messages / 2  # the number can be missed
+
+
+@each_road
+def test_narrow_sums_do_not_lose_a_hub(form, road):
+  """A sum of 5,000 ones ends at 256 if it is kept in bfloat16."""
+  n = 5000
+  graph = graphs.prepare(
+    np.zeros((n, 1)), np.arange(n), np.zeros(n, int), self_loops=False
+  )
+  edges = form(graph)
+  ones = np.ones((len(edges.senders), 1), np.float32)
+  values = np.ones((edges.num_senders, 1, 1), np.float32)
+  narrow = [jnp.asarray(x, jnp.bfloat16) for x in (ones, values)]
+  run = functools.partial(aggregate, implementation=road)
+  by_dtype = jax.jit(run)(*narrow, edges)
+  assert by_dtype.dtype == jnp.bfloat16
+  assert by_dtype[0].item() == jnp.bfloat16(n).item()
+  run = functools.partial(run, dtype=jnp.bfloat16)
+  assert jax.jit(run)(ones, values, edges)[0].item() == n
+
+
+def test_a_node_hears_of_its_senders_alone():
+  """A NaN does not spread through the places that a group leaves empty."""
+  receivers = np.array([0, 0, 1, 2, 2, 2], np.int32)
+  senders = np.array([0, 3, 1, 2, 3, 1], np.int32)
+  values = np.ones((4, 2, 3), np.float32)
+  values[0] = np.nan
+  weights = np.ones((6, 2), np.float32)
+  cotangent = np.zeros_like(values)
+  cotangent[2] = np.nan
+
+  @jax.jit
+  def run(edges, values, cotangent):
+    result, gradient = jax.vjp(lambda v: aggregate(weights, v, edges), values)
+    return result, gradient(cotangent)[0]
+
+  bare = Edges(senders, receivers, 4, 4)
+  for edges in (bare, bare.prepared()):
+    result, d_values = run(edges, values, cotangent)
+    assert np.isnan(result[0]).all()
+    counts = np.array([1, 3, 0])[:, None, None]
+    np.testing.assert_array_equal(
+      result[1:], np.broadcast_to(counts, (3, 2, 3))
+    )
+    assert not d_values[0].any()
+    assert np.isnan(d_values[1:]).all()
+
+
+@pytest.mark.parametrize(
+  ('weights', 'num_senders'), [((4, 3), 2), ((5, 2), 2), ((5, 3), 4)]
+)
+def test_shapes_that_do_not_fit_are_refused(weights, num_senders):
+  ends = np.zeros(5, np.int32)
+  with pytest.raises(InputError, match=r'shapes must be \[E, K\] and'):
+    aggregate(
+      jnp.ones(weights), jnp.ones((2, 3, 1)), Edges(ends, ends, num_senders, 2)
+    )
+
+
+def test_roads_that_are_not_there_are_refused():
+  edges = prepared(GRAPHS['one edge'])
+  weights, values = jnp.ones((3, 1)), jnp.ones((2, 1, 1))
+  with pytest.raises(InputError, match="there is no 'fast'; choose 'plain'"):
+    aggregate(weights, values, edges, implementation='fast')
+  bare = dataclasses.replace(edges, by_receiver=None, by_sender=None)
+  with pytest.raises(InputError, match=r'`graphs\.prepare`'):
+    aggregate(weights, values, bare, implementation='blocks')
