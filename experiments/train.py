@@ -11,9 +11,12 @@ Try:
 Every field of the config is a flag, explained below. The workdir gets
 config.json, dataset.json, metrics.jsonl, results.json, TensorBoard events and
 the best parameters; experiments.predict reads it. Interrupted or killed, the
-same command with the same workdir goes on.
+same command with the same workdir goes on; once it is finished, it shows the
+results, and a larger --config.num_seeds adds seeds.
 """
 
+from collections.abc import Iterator, Sequence
+import contextlib
 import pathlib
 import sys
 import time
@@ -25,6 +28,7 @@ from rich.console import Console
 from experiments import cli
 from experiments import progress
 from gat_jax import runs
+from gat_jax.errors import WorkdirError
 
 _CONFIG = config_flags.DEFINE_config_file(
   'config', None, 'a file of configs/, as in --config=configs/cora.py'
@@ -32,20 +36,33 @@ _CONFIG = config_flags.DEFINE_config_file(
 _WORKDIR = flags.DEFINE_string(
   'workdir', None, 'where to write; by default runs/<dataset>-<time>'
 )
+_DISCARD_UNREADABLE = flags.DEFINE_bool(
+  'discard_unreadable',
+  False,
+  'train anew where an interrupted run has checkpoints and none can be used',
+)
 
 
 def main() -> None:
   """Trains what the flags say."""
   config = cli.config_of(_CONFIG)
   runs.settings.check(config)
-  workdir = _WORKDIR.value or default_workdir(config.dataset.name)
-  console = Console()
+  runs.settings.check_effects(
+    config, config_flags.get_override_values(flags.FLAGS[_CONFIG.name])
+  )
+  console = Console(markup=False)
   with (
+    _workdir(config.dataset.name) as workdir,
     cli.StopRequest() as stop,
-    progress.TerminalObserver(console, stop) as observer,
+    _Observer(console, stop) as observer,
   ):
     try:
-      result = runs.train_and_evaluate(config, workdir, observer)
+      result = runs.train_and_evaluate(
+        config,
+        workdir,
+        observer,
+        discard_unreadable=_DISCARD_UNREADABLE.value,
+      )
     except runs.Ended as ended:
       console.print(
         f'{ended}; the same command with --workdir={workdir} goes on',
@@ -69,10 +86,33 @@ def main() -> None:
     sys.exit(cli.BROKEN)
 
 
-def default_workdir(dataset_name: str) -> str:
-  """runs/<dataset>-<time>, with the stem of a file's name."""
+class _Observer(progress.TerminalObserver):
+  """Says as well what is finished already."""
+
+  def on_finished(self, seeds: Sequence[int]) -> None:
+    """Says which seeds are not trained again."""
+    which = f'seeds {seeds[0]} to {seeds[-1]} are' if seeds[1:] else 'it is'
+    self._console.print(f'{which} finished already')
+
+
+@contextlib.contextmanager
+def _workdir(dataset_name: str) -> Iterator[str | pathlib.Path]:
+  """The folder of --workdir, or a new one with the data set and the time."""
+  if _WORKDIR.value is not None:
+    yield runs.workdirs.folder(_WORKDIR.value)
+    return
   stem = pathlib.Path(str(dataset_name)).stem
-  return f'runs/{stem}-{time.strftime("%Y%m%d-%H%M%S")}'
+  name = f'{stem}-{time.strftime("%Y%m%d-%H%M%S")}'
+  try:
+    with runs.workdirs.new_folder('runs', name) as workdir:
+      yield workdir
+  except WorkdirError as error:
+    if error.field != 'workdir':
+      raise
+    # Nobody has named that folder: the error must not speak of a flag.
+    raise WorkdirError(
+      'the folder for this run', error.problem, 'name another with `workdir`'
+    ) from error
 
 
 if __name__ == '__main__':

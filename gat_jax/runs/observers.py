@@ -3,6 +3,7 @@
 Shapes: R replicas: one seed each, all trained by one program.
 """
 
+from collections.abc import Sequence
 import dataclasses
 import enum
 
@@ -65,6 +66,9 @@ class Observer:
 
   def on_resumed(self, epoch: int) -> None:
     """An interrupted run goes on after that epoch."""
+
+  def on_finished(self, seeds: Sequence[int]) -> None:
+    """These seeds are finished in the folder: they are not trained again."""
 
   def on_dataset(self, dataset: datasets.Dataset) -> None:
     """The data are loaded and checked."""

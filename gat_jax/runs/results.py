@@ -1,13 +1,18 @@
 """What comes out of a run, as numbers."""
 
 import dataclasses
+import json
 import os
 import pathlib
 import statistics
 from typing import Any
 
+from gat_jax import storage
 from gat_jax.errors import WorkdirError
+from gat_jax.runs import checkpoints
 from gat_jax.runs import workdirs
+
+_MORE = 'more'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,6 +152,85 @@ def read_result(workdir: str | os.PathLike) -> Result:
       f'holds {error}',
       'delete its folder and start again: it is trained anew',
     ) from error
+
+
+def folder_of_more(
+  path: pathlib.Path, have: list[int], num_seeds: int
+) -> pathlib.Path:
+  """Where the seeds are trained that a finished run lacks.
+
+  Args:
+    path: of the finished run.
+    have: its seeds.
+    num_seeds: how many it is to have.
+
+  Raises:
+    WorkdirError: if it is to have another number of them already.
+  """
+  more = path / _MORE
+  if not (more / workdirs.CONFIG).exists():
+    return more
+  there = workdirs.read_json(more, workdirs.CONFIG)
+  if there['seed'] in have:  # it has been joined, and a kill left it
+    storage.remove_folder(more)
+  elif (began := len(have) + there['num_seeds']) != num_seeds:
+    raise WorkdirError(
+      'workdir',
+      f'{path} is about to get {began} seeds, and {num_seeds} are asked for',
+      f'end that first, with {began} as `config.num_seeds`, or delete {more}',
+    )
+  return more
+
+
+def join(
+  path: pathlib.Path,
+  result: Result,
+  more: pathlib.Path,
+  config: Any,
+  card: dict[str, Any],
+) -> Result:
+  """Moves a finished run of more seeds into the one that it continues.
+
+  Wherever a kill strikes, both can be read, and the same call does it again.
+
+  Args:
+    path: of the run that gets them.
+    result: its own.
+    more: see `folder_of_more`.
+    config: of all seeds.
+    card: of the data.
+
+  Returns:
+    The scores of all seeds: from then on `more` is gone.
+
+  Raises:
+    WorkdirError: if something cannot be read or written.
+  """
+  added = read_result(more)
+  whole = dataclasses.replace(
+    result,
+    seeds=result.seeds + added.seeds,
+    compile_seconds=result.compile_seconds + added.compile_seconds,
+    train_seconds=result.train_seconds + added.train_seconds,
+  )
+  checkpoints.join_best(path, len(result.seeds), more)
+  with workdirs.explained(path):
+    own = {seed.seed for seed in result.seeds}
+    lines = [
+      *(line for line in workdirs.read_metrics(path) if line['seed'] in own),
+      *workdirs.read_metrics(more),
+    ]
+    # As one run would have logged them: evaluation by evaluation.
+    lines.sort(key=lambda x: (-(-x['epoch'] // config.log_every), x['seed']))
+    with storage.whole_file(path / workdirs.METRICS) as file:
+      file.writelines(f'{json.dumps(line)}\n' for line in lines)
+    for events in more.glob('events.out.*'):
+      events.replace(path / events.name)
+    workdirs.write_json(path / workdirs.CONFIG, config.to_dict())
+    workdirs.write_json(path / workdirs.DATASET, card)
+    workdirs.write_json(path / workdirs.RESULTS, whole.to_json())
+    storage.remove_folder(more)
+  return whole
 
 
 def summarize(values: list[float]) -> dict[str, Any]:

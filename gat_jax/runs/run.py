@@ -5,7 +5,9 @@ Shapes: R replicas: one seed each, all trained by one program.
 
 from collections.abc import Sequence
 import contextlib
+import logging
 import os
+import pathlib
 import time
 from typing import Any
 
@@ -16,14 +18,16 @@ import numpy as np
 from gat_jax import datasets
 from gat_jax import nn
 from gat_jax import training
+from gat_jax.errors import WorkdirError
 from gat_jax.runs import checkpoints
 from gat_jax.runs import results
 from gat_jax.runs import settings
+from gat_jax.runs import stored
 from gat_jax.runs import workdirs
 from gat_jax.runs.loop import Group
+from gat_jax.runs.loop import Recovery
 from gat_jax.runs.loop import train_until_ended
 from gat_jax.runs.observers import Observer
-from gat_jax.runs.recovery import Recovery
 from gat_jax.runs.scoring import Scorer
 
 
@@ -31,15 +35,23 @@ def train_and_evaluate(
   config: Any,
   workdir: str | os.PathLike | None = None,
   observer: Observer | None = None,
+  *,
+  discard_unreadable: bool = False,
 ) -> results.Result:
   """Trains `config.num_seeds` models and tests the parameters they kept.
+
+  A run that was interrupted in that folder goes on, to the same numbers as if
+  it had not been. Of one that is finished there, with the same settings, the
+  result is read and nothing is written; if it has fewer seeds than are asked
+  for, those that are missing are trained and join it.
 
   Args:
     config: as made by the files in `configs/`; `fields.FIELDS` explains its
       fields.
-    workdir: where everything is written; None writes nothing. A run that was
-      interrupted there goes on, to the same numbers as if it had not been.
+    workdir: where everything is written; None writes nothing.
     observer: is told how it goes, and may ask it to end.
+    discard_unreadable: where an interrupted run has checkpoints and none of
+      them can be used, begin anew; else that is an error.
 
   Returns:
     The scores of every seed.
@@ -50,9 +62,27 @@ def train_and_evaluate(
     WorkdirError: if the folder cannot be used.
     Ended: if the observer asked for it.
   """
-  folders = () if workdir is None else (workdir,)
-  (result,) = train_group([config], folders, workdir, observer)
+  settings.check(config)
+  _warn_of_idle_fields(config)
+  observer = observer or Observer()
+  folder = None if workdir is None else workdirs.folder(workdir)
+  if folder is not None and workdirs.is_finished(folder):
+    return _finish(config, folder, observer, discard_unreadable)
+  folders = () if folder is None else (folder,)
+  (result,) = train_group(
+    [config],
+    folders,
+    folder,
+    observer,
+    discard_unreadable=discard_unreadable,
+  )
   return result
+
+
+def _warn_of_idle_fields(config: Any) -> None:
+  for name, reason in settings.without_effect(config).items():
+    value = settings.flat(config)[name]
+    logging.warning('config.%s: %r changes nothing %s', name, value, reason)
 
 
 def train_group(
@@ -60,6 +90,8 @@ def train_group(
   folders: Sequence[str | os.PathLike] = (),
   states_in: str | os.PathLike | None = None,
   observer: Observer | None = None,
+  *,
+  discard_unreadable: bool = False,
 ) -> list[results.Result]:
   """Trains configs that share one compiled program, as if each were alone.
 
@@ -69,6 +101,7 @@ def train_group(
       at all writes nothing.
     states_in: where the checkpoints are, which all share; None makes none.
     observer: is told how it goes, and may ask it to end.
+    discard_unreadable: see `train_and_evaluate`.
 
   Returns:
     For each config the scores of its seeds.
@@ -86,9 +119,60 @@ def train_group(
       raise ValueError('these configs do not share a program')
   for folder in folders:
     workdirs.check_unfinished(folder)
+    stored.check_path(folder)
   observer = observer or Observer()
   dataset = load_dataset(configs[0], observer.show_downloads)
   observer.on_dataset(dataset)
+  return _train_on(
+    dataset, configs, folders, states_in, observer, discard_unreadable
+  )
+
+
+def _finish(
+  config: Any,
+  path: pathlib.Path,
+  observer: Observer,
+  discard_unreadable: bool,
+) -> results.Result:
+  """The result of a finished run, with seeds that it lacks trained first.
+
+  They are a run of their own in a folder of that one, which is interrupted and
+  goes on as any other, until all that it wrote is moved.
+  """
+  dataset = load_dataset(config, observer.show_downloads)
+  workdirs.check_same(path, config, dataset.card)
+  result = results.read_result(path)
+  have = [seed.seed for seed in result.seeds]
+  wanted = list(range(config.seed, config.seed + config.num_seeds))
+  if have != wanted[: len(have)]:
+    raise WorkdirError(
+      'workdir',
+      f'{path} already holds a finished run of the seeds {have[0]} to'
+      f' {have[-1]}, and {wanted[0]} to {wanted[-1]} are asked for',
+      'ask for the same or for more of them, or choose another folder',
+    )
+  observer.on_dataset(dataset)
+  observer.on_finished(have)
+  if have == wanted:
+    return result
+  with workdirs.hold(path):
+    more = results.folder_of_more(path, have, len(wanted))
+    rest = config.copy_and_resolve_references()
+    rest.seed, rest.num_seeds = have[-1] + 1, len(wanted) - len(have)
+    if not workdirs.is_finished(more):
+      _train_on(dataset, [rest], (more,), more, observer, discard_unreadable)
+    return results.join(path, result, more, config, dataset.card)
+
+
+def _train_on(
+  dataset: datasets.Dataset,
+  configs: Sequence[Any],
+  folders: Sequence[str | os.PathLike],
+  states_in: str | os.PathLike | None,
+  observer: Observer,
+  discard_unreadable: bool,
+) -> list[results.Result]:
+  """See `train_group`; the data are loaded."""
   with contextlib.ExitStack() as stack:
     writers = [
       stack.enter_context(workdirs.RunWriter(folder, config, dataset.card))
@@ -96,7 +180,11 @@ def train_group(
     ]
     saved = None
     if states_in is not None:
-      saved = stack.enter_context(checkpoints.Checkpoints(states_in))
+      saved = stack.enter_context(
+        checkpoints.Checkpoints(
+          states_in, discard_unreadable=discard_unreadable
+        )
+      )
     return _train(Group(configs, writers), dataset, saved, observer)
 
 

@@ -4,6 +4,7 @@ What a new config has, which values are refused, which runs share a compiled
 program, and with which other settings a run may be continued.
 """
 
+from collections.abc import Collection, Iterator
 import textwrap
 from typing import Any
 
@@ -11,6 +12,7 @@ from flax import traverse_util
 from ml_collections import config_dict
 
 from gat_jax import datasets
+from gat_jax import nn
 from gat_jax.errors import ConfigError
 from gat_jax.errors import did_you_mean
 from gat_jax.runs.fields import FIELDS
@@ -88,6 +90,67 @@ def check(
       f'{config.num_seeds} seeds from {config.seed} on pass 2**31',
       'choose a smaller first seed',
     )
+
+
+def check_effects(
+  config: config_dict.ConfigDict, named: Collection[str]
+) -> None:
+  """Refuses fields that a person has set and that change nothing.
+
+  Args:
+    config: that `check` lets pass.
+    named: the fields that were set, by dotted names. What a config file has of
+      itself may be left over: a model of fewer layers needs no `residual`.
+
+  Raises:
+    ConfigError: names the first of them, and why it changes nothing.
+  """
+  for name, reason in without_effect(config).items():
+    if name in named:
+      raise ConfigError(
+        f'config.{name}',
+        f'{flat(config)[name]!r} changes nothing {reason}',
+        f'leave it at {FIELDS[name].default!r}',
+      )
+
+
+def without_effect(config: config_dict.ConfigDict) -> dict[str, str]:
+  """Fields with another value than the default that change nothing, and why.
+
+  Fields that say how a run is executed are none of them, nor is any of which
+  that is not sure.
+  """
+  values = flat(config)
+  return {
+    name: reason
+    for name, reason in _idle_fields(config)
+    if values[name] != FIELDS[name].default
+  }
+
+
+def _idle_fields(config: config_dict.ConfigDict) -> Iterator[tuple[str, str]]:
+  """Fields of which no value would change the result, and why."""
+  model = config.model
+  of_layers = {
+    option for layer in nn.LAYERS.values() for option in layer.OPTIONS
+  }
+  for option in sorted(of_layers - set(nn.LAYERS[model.name].OPTIONS)):
+    yield f'model.{option}', f'in a model of {model.name} layers'
+  if model.num_layers < 2:
+    for field in ('num_heads', 'hidden_dim'):
+      yield f'model.{field}', 'in a model without hidden layers'
+  if model.num_layers < 3:
+    reason = 'in a model of fewer than 3 layers (`config.model.num_layers`)'
+    yield 'model.residual', f'{reason}: the first and the last have none'
+  if model.dropout_rate == 0:
+    for field in ('shared_input_dropout', 'value_dropout'):
+      yield f'model.{field}', 'where `config.model.dropout_rate` is 0'
+  if config.weight_decay == 0:
+    yield 'optimizer', 'where `config.weight_decay` is 0'
+  if config.batch_size == 0:
+    yield 'batch_shapes', 'where `config.batch_size` is 0'
+  if config.stop_rule == 'none' and not config.compare_rules:
+    yield 'patience', "where `config.stop_rule` is 'none'"
 
 
 def program_fields(config: config_dict.ConfigDict) -> dict[str, Any]:

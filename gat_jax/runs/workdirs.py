@@ -6,6 +6,7 @@ metrics.jsonl   a line per seed and evaluation: seed, epoch, losses, val_score
 results.json    written last, so that its presence means a finished run
 best/           the kept parameters of every seed (see checkpoints.py)
 checkpoints/    the last two states of the whole run
+more/           a run of the seeds that a finished run lacks, until it is joined
 events.out.*    the same metrics for TensorBoard
 .lock           held by the process that writes
 """
@@ -13,29 +14,27 @@ events.out.*    the same metrics for TensorBoard
 from collections.abc import Iterator
 import contextlib
 import json
-import logging
 import math
 import os
 import pathlib
-import shutil
-import socket
-import time
 from typing import Any
-
-import filelock
 
 from gat_jax import storage
 from gat_jax.errors import WorkdirError
 from gat_jax.runs import settings
+from gat_jax.runs.folders import explained as explained
+from gat_jax.runs.folders import folder as folder
+from gat_jax.runs.folders import hold as hold
+from gat_jax.runs.folders import is_held as is_held
+from gat_jax.runs.folders import mention as mention
+from gat_jax.runs.folders import new_folder as new_folder
+from gat_jax.runs.folders import require_space as require_space
+from gat_jax.runs.folders import write_json as write_json
 
 CONFIG = 'config.json'
 DATASET = 'dataset.json'
 METRICS = 'metrics.jsonl'
 RESULTS = 'results.json'
-_LOCK = '.lock'
-_HOLDER = '.holder.json'
-# Bytes that are left for what is logged between two evaluations.
-_RESERVE = 500_000
 
 
 class RunWriter:
@@ -44,22 +43,27 @@ class RunWriter:
   def __init__(self, workdir: str | os.PathLike, config: Any, card: dict):
     """Creates the folder, or opens that of a run that was interrupted.
 
+    Nothing of a run is written before `begin`.
+
     Raises:
       WorkdirError: if the folder holds a finished or another run, or cannot be
         written.
     """
-    self.path = pathlib.Path(workdir)
-    check_unfinished(workdir)
-    if _size(self.path / METRICS):  # else there is nothing to lose
-      _check_same(self.path, config, card)
+    self.path = folder(workdir)
+    self._content = {CONFIG: config.to_dict(), DATASET: card}
     self._events: Any = None
     with contextlib.ExitStack() as stack:
-      stack.enter_context(hold(workdir))
-      with explained(workdir):
-        write_json(self.path / CONFIG, config.to_dict())
-        write_json(self.path / DATASET, card)
-        self._metrics = stack.enter_context(open(self.path / METRICS, 'ab'))
+      stack.enter_context(hold(self.path))
+      check_unfinished(self.path)
+      if self.logged_bytes:  # else there is nothing to lose
+        check_same(self.path, config, card)
       self._open = stack.pop_all()
+
+  @property
+  def logged_bytes(self) -> int:
+    """The length of the `metrics.jsonl` that was found."""
+    path = self.path / METRICS
+    return path.stat().st_size if path.exists() else 0
 
   def begin(self, epoch: int, metrics_bytes: int) -> None:
     """Drops what was logged after the state that the run starts from.
@@ -67,17 +71,30 @@ class RunWriter:
     Args:
       epoch: of that state.
       metrics_bytes: what `metrics_bytes` was then; 0 for a new run.
+
+    Raises:
+      WorkdirError: if the folder cannot be written.
     """
     from tensorboardX import SummaryWriter  # slow to import
 
-    self._metrics.truncate(metrics_bytes)
     purge = {'purge_step': epoch + 1} if epoch else {}
-    self._events = SummaryWriter(str(self.path), **purge)
+    with explained(self.path):
+      for name, content in self._content.items():
+        write_json(self.path / name, content)
+      self._metrics = open(self.path / METRICS, 'ab')  # noqa: SIM115
+      self._open.enter_context(self._metrics)
+      self._metrics.truncate(metrics_bytes)
+      self._metrics.seek(0, os.SEEK_END)
+      self._events = SummaryWriter(str(self.path), **purge)
 
-  @property
   def metrics_bytes(self) -> int:
-    """The length of `metrics.jsonl`, all of it handed to the system."""
-    self._metrics.flush()
+    """The length of `metrics.jsonl`, all of which is on the disk.
+
+    Raises:
+      WorkdirError: if the disk does not take it.
+    """
+    with explained(self.path):
+      storage.sync(self._metrics)
     return self._metrics.tell()
 
   def __enter__(self) -> 'RunWriter':
@@ -125,119 +142,32 @@ class RunWriter:
       results: see `results.Result.to_json`.
 
     Raises:
-      WorkdirError: if it cannot be written.
+      WorkdirError: if it cannot be written, or if another file of the run does
+        not hold what was written to it.
     """
+    size = self.metrics_bytes()
+    if self.logged_bytes != size:
+      raise WorkdirError(
+        self.path / METRICS,
+        f'has {self.logged_bytes} bytes where {size} were written',
+      )
+    for name, content in self._content.items():
+      if read_json(self.path, name) != json.loads(json.dumps(content)):
+        raise WorkdirError(
+          self.path / name, 'is not as this run has written it'
+        )
     with explained(self.path):
       write_json(self.path / RESULTS, results)
 
 
-@contextlib.contextmanager
-def hold(workdir: str | os.PathLike) -> Iterator[None]:
-  """Creates a folder, and keeps other processes from holding it meanwhile.
-
-  Raises:
-    WorkdirError: if another process holds it (says which), or if it cannot be
-      written.
-  """
-  path = pathlib.Path(workdir)
-  with explained(workdir):
-    path.mkdir(parents=True, exist_ok=True)
-    lock = _acquire(path)
-  try:
-    with explained(workdir):
-      write_json(
-        path / _HOLDER,
-        {
-          'process': os.getpid(),
-          'host': socket.gethostname(),
-          'since': time.strftime('%Y-%m-%d %H:%M:%S'),
-        },
-      )
-    yield
-  finally:
-    with contextlib.suppress(OSError):  # the lock says who holds it, not this
-      (path / _HOLDER).unlink()
-    lock.release()
-
-
-def _acquire(path: pathlib.Path) -> filelock.BaseFileLock:
-  lock = filelock.FileLock(path / _LOCK)
-  try:
-    lock.acquire(blocking=False)
-  except filelock.Timeout:
-    raise WorkdirError(
-      'workdir',
-      f'{path} is in use by {_holder(path)}',
-      'wait until it has ended, or choose another folder',
-    ) from None
-  return lock
-
-
-def is_held(workdir: str | os.PathLike) -> bool:
-  """Whether a process holds that folder now."""
-  path = pathlib.Path(workdir)
-  if not (path / _LOCK).exists():
-    return False
-  try:
-    _acquire(path).release()
-  except WorkdirError:
-    return True
-  return False
-
-
-def _holder(path: pathlib.Path) -> str:
-  try:
-    holder = json.loads((path / _HOLDER).read_text(encoding='utf-8'))
-    return (
-      f'process {holder["process"]} on {holder["host"]} since {holder["since"]}'
-    )
-  except (OSError, ValueError, KeyError):  # it has only just begun
-    return 'another process'
-
-
-@contextlib.contextmanager
-def explained(workdir: str | os.PathLike) -> Iterator[None]:
-  """Turns an OSError of writing there into a WorkdirError."""
-  try:
-    yield
-  except OSError as error:
-    raise WorkdirError(
-      'workdir',
-      f'{workdir} cannot be written ({error})',
-      'choose a folder of your own with free space',
-    ) from error
-
-
-def mention(another: Exception, error: BaseException) -> None:
-  """Logs what went wrong while an error was under way, which says more.
-
-  Args:
-    another: what saving raised.
-    error: what ended the run; if that was the folder's fault too, it has said
-      so, and nothing is logged.
-  """
-  if not isinstance(error, WorkdirError):
-    logging.warning('after %s: %s', type(error).__name__, another)
-
-
-def require_space(path: pathlib.Path, num_bytes: int = 0) -> None:
-  """Raises WorkdirError where that much and a little more cannot be written.
-
-  Libraries that write in threads of their own say so late and at length.
-  """
-  free = shutil.disk_usage(path).free
-  if free < num_bytes + _RESERVE:
-    raise WorkdirError(
-      path,
-      f'no space is left: {free / 1e6:.1f} MB are free and'
-      f' {(num_bytes + _RESERVE) / 1e6:.1f} MB are needed',
-      'free some and start again: it goes on from the last checkpoint',
-    )
+def is_finished(workdir: str | os.PathLike) -> bool:
+  """Whether a folder holds a finished run."""
+  return os.path.exists(folder(workdir) / RESULTS)
 
 
 def check_unfinished(workdir: str | os.PathLike) -> None:
   """Raises WorkdirError if a folder holds a finished run."""
-  if os.path.exists(os.path.join(workdir, RESULTS)):
+  if is_finished(workdir):
     raise WorkdirError(
       'workdir',
       f'{workdir} already holds a finished run',
@@ -245,17 +175,22 @@ def check_unfinished(workdir: str | os.PathLike) -> None:
     )
 
 
-def _check_same(path: pathlib.Path, config: Any, card: dict) -> None:
-  """Raises WorkdirError, with the differences, if a folder's run is another."""
+def check_same(path: pathlib.Path, config: Any, card: dict) -> None:
+  """Raises WorkdirError, with the differences, if a folder's run is another.
+
+  Args:
+    path: of the folder. If its run is finished, any seeds are the same.
+    config: what is asked for now.
+    card: of the data that were found now.
+  """
   theirs, their_card = read_json(path, CONFIG), read_json(path, DATASET)
-  differing = settings.differences(
-    {
-      'config': settings.deciding_fields(theirs)
-      if isinstance(theirs, dict)
-      else {}
-    },
-    {'config': settings.deciding_fields(config)},
-  )
+  there = settings.deciding_fields(theirs if isinstance(theirs, dict) else {})
+  now = settings.deciding_fields(config)
+  holds = 'holds a run that cannot be continued'
+  if is_finished(path):
+    there, now = map(settings.without_seeds, (there, now))
+    holds = 'already holds a finished run'
+  differing = settings.differences({'config': there}, {'config': now})
   if not isinstance(their_card, dict) or (
     their_card.get('digest') != card['digest']
   ):
@@ -263,26 +198,9 @@ def _check_same(path: pathlib.Path, config: Any, card: dict) -> None:
   if differing:
     raise WorkdirError(
       'workdir',
-      f'{path} holds a run that cannot be continued with other settings:'
-      f' {"; ".join(differing)}',
+      f'{path} {holds} with other settings: {"; ".join(differing)}',
       'give it those, or choose another folder',
     )
-
-
-def _size(path: pathlib.Path) -> int:
-  return path.stat().st_size if path.exists() else 0
-
-
-def write_json(path: pathlib.Path, content: Any) -> None:
-  """Replaces a file of JSON in one step.
-
-  Raises:
-    OSError: if it cannot be written.
-    ValueError: if there is a number in it that is not finite.
-  """
-  text = json.dumps(content, indent=2, allow_nan=False) + '\n'
-  with storage.whole_file(path) as file:
-    file.write(text)
 
 
 def read_json(workdir: str | os.PathLike, name: str) -> Any:
@@ -291,12 +209,35 @@ def read_json(workdir: str | os.PathLike, name: str) -> Any:
   Raises:
     WorkdirError: if it is missing or damaged.
   """
-  path = pathlib.Path(workdir) / name
-  try:
+  path = folder(workdir) / name
+  with _read(path):
     return json.loads(path.read_text(encoding='utf-8'))
+
+
+@contextlib.contextmanager
+def _read(path: pathlib.Path) -> Iterator[None]:
+  """Turns what reading a missing or damaged file raises into one error."""
+  try:
+    yield
   except FileNotFoundError as error:
     raise WorkdirError(
       path, 'missing', '`workdir` must be the folder of a finished run'
     ) from error
-  except (OSError, ValueError) as error:
+  except OSError as error:
+    if not storage.refusal(error):
+      raise
+    raise WorkdirError(path, f'cannot be read ({error.strerror})') from error
+  except (ValueError, RecursionError) as error:
     raise WorkdirError(path, f'cannot be read ({error})') from error
+
+
+def read_metrics(workdir: str | os.PathLike) -> list[dict[str, Any]]:
+  """The lines of a finished run's `metrics.jsonl`.
+
+  Raises:
+    WorkdirError: if they are missing or damaged.
+  """
+  path = folder(workdir) / METRICS
+  with _read(path):
+    text = path.read_text(encoding='utf-8')
+    return [json.loads(line) for line in text.splitlines()]

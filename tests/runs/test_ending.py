@@ -1,5 +1,6 @@
 """A run that is asked to end, or fails: what is saved, and who hears of it."""
 
+import errno
 import json
 
 import numpy as np
@@ -10,7 +11,7 @@ from gat_jax import runs
 from gat_jax.errors import WorkdirError
 from gat_jax.runs import checkpoints
 from gat_jax.runs import loop
-from gat_jax.runs import recovery
+from gat_jax.runs import stored
 
 
 def make_config(**fields):
@@ -116,21 +117,23 @@ def test_what_closing_makes_of_a_checkpoint_does_not_hide_an_error(
   tmp_path, monkeypatch, caplog
 ):
   def refuse(*_):
-    raise OSError('no space left')
+    raise OSError(errno.ENOSPC, 'of a file')
+
+  monkeypatch.setattr(stored, 'write', refuse)
 
   def fail(error):
     with checkpoints.Checkpoints(tmp_path) as saved:
-      monkeypatch.setattr(saved._manager, 'close', refuse)
+      saved.save(10, {'epoch': np.int32(10)}, {})
       if error:
         raise error
 
   for error in (KeyboardInterrupt(), ZeroDivisionError()):
     with pytest.raises(type(error)):
       fail(error)
-  assert caplog.text.count('no space left') == 2
+  assert caplog.text.count('No space left') == 2
   # An interrupted run is told, since it cannot be continued from there.
   for error in (None, runs.Ended(runs.Outcome.INTERRUPTED, 10)):
-    with pytest.raises(WorkdirError, match='no space left'):
+    with pytest.raises(WorkdirError, match='No space left'):
       fail(error)
 
 
@@ -171,7 +174,7 @@ class Saved:
   def __init__(self):
     self.epochs = []
 
-  def latest(self, like):
+  def latest(self, like, lacks):
     return None
 
   def save(self, epoch, tree, facts):
@@ -193,7 +196,7 @@ def test_states_are_saved_when_due_and_when_interrupted(
 ):
   group = loop.Group([make_config(checkpoint_minutes=minutes)], [])
   driver, kept = Driver(2), Saved()
-  own = recovery.Recovery(driver, 2, [], kept)
+  own = loop.Recovery(driver, 2, [], kept)
   args = group, driver, own, Asking(outcome, 20), own.restore(runs.Observer())
   if outcome is None:
     loop.train_until_ended(*args)
