@@ -103,6 +103,8 @@ def card_table(card: dict[str, Any]) -> Table:
       continue
     shown = f'{value:,}' if type(value) is int else str(value)
     table.add_row(name.replace('_', ' '), shown)
+  for warning in card.get('warnings', ()):
+    table.add_row('warning', warning, style='yellow')
   return table
 
 

@@ -140,6 +140,7 @@ def _mean(result: runs.Result, split: str) -> str:
 
 def _data(card: dict[str, Any], config: Any) -> Section:
   facts = {k: v for k, v in card.items() if k not in ('sha256', 'digest')}
+  facts['warnings'] = '; '.join(card.get('warnings', ())) or 'none'
   return Section(
     'Data',
     items=[

@@ -5,7 +5,7 @@ Members are read in memory; nothing is ever unpacked to a disk.
 Shapes: N nodes, E directed edges, D features, L labels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import dataclasses
 import io
 import json
@@ -15,7 +15,6 @@ import zipfile
 
 import numpy as np
 
-from gat_jax.datasets.arrays import read_npy
 from gat_jax.errors import DataError
 
 MAX_BYTES = 2**30  # of all members of an archive, unpacked
@@ -41,7 +40,7 @@ class Archive:
     self._path = path
     try:
       self._zip = zipfile.ZipFile(io.BytesIO(data))
-    except Exception as error:  # as arrays.read_npy, which says why
+    except Exception as error:  # see read_npy
       raise DataError(
         path, f'is no zip archive, or a truncated one ({error})', AGAIN
       ) from error
@@ -114,7 +113,7 @@ class Archive:
         self.fail(member, 'is truncated')
     except DataError:
       raise
-    except Exception as error:  # as arrays.read_npy, which says why
+    except Exception as error:  # see read_npy
       self.fail(member, f'is damaged ({error})')
     try:
       return json.loads(text)
@@ -228,3 +227,56 @@ def check_labels(
       member, f'has labels from {labels.min()} to {labels.max()}, not 0 and 1'
     )
   return labels.astype(np.int32)
+
+
+def read_npy(
+  archive: zipfile.ZipFile,
+  member: str,
+  fail: Callable[[str, str], NoReturn],
+  again: str,
+) -> np.ndarray:
+  """Reads an .npy member whose header is not believed.
+
+  Args:
+    archive: with the member.
+    member: its name; its declared size bounds what is made or unpacked.
+    fail: raises a DataError from the problem and its remedy.
+    again: the remedy for damage.
+
+  Returns:
+    The array, which holds no Python objects.
+
+  Raises:
+    DataError: by `fail`, if the member is missing, damaged, holds objects or
+      needs more memory than there is.
+  """
+  try:
+    info = archive.getinfo(member)
+    with archive.open(info) as file:
+      shape, _, dtype = _read_header(file)
+      if dtype.hasobject:
+        fail(
+          'holds pickled Python objects, which are not read',
+          'save an array of numbers; of a SciPy matrix, the arrays of its CSR'
+          ' form',
+        )
+      size = int(np.prod([int(n) for n in shape], dtype=object))
+      if min(shape, default=0) < 0 or size * dtype.itemsize > info.file_size:
+        fail('is truncated', again)
+    with archive.open(info) as file:
+      return np.lib.format.read_array(file, allow_pickle=False)
+  except DataError:
+    raise
+  except MemoryError as error:
+    fail(f'does not fit into memory ({error})', 'free some of it')
+  except Exception as error:
+    # Damaged bytes pass through zipfile, its decompressors and Python's
+    # tokenizer, each of which raises errors of its own.
+    fail(f'is damaged ({error})', again)
+
+
+def _read_header(file) -> tuple[tuple[int, ...], bool, np.dtype]:
+  version = np.lib.format.read_magic(file)
+  if version == (1, 0):
+    return np.lib.format.read_array_header_1_0(file)
+  return np.lib.format.read_array_header_2_0(file)

@@ -4,13 +4,15 @@
     features        [N, D] numbers; or, for sparse ones, the CSR arrays
                     features_data [Z], features_indices [Z],
                     features_indptr [N + 1] and features_shape [2]
-    labels          [N] integers from 0, -1 for none; or [N, L] of 0 and 1 if a
-                    node may have several labels
+    labels          [N] integers from 0, the class of each node, -1 for none;
+                    or [N, L] of 0 and 1 if a node may have several labels
     train_mask, val_mask, test_mask       [N] booleans; or
     train_index, val_index, test_index    integers, the nodes of each split
 
 Made by `numpy.savez('graph.npz', edges=..., features=..., ...)`. Reverse edges
-are added unless `directed`; every node gets exactly one edge to itself.
+are added unless `directed`; an edge that is there twice counts once; every node
+gets exactly one edge to itself. What can be read in another way, as one-hot
+labels can, is named on the card, under `warnings`.
 
 Shapes: N nodes, E edges, D features, Z stored non-zeros, L labels.
 """
@@ -24,22 +26,11 @@ import scipy.sparse
 
 from gat_jax import graphs
 from gat_jax.datasets import structures
+from gat_jax.datasets.arrays import CSR
 from gat_jax.datasets.arrays import Arrays
 from gat_jax.errors import DataError
 
-_CSR = tuple(f'features_{p}' for p in ('data', 'indices', 'indptr', 'shape'))
-_KEYS = (
-  'edges',
-  'features',
-  *_CSR,
-  'labels',
-  *(
-    f'{split}_{form}'
-    for split in structures.SPLITS
-    for form in ('mask', 'index')
-  ),
-)
-_CSR_REMEDY = 'save the arrays of one scipy.sparse.csr_matrix'
+_CSR_REMEDY = 'take the arrays of one scipy.sparse.csr_matrix'
 _MAX_NODES = 2**31 - 2
 
 
@@ -56,7 +47,7 @@ def load(
     path: of the file.
     data_dir: a folder that holds a file of that name, which is read instead.
     normalize_features: scale the rows of features to sum 1; empty ones stay.
-    directed: keep the edges as they are instead of adding the reverse ones.
+    directed: do not add the reverse edges.
 
   Raises:
     DataError: names the file and the key that is missing or malformed.
@@ -66,7 +57,7 @@ def load(
   if data_dir:
     path = pathlib.Path(os.path.expanduser(data_dir)) / path.name
   data = _read(path)
-  arrays = Arrays(path, data, _KEYS)
+  arrays = Arrays(path, data)
   features = _features(arrays)
   n_node = features.shape[0]
   labels = _labels(arrays, n_node)
@@ -76,20 +67,35 @@ def load(
     features = _normalized(arrays, features)
   if scipy.sparse.issparse(features):
     features = graphs.SparseFeatures.from_csr(features)
-  graph = graphs.from_edges(features, edges[:, 0], edges[:, 1])
+  # Numbers sort faster than pairs.
+  once = np.unique(edges[:, 0] * n_node + edges[:, 1])
+  senders, receivers = np.divmod(once, n_node)
+  graph = graphs.from_edges(features, senders, receivers)
   if not directed:
     graph = graphs.symmetrize(graph)
   graph = graphs.sort_by_receiver(graphs.add_self_loops(graph))
-  pairs = np.sort(edges[edges[:, 0] != edges[:, 1]], axis=1)
   facts = {
     'edges_raw': len(edges),
-    'self_loops_in_file': len(np.unique(edges[edges[:, 0] == edges[:, 1], 0])),
-    'edges_unique': len(np.unique(pairs, axis=0)),
+    **_counts(senders, receivers, n_node),
     'directed': directed,
     'normalize_features': normalize_features,
   }
+  if directed and len(once) < len(edges):
+    facts['edges_repeated'] = len(edges) - len(once)
   sums = {path.name: hashlib.sha256(data).hexdigest()}
-  return structures.from_one_graph(path.stem, graph, labels, masks, facts, sums)
+  return structures.from_one_graph(
+    path.stem, graph, labels, masks, facts, sums, arrays.warnings
+  )
+
+
+def _counts(
+  senders: np.ndarray, receivers: np.ndarray, n_node: int
+) -> dict[str, int]:
+  """Of self-loops, and of the pairs that other edges join one way or both."""
+  loops = int((senders == receivers).sum())
+  low, high = np.minimum(senders, receivers), np.maximum(senders, receivers)
+  pairs = len(np.unique(low * n_node + high)) - loops
+  return {'self_loops_in_file': loops, 'edges_unique': pairs}
 
 
 def _read(path: pathlib.Path) -> bytes:
@@ -101,44 +107,34 @@ def _read(path: pathlib.Path) -> bytes:
       f'there is no file {path}',
       'check the path, or name its folder in `config.data_dir`',
     ) from error
-  except OSError as error:
-    raise DataError(path, f'cannot be read ({error})') from error
+  except (OSError, MemoryError) as error:
+    reason = str(error) or 'it does not fit into memory'
+    raise DataError(path, f'cannot be read ({reason})') from error
 
 
 def _features(arrays: Arrays) -> np.ndarray | scipy.sparse.csr_matrix:
   dense = 'features' in arrays.keys
-  parts = [key for key in _CSR if key in arrays.keys]
+  parts = [key for key in CSR if key in arrays.keys]
   if dense and parts:
     arrays.fail(
       'features', f'is there beside {parts[0]}', 'leave one of them out'
     )
-  key = 'features_data' if parts else 'features'
   if parts:
-    features = _csr_features(arrays)
-    values = features.data
-  else:
-    features = arrays.get('features', 2, 'biuf', 'numbers [nodes, features]')
-    with np.errstate(over='ignore'):  # becomes infinity, which is refused
-      features = values = features.astype(np.float32)
-  if not np.isfinite(values).all():
-    arrays.fail(
-      key,
-      'holds NaN, infinity or numbers too large for float32',
-      'replace them, by 0 for instance',
-    )
+    return _csr_features(arrays)
+  features = arrays.get('features', 2, 'biuf', 'real numbers [nodes, features]')
   if min(features.shape) < 1:
     arrays.fail(
-      key, f'has shape {list(features.shape)}', 'give nodes and features'
+      'features', f'has shape {list(features.shape)}', 'give nodes and features'
     )
-  return features
+  return arrays.as_float32('features', features)
 
 
 def _csr_features(arrays: Arrays) -> scipy.sparse.csr_matrix:
-  data = arrays.get('features_data', 1, 'biuf', 'numbers [non-zeros]')
+  data = arrays.get('features_data', 1, 'biuf', 'real numbers [non-zeros]')
   indices, indptr, shape = (
     arrays.get(key, 1, 'iu', f'integers [{length}]')
     for key, length in zip(
-      _CSR[1:], ('non-zeros', 'nodes + 1', '2'), strict=True
+      CSR[1:], ('non-zeros', 'nodes + 1', '2'), strict=True
     )
   )
   if len(shape) != 2 or not all(0 < n <= _MAX_NODES for n in shape):
@@ -166,13 +162,16 @@ def _csr_features(arrays: Arrays) -> scipy.sparse.csr_matrix:
       _CSR_REMEDY,
     )
   arrays.check_range('features_indices', indices, shape[1])
-  with np.errstate(over='ignore'):  # becomes infinity, which is refused
-    values = data.astype(np.float32)
+  values = arrays.as_float32('features_data', data)
   matrix = scipy.sparse.csr_matrix(
     (values, indices.astype(np.int64), indptr),
     shape=tuple(int(n) for n in shape),
   )
   matrix.sum_duplicates()
+  if not np.isfinite(matrix.data).all():
+    arrays.fail(
+      'features_data', 'is too large where entries are there twice', _CSR_REMEDY
+    )
   return matrix
 
 
@@ -190,7 +189,10 @@ def _normalized(arrays: Arrays, features):
 
 def _labels(arrays: Arrays, n_node: int) -> np.ndarray:
   labels = arrays.get(
-    'labels', (1, 2), 'biu', 'integers [nodes], or 0 and 1 [nodes, labels]'
+    'labels',
+    (1, 2),
+    'biu',
+    'integers [nodes], -1 for none, or 0 and 1 [nodes, labels]',
   )
   if len(labels) != n_node:
     arrays.fail(
@@ -199,30 +201,34 @@ def _labels(arrays: Arrays, n_node: int) -> np.ndarray:
       'give every node a row',
     )
   if labels.ndim == 2:
-    if labels.shape[1] < 1 or not np.isin(labels, (0, 1)).all():
-      arrays.fail(
-        'labels', 'is two-dimensional', 'its entries must then be 0 or 1'
-      )
+    remedy = 'its entries must be 0 or 1, as it is two-dimensional'
+    if labels.shape[1] < 1:
+      arrays.fail('labels', 'has no columns', 'give at least one')
+    if labels.shape[1] == 1:
+      remedy += '; for classes, save labels=labels[:, 0]'
+    arrays.check('labels', labels, ~np.isin(labels, (0, 1)), remedy)
     return labels.astype(np.int32)
-  if labels.dtype.kind == 'b':
-    labels = labels.astype(np.int32)
-  if labels.min() < -1 or labels.max() >= n_node:
-    arrays.fail(
-      'labels',
-      f'reaches from {labels.min()} to {labels.max()}',
-      'classes count from 0 and -1 means none; there cannot be more classes'
-      f' than the {n_node} nodes',
-    )
+  remedy = (
+    'classes count from 0 and -1 means none; there cannot be more classes than'
+    f' the {n_node} nodes'
+  )
+  arrays.check('labels', labels, (labels < -1) | (labels >= n_node), remedy)
+  labels = labels.astype(np.int32)
   if labels.max() < 1:
     arrays.fail('labels', 'has fewer than two classes', 'add the others')
   absent = np.setdiff1d(np.arange(labels.max()), labels)
   if len(absent):
+    remedy = 'number the classes from 0 without a gap'
+    if absent.tolist() == [0]:
+      remedy += ': save labels=numpy.where(labels < 0, labels, labels - 1)'
+    elif labels.min() >= 0:
+      remedy += ': save labels=numpy.unique(labels, return_inverse=True)[1]'
     arrays.fail(
       'labels',
       f'reaches to {labels.max()} but no node has class {absent[0]}',
-      'number the classes without a gap',
+      remedy,
     )
-  return labels.astype(np.int32)
+  return labels
 
 
 def _masks(arrays: Arrays, labels: np.ndarray) -> dict[str, np.ndarray]:
@@ -268,30 +274,30 @@ def _mask(arrays: Arrays, split: str, n_node: int) -> tuple[str, np.ndarray]:
     arrays.fail(mask_key, f'is there beside {index_key}', 'leave one out')
   index = arrays.get(index_key, 1, 'iu', 'integers, the nodes of the split')
   arrays.check_range(index_key, index, n_node)
-  if len(np.unique(index)) != len(index):
-    arrays.fail(index_key, 'names a node twice', 'name every node once')
-  mask = np.zeros(n_node, bool)
-  mask[index.astype(np.int64)] = True
+  index = index.astype(np.int64)
+  counts = np.bincount(index, minlength=n_node)
+  if counts.max() > 1:
+    arrays.fail(
+      index_key, f'names node {counts.argmax()} twice', 'name every node once'
+    )
+  mask = counts > 0
   return index_key, mask
 
 
 def _edges(arrays: Arrays, n_node: int) -> np.ndarray:
   edges = arrays.get('edges', 2, 'iu', 'integers [edges, 2]')
   if edges.shape[1] != 2:
+    remedy = 'give (sender, receiver)'
+    if edges.shape[0] == 2:
+      remedy = 'save edges=edges.T'
+    elif edges.shape[1] == 3:
+      remedy = 'edges have no weights here: save edges=edges[:, :2]'
     arrays.fail(
-      'edges',
-      f'has shape {list(edges.shape)} instead of [edges, 2]',
-      'transpose it' if edges.shape[0] == 2 else 'give (sender, receiver)',
+      'edges', f'has shape {list(edges.shape)} instead of [edges, 2]', remedy
     )
   if not len(edges):
     arrays.fail('edges', 'is empty', 'a graph needs an edge')
-  if not 0 <= edges.min() <= edges.max() < n_node:
-    row = int(np.flatnonzero(((edges < 0) | (edges >= n_node)).any(axis=1))[0])
-    arrays.fail(
-      'edges',
-      f'has {edges[row].tolist()} in row {row}',
-      f'the nodes are 0..{n_node - 1}',
-    )
+  arrays.check_range('edges', edges, n_node)
   if (edges[:, 0] == edges[:, 1]).all():
     arrays.fail('edges', 'has self-loops alone', 'a graph needs another edge')
-  return edges.astype(np.int32)
+  return edges.astype(np.int64)

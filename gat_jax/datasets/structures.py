@@ -3,6 +3,7 @@
 Shapes: N nodes, D features, L labels.
 """
 
+from collections.abc import Sequence
 import dataclasses
 import functools
 import hashlib
@@ -14,6 +15,7 @@ import numpy as np
 import scipy.sparse
 
 from gat_jax import graphs
+from gat_jax.datasets import doubts
 
 SPLITS = ('train', 'val', 'test')
 
@@ -79,6 +81,7 @@ def from_one_graph(
   masks: dict[str, np.ndarray],
   facts: dict[str, Any],
   sums: dict[str, str],
+  warnings: Sequence[str] = (),
 ) -> Dataset:
   """Makes a transductive data set: one graph, three masks.
 
@@ -89,6 +92,7 @@ def from_one_graph(
     masks: [N] bool for 'train', 'val' and 'test'.
     facts: what only the loader knows for the card.
     sums: SHA-256 of what the data were read from, by name.
+    warnings: what the loader doubts, for the card.
 
   Returns:
     The data set with its card.
@@ -104,6 +108,14 @@ def from_one_graph(
     'isolated_test_nodes': int((isolated & masks['test']).sum()),
     'labels' if multilabel else 'classes': num_classes,
     **{split: int(mask.sum()) for split, mask in masks.items()},
+    'warnings': [
+      *warnings,
+      *doubts.of_labels(labels, masks),
+      *doubts.of_splits({s: labels[masks[s]] for s in masks}, num_classes),
+      *doubts.of_features(
+        graph.nodes, isolated, np.any(list(masks.values()), axis=0)
+      ),
+    ],
     'sha256': sums,
     'digest': digest(sums, facts),
   }
@@ -138,6 +150,11 @@ def from_graphs(
     The data set with its card.
   """
   everything = [example.graph for split in splits.values() for example in split]
+  features = np.concatenate([graph.nodes for graph in everything])
+  labels = {
+    split: np.concatenate([example.labels for example in examples])
+    for split, examples in splits.items()
+  }
   num_classes = splits['train'][0].labels.shape[1]
   card: dict[str, Any] = {
     'name': title,
@@ -147,20 +164,31 @@ def from_graphs(
     'labels': num_classes,
   }
   for split, examples in splits.items():
-    num_nodes = sum(len(example.labels) for example in examples)
-    num_labels = sum(int(example.labels.sum()) for example in examples)
+    num_nodes, num_labels = len(labels[split]), int(labels[split].sum())
     card |= {
       split: num_nodes,
       f'{split}_graphs': len(examples),
       f'{split}_edges_with_loops': sum(len(e.graph.senders) for e in examples),
       f'{split}_labels_per_node': round(num_labels / num_nodes, 2),
     }
+  card |= {
+    'warnings': [
+      *doubts.of_splits(labels, num_classes),
+      *doubts.of_features(
+        features,
+        np.concatenate([_isolated(graph) for graph in everything]),
+        np.ones(len(features), bool),
+      ),
+    ],
+    'sha256': sums,
+    'digest': digest(sums, facts),
+  }
   return Dataset(
     name=name,
     **splits,
     num_classes=num_classes,
     multilabel=True,
-    card=card | {'sha256': sums, 'digest': digest(sums, facts)},
+    card=card,
   )
 
 

@@ -17,7 +17,11 @@ from gat_jax import graphs
 from gat_jax.datasets import structures
 from gat_jax.errors import DataError
 
-_MAX_SIZE = 10_000  # the draw takes N x N numbers
+_DENSE = 10_000  # up to so many nodes the draw takes N x N numbers
+_MAX_NODES = 10**7
+_MAX_FEATURES = 10_000
+_MAX_NUMBERS = 2 * 10**8  # N x D
+_MAX_EDGES = 5 * 10**7  # expected, without their reverse
 
 
 def load(
@@ -57,14 +61,14 @@ def load(
   del data_dir, progress
   num_train = train_per_class * num_classes
   sizes = {
-    'num_nodes': num_nodes,
-    'num_features': num_features,
-    'train_per_class': train_per_class,
-    'num_val': num_val,
+    'num_nodes': (num_nodes, _MAX_NODES),
+    'num_features': (num_features, _MAX_FEATURES),
+    'train_per_class': (train_per_class, _MAX_NODES),
+    'num_val': (num_val, _MAX_NODES),
   }
-  for field, size in sizes.items():
-    if not 1 <= size <= _MAX_SIZE:
-      _fail(field, f'{size} is not from 1 to {_MAX_SIZE}')
+  for field, (size, most) in sizes.items():
+    if not 1 <= size <= most:
+      _fail(field, f'{size} is not from 1 to {most}')
   if seed < 0:
     _fail('seed', f'{seed} is below 0')
   if not math.isfinite(signal) or signal < 0:
@@ -85,6 +89,16 @@ def load(
       'average_degree',
       f'{average_degree} is not above 0 and below the {num_nodes} nodes',
     )
+  for what, count, most in (
+    ('features', num_nodes * num_features, _MAX_NUMBERS),
+    ('edges', num_nodes * average_degree / 2, _MAX_EDGES),
+  ):
+    if count > most:
+      _fail(
+        'num_nodes',
+        f'{num_nodes} nodes have {count:.2g} {what}, more than {most:.2g}',
+        'lower it',
+      )
   rng = np.random.default_rng(seed)
   labels = rng.permutation(np.arange(num_nodes) % num_classes).astype(np.int32)
   centres = rng.normal(size=(num_classes, num_features))
@@ -100,30 +114,86 @@ def load(
       ' have edges for',
       'lower it',
     )
-  same = labels[:, None] == labels[None, :]
-  probability = np.where(same, within, across)
-  upper = np.triu(rng.random((num_nodes, num_nodes)) < probability, k=1)
-  senders, receivers = np.nonzero(upper)
-  graph = graphs.from_edges(features.astype(np.float32), senders, receivers)
-  graph = graphs.symmetrize(graph)
+  if num_nodes <= _DENSE:
+    same = labels[:, None] == labels[None, :]
+    probability = np.where(same, within, across)
+    upper = np.triu(rng.random((num_nodes, num_nodes)) < probability, k=1)
+    pairs = np.stack(np.nonzero(upper))
+    drawn = upper
+  else:
+    drawn = pairs = draw_pairs(rng, labels, within, across)
+  sha256 = hashlib.sha256(features.data)
+  sha256.update(drawn.data)
+  graph = graphs.from_edges(
+    features.astype(np.float32),
+    np.concatenate([pairs[0], pairs[1]]),
+    np.concatenate([pairs[1], pairs[0]]),
+  )
   graph = graphs.sort_by_receiver(graphs.add_self_loops(graph))
   facts = {
     'source': 'contextual stochastic block model, drawn',
     'homophily': homophily,
     'signal': signal,
     'draw_seed': seed,
-    'edges_raw': len(senders),
-    'edges_unique': len(senders),
+    'edges_raw': pairs.shape[1],
+    'edges_unique': pairs.shape[1],
   }
-  drawn = hashlib.sha256(features.tobytes() + upper.tobytes()).hexdigest()
   return structures.from_one_graph(
     name,
     graph,
     labels,
     _split(labels, train_per_class, num_val, rng),
     facts,
-    {'drawn': drawn},
+    {'drawn': sha256.hexdigest()},
   )
+
+
+def draw_pairs(
+  rng: np.random.Generator, labels: np.ndarray, within: float, across: float
+) -> np.ndarray:
+  """Draws the edges of a stochastic block model, with no work for non-edges.
+
+  Args:
+    rng: source of randomness.
+    labels: [N], the community of each node, from 0.
+    within: probability of an edge between two nodes of one community.
+    across: that of an edge between two nodes of different communities.
+
+  Returns:
+    [2, E] int32: each pair of nodes that an edge joins, once.
+  """
+  order = np.argsort(labels, kind='stable').astype(np.int32)
+  ends = np.cumsum(np.bincount(labels))
+  found = []
+  for start, end in zip([0, *ends[:-1]], ends, strict=True):
+    own, later = order[start:end], order[end:]
+    rows, columns = _draw_entries(rng, len(own), len(own), within)
+    upper = rows < columns
+    found.append([own[rows[upper]], own[columns[upper]]])
+    rows, columns = _draw_entries(rng, len(own), len(later), across)
+    found.append([own[rows], later[columns]])
+  return np.concatenate(found, axis=1)
+
+
+def _draw_entries(
+  rng: np.random.Generator, n_row: int, n_column: int, probability: float
+) -> tuple[np.ndarray, np.ndarray]:
+  """Rows and columns of the entries of a matrix, each with a probability.
+
+  From one such entry to the next it is a geometric number of steps (Batagelj
+  and Brandes, Physical Review E 71, 2005).
+  """
+  size = n_row * n_column
+  if not size or not probability:
+    return np.zeros(0, np.int64), np.zeros(0, np.int64)
+  expected = size * probability
+  steps = int(expected + 10 * math.sqrt(expected) + 10)  # reach the end
+  places = [np.array([-1])]
+  while places[-1][-1] < size:
+    gaps = np.minimum(rng.geometric(probability, steps), size + 1)
+    places.append(places[-1][-1] + np.cumsum(gaps))
+  entries = np.concatenate(places[1:])
+  return np.divmod(entries[entries < size], n_column)
 
 
 def _fail(field: str, problem: str, remedy: str = '') -> NoReturn:
@@ -137,9 +207,10 @@ def _split(
   rng: np.random.Generator,
 ) -> dict[str, np.ndarray]:
   order = rng.permutation(len(labels))
-  train = np.concatenate(
-    [order[labels[order] == c][:train_per_class] for c in np.unique(labels)]
-  )
+  by_class = order[np.argsort(labels[order], kind='stable')]
+  counts = np.bincount(labels)
+  place = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
+  train = by_class[place < train_per_class]
   rest = order[~np.isin(order, train)]
   parts = {'train': train, 'val': rest[:num_val], 'test': rest[num_val:]}
   everyone = np.arange(len(labels))

@@ -71,6 +71,25 @@ def test_sums_of_large_features_do_not_overflow(tmp_path):
   np.testing.assert_allclose(nodes, 1 / 3, rtol=1e-6)
 
 
+def test_an_edge_that_is_there_twice_counts_once(tmp_path):
+  edges = np.array([[0, 1], [1, 0], [0, 1], [2, 2], [2, 2], [4, 3]])
+  repeated, once = (
+    {
+      directed: load(tmp_path, good() | {'edges': e}, directed=directed)
+      for directed in (False, True)
+    }
+    for e in (edges, np.unique(edges, axis=0))
+  )
+  for directed in (False, True):
+    examples = repeated[directed].train[0], once[directed].train[0]
+    assert edges_of(examples[0]) == edges_of(examples[1])
+  card = repeated[True].card
+  assert (card['edges_raw'], card['edges_repeated']) == (6, 2)
+  assert card['edges_with_loops'] == 3 + 6
+  # Where nothing has changed, a run of an earlier version has the same data.
+  assert 'edges_repeated' not in repeated[False].card | once[True].card
+
+
 @pytest.mark.parametrize('directed', [False, True])
 def test_unique_edges_are_pairs_of_different_nodes(tmp_path, directed):
   edges = np.array([[0, 1], [1, 0], [0, 1], [2, 2], [4, 3]])

@@ -8,6 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
+import scipy.sparse
 from small_archives import giant
 from small_npz import change
 from small_npz import good
@@ -38,7 +39,7 @@ MALFORMED = {
     good,
     change(labels=np.array([0, 2, 0, 2, 0, -1])),
     'labels',
-    'number the classes without a gap',
+    'number the classes from 0 without a gap',
   ),
   'self-loops alone': (
     good,
@@ -46,12 +47,53 @@ MALFORMED = {
     'edges',
     'has self-loops alone',
   ),
-  'float edges': (good, change(edges=np.ones((2, 2))), 'edges', 'float64'),
+  'float edges': (
+    good,
+    change(edges=np.ones((2, 2))),
+    'edges',
+    r'float64; .*save edges=edges\.astype\(int\)',
+  ),
+  'half an edge': (
+    good,
+    change(edges=np.array([[0, 1], [2, 1.5]])),
+    'edges',
+    r'has 1\.5 at \[1, 1\]; it must be integers',
+  ),
+  'edge to NaN': (
+    good,
+    change(edges=np.array([[0, np.nan]])),
+    'edges',
+    r'has nan at \[0, 1\]',
+  ),
+  'edge beyond int32': (
+    good,
+    change(edges=np.array([[0, 1], [2**32 + 1, 2]])),
+    'edges',
+    r'has 4294967297 at \[1, 0\]',
+  ),
+  'edge beyond int64': (
+    good,
+    change(edges=np.array([[0, 1], [2, 2**64 - 1]], np.uint64)),
+    'edges',
+    r'has 18446744073709551615 at \[1, 1\]',
+  ),
+  'edges from 1': (
+    good,
+    change(edges=good()['edges'] + [[1, 1], [1, 1], [1, 1], [1, 1], [2, 2]]),
+    'edges',
+    r'has 6 at \[4, 0\]; .* seems to count from 1: save edges=edges - 1',
+  ),
+  'edges with weights': (
+    good,
+    change(edges=np.ones((4, 3), int)),
+    'edges',
+    r'have no weights here: save edges=edges\[:, :2\]',
+  ),
   'edges transposed': (
     good,
     change(edges=good()['edges'].T),
     'edges',
-    'transpose',
+    r'save edges=edges\.T',
   ),
   'edges flat': (good, change(edges=np.arange(4)), 'edges', 'shape'),
   'no edges at all': (
@@ -64,20 +106,33 @@ MALFORMED = {
     good,
     change(edges=np.array([[0, 1], [2, 6]])),
     'edges',
-    r'\[2, 6\] in row 1',
+    r'has 6 at \[1, 1\]; it must stay in 0\.\.5$',
   ),
   'edge negative': (
     good,
     change(edges=np.array([[0, -1]])),
     'edges',
-    r'the nodes are 0\.\.5',
+    r'has -1 at \[0, 1\]; it must stay in 0\.\.5$',
   ),
-  'NaN': (good, change(features=nan), 'features', 'NaN'),
+  'NaN': (good, change(features=nan), 'features', r'has nan at \[2, 1\]'),
   'too large for float32': (
     good,
     change(features=np.full((6, 3), 1e300)),
     'features',
     'too large',
+  ),
+  'complex features': (
+    good,
+    change(features=np.full((6, 3), 1j)),
+    'features',
+    'complex128; it must be real numbers',
+  ),
+  'no nodes': (good, change(features=np.ones((0, 3))), 'features', 'shape'),
+  'one node': (
+    good,
+    change(features=np.ones((1, 3)), labels=np.zeros(1, int)),
+    'labels',
+    'two classes',
   ),
   'words as features': (
     good,
@@ -89,18 +144,47 @@ MALFORMED = {
   'no columns': (good, change(features=np.ones((6, 0))), 'features', 'shape'),
   'pickled features': (good, change(features=objects), 'features', 'pickled'),
   'pickled labels': (good, change(labels=objects), 'labels', 'pickled'),
-  'float labels': (good, change(labels=np.ones(6)), 'labels', 'float64'),
+  'a scipy.sparse matrix': (
+    good,
+    change(features=np.array(scipy.sparse.eye_array(6), object)),
+    'features',
+    'of a SciPy matrix, the arrays of its CSR form',
+  ),
+  'float labels': (
+    good,
+    change(labels=np.ones(6)),
+    'labels',
+    r'float64; .*save labels=labels\.astype\(int\)',
+  ),
+  'no label as NaN': (
+    good,
+    change(labels=np.array([0, 1, 0, 1, 0, np.nan])),
+    'labels',
+    r'has nan at \[5\]; .*-1 for none',
+  ),
+  'labels from 1': (
+    good,
+    change(labels=np.array([1, 2, 1, 2, 1, -1])),
+    'labels',
+    r'no node has class 0; .*save labels=numpy\.where\(',
+  ),
+  'a column of classes': (
+    good,
+    change(labels=np.array([[0, 1, 2, 0, 1, 0]]).T),
+    'labels',
+    r'has 2 at \[2, 0\]; .* save labels=labels\[:, 0\]',
+  ),
   'label too low': (
     good,
     change(labels=np.array([0, 1, -2, 0, 1, 0])),
     'labels',
-    'from -2',
+    r'has -2 at \[2\]',
   ),
   'label too high': (
     good,
     change(labels=np.array([0, 1, 10**9, 0, 1, 0])),
     'labels',
-    'to 1000000000',
+    r'has 1000000000 at \[2\]',
   ),
   'one class': (good, change(labels=np.zeros(6, int)), 'labels', 'two classes'),
   'labels too short': (
@@ -137,7 +221,14 @@ MALFORMED = {
     good,
     change(val_mask=np.array([0, 0, 1, 1, 0, 0])),
     'val_mask',
-    'int64',
+    r'int64; .* save val_mask=val_mask\.astype\(bool\)',
+  ),
+  'a mask of ids': (good, change(val_mask=np.array([2])), 'val_mask', 'int64'),
+  'masks of several splits': (
+    good,
+    change(val_mask=np.ones((6, 10), bool)),
+    'val_mask',
+    r'take one column: save val_mask=val_mask\[:, 0\]',
   ),
   'mask too long': (
     good,
@@ -161,7 +252,13 @@ MALFORMED = {
     indexed,
     change(val_index=np.array([2, 2])),
     'val_index',
-    'twice',
+    'names node 2 twice',
+  ),
+  'index from 1': (
+    indexed,
+    change(test_index=np.array([6])),
+    'test_index',
+    'save test_index=test_index - 1',
   ),
   'empty index': (
     indexed,
@@ -209,7 +306,7 @@ MALFORMED = {
     sparse,
     change(features_indices=np.full(17, 3)),
     'features_indices',
-    'to 3',
+    r'has 3 at \[0\]',
   ),
   'too few columns': (
     sparse,
@@ -222,6 +319,12 @@ MALFORMED = {
     change(features_data=np.full(17, np.inf)),
     'features_data',
     'infinity',
+  ),
+  'large twice': (
+    sparse,
+    change(features_data=np.full(17, 3e38), features_indices=np.zeros(17, int)),
+    'features_data',
+    'too large where entries are there twice',
   ),
   'huge shape': (
     sparse,

@@ -43,6 +43,7 @@ def test_published_numbers(real):
   assert edges == [1_271_274, 205_434, 167_500]
   assert card['test_labels_per_node'] == pytest.approx(35.2, abs=0.05)
   assert list(card['sha256']) == ['ppi.zip']
+  assert card['warnings'] == []
   json.dumps(card)
 
 
