@@ -10,7 +10,7 @@ import pathlib
 from typing import Any
 
 from gat_jax import storage
-from gat_jax.errors import WorkdirError
+from gat_jax.runs import workdirs
 
 
 def metric_name(metric: str | None) -> str:
@@ -63,7 +63,7 @@ def put_section(path: str, name: str, text: str) -> None:
   begin, end = f'<!-- {name} -->\n', f'<!-- end of {name} -->\n'
   section = f'{begin}\n{text.strip()}\n\n{end}'
   file = pathlib.Path(path)
-  try:
+  with workdirs.explained(path, path, 'choose another file'):
     before = file.read_text(encoding='utf-8') if file.exists() else ''
     head, found, tail = before.partition(begin)
     if found:
@@ -72,5 +72,3 @@ def put_section(path: str, name: str, text: str) -> None:
       head, after = (f'{before.rstrip()}\n\n' if before.strip() else ''), ''
     with storage.whole_file(file) as opened:
       opened.write(head + section + after)
-  except OSError as error:
-    raise WorkdirError(path, f'cannot be written ({error})') from error

@@ -56,7 +56,7 @@ def whole_file(
   except BaseException:
     temporary.unlink(missing_ok=True)
     raise
-  _sync_folder(path.parent)
+  sync_folder(path.parent)
 
 
 @contextlib.contextmanager
@@ -85,7 +85,7 @@ def whole_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     for folder, _, names in os.walk(new):
       for name in names:
         _sync_file(pathlib.Path(folder) / name)
-      _sync_folder(pathlib.Path(folder))
+      sync_folder(pathlib.Path(folder))
     if path.exists():
       shutil.rmtree(old, ignore_errors=True)
       os.rename(path, old)
@@ -93,7 +93,7 @@ def whole_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
   except BaseException:
     shutil.rmtree(new, ignore_errors=True)
     raise
-  _sync_folder(path.parent)
+  sync_folder(path.parent)
   shutil.rmtree(old, ignore_errors=True)
 
 
@@ -120,7 +120,7 @@ def make_folder(path: str | os.PathLike) -> None:
     return
   make_folder(path.parent)
   path.mkdir(exist_ok=True)
-  _sync_folder(path.parent)
+  sync_folder(path.parent)
 
 
 def remove_folder(path: str | os.PathLike) -> None:
@@ -158,7 +158,7 @@ def _sync_file(path: pathlib.Path) -> None:
     os.fsync(file.fileno())
 
 
-def _sync_folder(folder: pathlib.Path) -> None:
+def sync_folder(folder: str | os.PathLike) -> None:
   """Makes a new name in a folder survive a power cut."""
   with contextlib.suppress(OSError):  # not every file system can
     handle = os.open(folder, os.O_RDONLY)
@@ -180,7 +180,9 @@ def refusal(error: BaseException) -> str | None:
     another one, and the error must keep its type.
   """
   number = _number(error)
-  return os.strerror(number) if number in _REFUSALS else None
+  if number is None or number not in _REFUSALS:
+    return None
+  return os.strerror(number)
 
 
 def is_absence(error: BaseException) -> bool:

@@ -8,7 +8,7 @@ import jinja2
 
 from experiments.pages.drawing import Chart
 from gat_jax import storage
-from gat_jax.errors import WorkdirError
+from gat_jax.runs import workdirs
 
 NAME = 'report.html'
 PICTURES = 'pictures'
@@ -76,16 +76,12 @@ class Page:
     """
     pictures = folder / PICTURES
     html = self.html()
-    try:
+    with workdirs.explained(folder, folder, 'choose another `output`'):
       pictures.mkdir(parents=True, exist_ok=True)
       for chart in self.charts:
         chart.save(pictures)
       with storage.whole_file(folder / NAME) as file:
         file.write(html)
-    except OSError as error:
-      raise WorkdirError(
-        folder, f'cannot be written ({error})', 'choose another --output'
-      ) from error
     return folder / NAME
 
   def html(self) -> str:

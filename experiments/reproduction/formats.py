@@ -50,11 +50,8 @@ def write(
   }
   for name, text in texts.items():
     path = pathlib.Path(workdir, name)
-    try:
-      with storage.whole_file(path) as file:
-        file.write(text.rstrip('\n') + '\n')
-    except OSError as error:
-      raise WorkdirError(path, f'cannot be written ({error})') from error
+    with workdirs.explained(path, path), storage.whole_file(path) as file:
+      file.write(text.rstrip('\n') + '\n')
   if output:
     for name, text in _sections(report).items():
       documents.put_section(output, name, text)

@@ -12,9 +12,11 @@ import pathlib
 from typing import Any
 
 from experiments.reproduction.tables import Row
+from gat_jax import storage
 from gat_jax.errors import WorkdirError
 from gat_jax.runs import SeedResult
 from gat_jax.runs import settings
+from gat_jax.runs import workdirs
 
 FOLDER = 'seeds'  # of a workdir; ledgers stand in it
 
@@ -140,20 +142,17 @@ class Ledger:
     if not self._sound:
       lines.insert(0, {'subject': dataclasses.asdict(self._subject)})
     text = ''.join(json.dumps(line, allow_nan=False) + '\n' for line in lines)
-    try:
-      self.path.parent.mkdir(parents=True, exist_ok=True)
+    remedy = (
+      'free some space or choose another `workdir`, then start the same command'
+      ' again'
+    )
+    with workdirs.explained(self.path, self.path, remedy):
+      storage.make_folder(self.path.parent)
       with open(self.path, 'ab') as file:
         file.truncate(self._sound)  # of a torn line
         file.write(text.encode())
-        file.flush()
-        os.fsync(file.fileno())
-    except OSError as error:
-      raise WorkdirError(
-        self.path,
-        f'cannot be written ({error})',
-        'free some space or choose another --workdir, then start the same'
-        ' command again',
-      ) from error
+        storage.sync(file)
+      storage.sync_folder(self.path.parent)
     self._sound += len(text.encode())
     self._entries |= {entry.result.seed: entry for entry in entries}
 

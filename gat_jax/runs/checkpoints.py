@@ -81,7 +81,7 @@ class Checkpoints:
     arrays = {name: np.array(x) for name, x in _by_path(tree).items()}
     with folders.explained(self._path, self._path, _GO_ON):
       storage.make_folder(self._path)
-    _require_space(self._path, arrays)
+    _require_space(self._path.parent, arrays)
     self._writing = self._pool.submit(self._write, epoch, arrays, facts)
 
   def _wait(self) -> None:

@@ -17,6 +17,7 @@ import json
 import math
 import os
 import pathlib
+import secrets
 from typing import Any
 
 from gat_jax import storage
@@ -85,7 +86,11 @@ class RunWriter:
       self._open.enter_context(self._metrics)
       self._metrics.truncate(metrics_bytes)
       self._metrics.seek(0, os.SEEK_END)
-      self._events = SummaryWriter(str(self.path), **purge)
+      # Names have the second of their writing: another one must not have it.
+      suffix = f'.{secrets.token_hex(4)}'
+      self._events = SummaryWriter(
+        str(self.path), filename_suffix=suffix, **purge
+      )
 
   def metrics_bytes(self) -> int:
     """The length of `metrics.jsonl`, all of which is on the disk.
@@ -124,7 +129,8 @@ class RunWriter:
     for name, value in values.items():
       record[name] = value if math.isfinite(value) else None
       self._events.add_scalar(f'{name}/seed_{seed}', value, epoch)
-    self._metrics.write(json.dumps(record).encode() + b'\n')
+    with explained(self.path):
+      self._metrics.write(json.dumps(record).encode() + b'\n')
 
   def flush(self) -> None:
     """Hands what was written to the operating system.

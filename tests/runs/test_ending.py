@@ -50,7 +50,7 @@ def files(workdir):
 
 def test_interrupted_run_goes_on_to_the_same_bits(tmp_path):
   whole = runs.train_and_evaluate(make_config(), tmp_path / 'whole')
-  parts = tmp_path / 'parts'
+  parts = tmp_path / 'parts[1]' / 'run'
   for epoch, resumed in ((10, None), (20, 10)):
     asking = Asking(runs.Outcome.INTERRUPTED, epoch)
     with pytest.raises(runs.Ended) as ended:
@@ -65,6 +65,11 @@ def test_interrupted_run_goes_on_to_the_same_bits(tmp_path):
     (tmp_path / n / 'metrics.jsonl').read_text() for n in ('whole', parts)
   ]
   assert logs[0] == logs[1]
+  predicted = [
+    runs.predict(w, seed=1)[1][0].probabilities
+    for w in (tmp_path / 'whole', parts)
+  ]
+  assert (predicted[0] == predicted[1]).all()
 
 
 def test_pruned_run_saves_no_state_and_begins_anew(tmp_path):

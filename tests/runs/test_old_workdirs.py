@@ -10,11 +10,13 @@ import json
 import pathlib
 import tarfile
 
+import numpy as np
 import pytest
 
 from configs import smoke
 from gat_jax import runs
 from gat_jax.errors import WorkdirError
+from gat_jax.runs import loop
 
 OLD = pathlib.Path(__file__).parents[1] / 'old_workdirs'
 # Of the validation nodes, of both seeds of a run that was never interrupted.
@@ -92,6 +94,45 @@ def test_finished_run_is_predicted_from(old):
   assert [layer.alpha.shape[1] for layer in graph.attention] == [2, 1]
 
 
-def test_finished_run_is_not_trained_again(old):
-  with pytest.raises(WorkdirError, match='already holds a finished run'):
-    runs.train_and_evaluate(make_config(max_epochs=20), old / 'finished')
+def test_finished_run_gives_its_result(old):
+  config = make_config(max_epochs=20, stop_rule='both', checkpoint_minutes=1.0)
+  before = {path: path.stat().st_mtime_ns for path in old.rglob('*')}
+  result = runs.train_and_evaluate(config, old / 'finished')
+  assert result == runs.read_result(old / 'finished')
+  assert {path: path.stat().st_mtime_ns for path in old.rglob('*')} == before
+  config.learning_rate = 0.5
+  with pytest.raises(WorkdirError, match='already holds a finished run with'):
+    runs.train_and_evaluate(config, old / 'finished')
+
+
+def test_states_that_this_version_would_not_know_are_left_alone(
+  old, monkeypatch
+):
+  """As if a state had a field more now."""
+  workdir = old / 'interrupted'
+  states = loop.Recovery._states
+
+  def with_one_more(self):
+    return states(self), {'of_a_newer_version': np.zeros(3, np.float32)}
+
+  monkeypatch.setattr(loop.Recovery, '_states', with_one_more)
+  before = {
+    path: path.read_bytes()
+    for path in workdir.rglob('*')
+    if path.is_file() and path.name != '.lock'
+  }
+  with pytest.raises(WorkdirError) as caught:
+    runs.train_and_evaluate(make_config(log_every=8), workdir)
+  for words in (
+    'none of the checkpoints can be used',
+    '24 has other arrays than this version: ',
+    'is missing',
+    '`discard_unreadable`',
+  ):
+    assert words in str(caught.value)
+  after = {
+    path: path.read_bytes()
+    for path in workdir.rglob('*')
+    if path.is_file() and path.name != '.lock'
+  }
+  assert after == before

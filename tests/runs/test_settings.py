@@ -3,7 +3,11 @@
 import pytest
 
 from configs import base
+from configs import citeseer
 from configs import cora
+from configs import custom
+from configs import ppi
+from configs import pubmed
 from configs import smoke
 from gat_jax import nn
 from gat_jax.errors import ConfigError
@@ -134,6 +138,76 @@ def test_what_cannot_be_used_is_one_error(name, value, error, text):
     settings.check(config)
   assert text in str(caught.value)
   assert caught.value.field == f'config.{name}'
+
+
+@pytest.mark.parametrize(
+  ('fields', 'name', 'reason'),
+  [
+    ({'model.residual': True}, 'model.residual', 'fewer than 3 layers'),
+    (
+      {'model.num_layers': 1, 'model.hidden_dim': 4},
+      'model.hidden_dim',
+      'without hidden layers',
+    ),
+    (
+      {'model.num_layers': 1, 'model.num_heads': 4},
+      'model.num_heads',
+      'without hidden layers',
+    ),
+    (
+      {'model.name': 'gatv2', 'model.score_bias': False},
+      'model.score_bias',
+      'of gatv2 layers',
+    ),
+    (
+      {'model.name': 'gcn', 'model.value_dropout': False},
+      'model.value_dropout',
+      'of gcn layers',
+    ),
+    (
+      {'model.dropout_rate': 0.0, 'model.value_dropout': False},
+      'model.value_dropout',
+      'dropout_rate` is 0',
+    ),
+    (
+      {'weight_decay': 0.0, 'optimizer': 'adamw'},
+      'optimizer',
+      'weight_decay` is 0',
+    ),
+    ({'batch_shapes': 3}, 'batch_shapes', 'batch_size` is 0'),
+    ({'stop_rule': 'none', 'patience': 3}, 'patience', "is 'none'"),
+  ],
+)
+def test_field_that_changes_nothing_is_refused_where_it_was_set(
+  fields, name, reason
+):
+  config = smoke.get_config()
+  config.update_from_flattened_dict(fields)
+  settings.check(config)
+  with pytest.raises(ConfigError, match=reason) as caught:
+    settings.check_effects(config, fields)
+  assert caught.value.field == f'config.{name}'
+  assert 'changes nothing' in caught.value.problem
+  settings.check_effects(config, fields.keys() - {name})
+
+
+def test_what_does_change_something_is_not_refused():
+  for fields in (
+    {'model.num_layers': 3, 'model.residual': True},
+    {'model.score_bias': False, 'model.value_dropout': False},
+    {'stop_rule': 'none', 'compare_rules': True, 'patience': 3},
+    {'batch_size': 2, 'batch_shapes': 3},
+    {'model.name': 'mlp', 'model.score_bias': True},  # as it is anyway
+    {'model.name': 'mlp', 'model.num_heads': 4, 'optimizer': 'adamw'},
+  ):
+    config = smoke.get_config()
+    config.update_from_flattened_dict(fields)
+    settings.check_effects(config, fields)
+
+
+def test_no_config_of_the_project_sets_what_changes_nothing():
+  for module in (base, citeseer, cora, custom, ppi, pubmed, smoke):
+    assert settings.without_effect(module.get_config()) == {}
 
 
 def test_missing_field_is_named():
