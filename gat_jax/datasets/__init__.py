@@ -46,13 +46,20 @@ def load(
     The data set, with self-loops and edges sorted by receiver.
 
   Raises:
-    DataError: if there is no such data set, an option cannot be used, or a file
-      is missing or malformed.
+    DataError: if there is no such data set, an option cannot be used, a file is
+      missing or malformed, or there is not enough memory.
   """
   check_options(name, options)
-  if _is_file(name):
-    return npz.load(pathlib.Path(name), data_dir, **options)
-  return _LOADERS[name](name, data_dir, progress, **options)
+  try:
+    if _is_file(name):
+      return npz.load(pathlib.Path(name), data_dir, **options)
+    return _LOADERS[name](name, data_dir, progress, **options)
+  except MemoryError as error:
+    raise DataError(
+      'memory',
+      f'the data set {name} does not fit into it ({error})',
+      'free some of it, or take a smaller graph',
+    ) from error
 
 
 def options(name: str) -> dict[str, Any]:

@@ -111,7 +111,7 @@ class Archive:
         text = file.read(info.file_size)  # and no more, whatever is in there
       if len(text) != info.file_size:
         self.fail(member, 'is truncated')
-    except DataError:
+    except (DataError, MemoryError):
       raise
     except Exception as error:  # see read_npy
       self.fail(member, f'is damaged ({error})')
@@ -247,8 +247,7 @@ def read_npy(
     The array, which holds no Python objects.
 
   Raises:
-    DataError: by `fail`, if the member is missing, damaged, holds objects or
-      needs more memory than there is.
+    DataError: by `fail`, if the member is missing, damaged or holds objects.
   """
   try:
     info = archive.getinfo(member)
@@ -265,10 +264,8 @@ def read_npy(
         fail('is truncated', again)
     with archive.open(info) as file:
       return np.lib.format.read_array(file, allow_pickle=False)
-  except DataError:
+  except (DataError, MemoryError):
     raise
-  except MemoryError as error:
-    fail(f'does not fit into memory ({error})', 'free some of it')
   except Exception as error:
     # Damaged bytes pass through zipfile, its decompressors and Python's
     # tokenizer, each of which raises errors of its own.

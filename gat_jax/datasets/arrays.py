@@ -232,5 +232,5 @@ class Arrays:
       )
     else:
       first = unknown[0]
-      remedy = did_you_mean(first, KEYS, 'leave it out')
+      remedy = did_you_mean(first.lower(), KEYS, 'leave it out')
     self.fail(first, f'is none of {", ".join(KEYS)}', remedy)

@@ -107,9 +107,8 @@ def _read(path: pathlib.Path) -> bytes:
       f'there is no file {path}',
       'check the path, or name its folder in `config.data_dir`',
     ) from error
-  except (OSError, MemoryError) as error:
-    reason = str(error) or 'it does not fit into memory'
-    raise DataError(path, f'cannot be read ({reason})') from error
+  except OSError as error:
+    raise DataError(path, f'cannot be read ({error})') from error
 
 
 def _features(arrays: Arrays) -> np.ndarray | scipy.sparse.csr_matrix:

@@ -61,8 +61,8 @@ def unpickle(data: bytes, where: str) -> Any:
   """
   try:
     return _Unpickler(io.BytesIO(data), encoding='latin1').load()
-  except MemoryError as error:
-    raise DataError(where, f'does not fit into memory ({error})') from error
+  except MemoryError:
+    raise
   except Exception as error:  # the bytes decide which one
     malformed(where, str(error) or type(error).__name__, error)
 

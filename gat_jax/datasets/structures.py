@@ -52,7 +52,8 @@ class Dataset:
     test: test examples.
     num_classes: classes, or labels when a node has several.
     multilabel: whether a node has several labels.
-    card: what to know about the data, fit for JSON.
+    card: what to know about the data, fit for JSON; `warnings` lists what may
+      be wrong with them or meant otherwise.
   """
 
   name: str

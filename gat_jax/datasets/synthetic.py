@@ -21,6 +21,7 @@ _DENSE = 10_000  # up to so many nodes the draw takes N x N numbers
 _MAX_NODES = 10**7
 _MAX_FEATURES = 10_000
 _MAX_NUMBERS = 2 * 10**8  # N x D
+_MAX_SIGNAL = 1e30  # far below what float32 holds
 _MAX_EDGES = 5 * 10**7  # expected, without their reverse
 
 
@@ -71,8 +72,8 @@ def load(
       _fail(field, f'{size} is not from 1 to {most}')
   if seed < 0:
     _fail('seed', f'{seed} is below 0')
-  if not math.isfinite(signal) or signal < 0:
-    _fail('signal', f'{signal} is below 0 or not finite')
+  if not 0 <= signal <= _MAX_SIGNAL:
+    _fail('signal', f'{signal} is not from 0 to {_MAX_SIGNAL:g}')
   if num_classes < 2:
     _fail('num_classes', f'{num_classes} is below 2')
   if num_train + num_val >= num_nodes:

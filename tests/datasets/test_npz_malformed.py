@@ -35,6 +35,12 @@ MALFORMED = {
     'edge',
     'did you mean edges',
   ),
+  'key in capitals': (
+    good,
+    change(LABELS=good()['labels'], labels=None),
+    'LABELS',
+    'did you mean labels',
+  ),
   'class without a node': (
     good,
     change(labels=np.array([0, 2, 0, 2, 0, -1])),

@@ -1,6 +1,12 @@
 """The fields of `config.dataset` are known and checked before any loading."""
 
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
 import pytest
+from small_npz import good
 
 from gat_jax import datasets
 from gat_jax.errors import DataError
@@ -65,3 +71,35 @@ def test_refused_field_is_named(name, options, words):
 
 def test_a_whole_number_does_for_a_real_one():
   datasets.check_options('csbm', {'average_degree': 10})
+
+
+@pytest.mark.slow
+def test_too_little_memory_is_said_and_nothing_is_called_damaged(tmp_path):
+  """In a process of its own, whose memory is limited after the imports."""
+  path = tmp_path / 'graph.npz'
+  features = np.zeros((6, 50_000_000), np.uint8)
+  np.savez_compressed(path, **good() | {'features': features})
+  code = f"""
+import pathlib, resource
+from gat_jax import datasets
+from gat_jax.errors import DataError
+pages = int(pathlib.Path('/proc/self/statm').read_text().split()[0])
+limit = pages * resource.getpagesize() + 2 ** 29
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+large = {{'num_nodes': 4_000_000}}
+for name, options in (({str(path)!r}, {{}}), ('csbm', large)):
+  try:
+    datasets.load(name, **options)
+  except DataError as error:
+    assert isinstance(error.__cause__, MemoryError)
+    print(error.field, '|', error)
+"""
+  said = subprocess.run(
+    [sys.executable, '-c', code],
+    cwd=pathlib.Path(__file__).parents[2],
+    check=True,
+    capture_output=True,
+    text=True,
+  ).stdout.splitlines()
+  assert [line.split(' | ')[0] for line in said] == ['memory'] * 2
+  assert 'does not fit into it' in said[0]

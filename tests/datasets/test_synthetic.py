@@ -163,6 +163,7 @@ def test_splits_are_disjoint_and_balanced():
     {'num_features': 10**9},
     {'seed': -1},
     {'signal': float('nan')},
+    {'signal': 1e39},
     {'average_degree': 599.0},
     {'homophily': 1.5},
     {'average_degree': 0.0},
