@@ -20,11 +20,14 @@ seeds. --config.field=value sets a field in every config, for all trials. A
 trial is one combination of values with one seed. Trials that differ in learning
 rate, L2, dropout, patience, max_epochs or seed share one compiled program.
 Stopped or killed, the same command goes on; finished trials are never trained
-again. With --search each combination is chosen by those before it, and ended
+again. --dry_run shows a plan within seconds, from shapes and from what training
+took before; --dry_run=measure compiles and times each group, which takes
+minutes. With --search each combination is chosen by those before it, and ended
 early if it does worse than half of them; --sweep may then give a range.
 Writes trials.csv, trials.jsonl, sweep.json, sweep.md and heatmaps.
 """
 
+import os
 import pathlib
 import sys
 
@@ -43,6 +46,7 @@ from experiments.sweeps import plans
 from experiments.sweeps import sources
 from experiments.sweeps import summaries
 from experiments.sweeps import trials
+from gat_jax.errors import did_you_mean
 from gat_jax.runs import workdirs
 
 _CONFIG = flags.DEFINE_flag(
@@ -76,11 +80,42 @@ _COMBINATIONS = flags.DEFINE_integer(
   'combinations', None, 'how many combinations --search tries', 1
 )
 flags.DEFINE_alias('trials', 'combinations')  # its name before
-_DRY_RUN = flags.DEFINE_bool(
-  'dry_run', False, 'show trials, memory and time, and train nothing'
+_MEASURE = 'measure'
+
+
+class _DryRunParser(flags.BooleanParser):
+  """`--dry_run` is True, `--nodry_run` is False; another value is a word."""
+
+  def parse(self, argument: str | bool) -> str | bool:
+    if argument == _MEASURE:
+      return _MEASURE
+    try:
+      return super().parse(argument)
+    except ValueError:
+      known = ('true', 'false', _MEASURE)
+      remedy = did_you_mean(argument, known, f'take one of {", ".join(known)}')
+      raise ValueError(f'there is no such way; {remedy}') from None
+
+
+_DRY_RUN = flags.DEFINE_flag(
+  flags.Flag(
+    _DryRunParser(),
+    flags.ArgumentSerializer(),
+    'dry_run',
+    False,
+    'show trials, memory and time, and train nothing; --dry_run=measure'
+    ' compiles and times each group first',
+    boolean=True,
+    allow_override=True,
+  )
 )
 _RETRY_FAILED = flags.DEFINE_bool(
   'retry_failed', False, 'train what failed before again'
+)
+_DISCARD_UNREADABLE = flags.DEFINE_bool(
+  'discard_unreadable',
+  False,
+  'train anew where an interrupted group has checkpoints and none can be used',
 )
 _OUTPUT = flags.DEFINE_string(
   'output', None, 'put the tables into this Markdown file as well'
@@ -93,7 +128,7 @@ def main() -> None:
     cli.fail('--workdir is missing; try --workdir=runs/sweep')
   if not _CONFIG.value:
     cli.fail('--config is missing; try --config=configs/cora.py')
-  workdir = pathlib.Path(_WORKDIR.value).expanduser().absolute()
+  workdir = workdirs.folder(_WORKDIR.value).absolute()
   engines.check_path(workdir, _ENGINE.value)
   source = plan(workdir)
   console = Console(markup=False)  # a bracket in a path is a bracket
@@ -105,9 +140,10 @@ def main() -> None:
     if not source.done:
       coordinator.train(source, pool(workdir), console, stop)
     summary = summaries.make(source.trials, command())
-    outputs.write(summary, source.trials, workdir, _OUTPUT.value)
+    output = _OUTPUT.value and os.path.expanduser(_OUTPUT.value)
+    outputs.write(summary, source.trials, workdir, output)
   console.print(*outputs.for_terminal(summary), sep='\n')
-  finish(source, console, stop)
+  finish(source, workdir, console, stop)
 
 
 def plan(workdir: pathlib.Path) -> sources.Source:
@@ -155,11 +191,14 @@ def changes(file: config_flag.ConfigFile) -> hyper.Sweep:
 
 def show(source: sources.Source, console: Console) -> None:
   """What --dry_run shows."""
+  measure = _DRY_RUN.value == _MEASURE
   if isinstance(source, sources.Grid):
-    plans.show(source.trials, console)
+    plans.show(source.trials, console, measure=measure)
   else:
     corners = [source.corner(min), source.corner(max)]
-    plans.show_search(source.fields, corners, _COMBINATIONS.value, console)
+    plans.show_search(
+      source.fields, corners, _COMBINATIONS.value, console, measure=measure
+    )
 
 
 def pool(workdir: pathlib.Path) -> engines.Pool:
@@ -187,7 +226,10 @@ def command() -> str:
 
 
 def finish(
-  source: sources.Source, console: Console, stop: cli.StopRequest
+  source: sources.Source,
+  workdir: pathlib.Path,
+  console: Console,
+  stop: cli.StopRequest,
 ) -> None:
   """Says where everything is, and leaves with the exit code that fits."""
   by_status = {status: 0 for status in trials.Status}
@@ -198,7 +240,7 @@ def finish(
   # In a search also those that it has not chosen yet.
   by_status[trials.Status.WAITING] += source.total - len(source.trials)
   counts = ', '.join(f'{n} {s.value}' for s, n in by_status.items() if n)
-  console.print(f'{counts}; everything is in {_WORKDIR.value}', soft_wrap=True)
+  console.print(f'{counts}; everything is in {workdir}', soft_wrap=True)
   if by_status[trials.Status.FAILED]:
     console.print('--retry_failed tries the failed ones again')
   if by_status[trials.Status.WAITING]:

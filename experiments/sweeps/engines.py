@@ -82,6 +82,7 @@ class Pool:
     num_workers: int,
     slurm: config_dict.ConfigDict,
     local: Sequence[places.Place] = (),
+    discard_unreadable: bool = False,
   ):
     """Starts nothing yet.
 
@@ -92,6 +93,7 @@ class Pool:
       num_workers: how many groups train at a time.
       slurm: see `slurm_options`.
       local: where each local worker trains.
+      discard_unreadable: see `worker.TrainGroup`.
 
     Raises:
       ConfigError: if this machine has no such engine.
@@ -100,6 +102,7 @@ class Pool:
     self._engine = engine
     self._workdir = workdir
     self._places = local
+    self._discard_unreadable = discard_unreadable
     self._num_workers = num_workers
     self._waiting: deque[trials.Group] = deque()
     self._stopping = False
@@ -190,9 +193,16 @@ class Pool:
       else:
         job.cancel(check=False)
 
+  def _task(
+    self, group: trials.Group, place: places.Place | None
+  ) -> worker.TrainGroup:
+    return worker.TrainGroup(
+      group, place, self._engine == SLURM, self._discard_unreadable
+    )
+
   def _submit_array(self):
     """Submits all groups that wait to Slurm, as one array of jobs."""
-    tasks = [worker.TrainGroup(g, scheduled=True) for g in self._waiting]
+    tasks = [self._task(group, None) for group in self._waiting]
     try:
       with workdirs.explained(self._workdir), self._executor.batch():
         jobs = [self._executor.submit(task) for task in tasks]
@@ -208,9 +218,8 @@ class Pool:
     for place in range(self._num_workers):
       if self._waiting and place not in self._running:
         group = self._waiting.popleft()
-        task = worker.TrainGroup(
-          group, self._places[place] if self._engine == LOCAL else None
-        )
+        local = self._places[place] if self._engine == LOCAL else None
+        task = self._task(group, local)
         # Ctrl-C reaches all processes of a terminal. Workers inherit that it
         # is blocked: they are stopped by `stop` alone, which lets them save.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

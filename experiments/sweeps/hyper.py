@@ -14,7 +14,9 @@ Combinators take sweeps and return one.
 from collections.abc import Iterable
 import copy
 import dataclasses
+import difflib
 import itertools
+import os
 import runpy
 import sys
 from typing import Any
@@ -24,7 +26,6 @@ from ml_collections import config_dict
 from experiments import cli
 from gat_jax.errors import ConfigError
 from gat_jax.errors import InputError
-from gat_jax.errors import did_you_mean
 from gat_jax.runs import settings
 
 Change = dict[str, Any]
@@ -148,7 +149,7 @@ def load(path: str) -> tuple[config_dict.ConfigDict, Sweep | None]:
   """
   name, *argument = path.split(':', 1)
   try:
-    found = runpy.run_path(name)
+    found = runpy.run_path(os.path.expanduser(name))
     config = found['get_config'](*argument)
     get_hyper = found.get('get_hyper')
     return config, get_hyper and get_hyper(sys.modules[__name__])
@@ -212,9 +213,21 @@ def _value(config, name):
     raise ConfigError(
       f'config.{name}',
       'a sweep changes it, but there is no such field',
-      did_you_mean(name, known),
+      _meant(name, known),
     )
   return known[name]
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+  """A remedy: fields of that last name in other places, or the closest."""
+  fields: dict[str, list[str]] = {}
+  for field in known:
+    fields.setdefault(field, []).append(field)
+    if '.' in field:
+      fields.setdefault(field.rpartition('.')[2], []).append(field)
+  last = name.rpartition('.')[2]
+  close = [last] if last in fields else difflib.get_close_matches(name, fields)
+  return f'did you mean {" or ".join(fields[close[0]])}?' if close else ''
 
 
 def _convert(name, kind, word):

@@ -1,14 +1,17 @@
 """What a process of a sweep does: it trains one group of trials."""
 
+from collections.abc import Sequence
 import dataclasses
 import shutil
 import signal
 import traceback
 
+import jax
 import submitit
 
 from experiments import cli
 from experiments.sweeps import places
+from experiments.sweeps import plans
 from experiments.sweeps import trials
 from gat_jax import runs
 from gat_jax.errors import InputError
@@ -17,6 +20,7 @@ from gat_jax.runs import workdirs
 # Slurm sends the first to end a job, and the second, for which submitit asks,
 # some time before a limit or a preemption, in any order; later it kills.
 _OF_SCHEDULERS = (signal.SIGTERM, signal.SIGUSR2)
+_LEAST_EPOCHS = 20  # fewer say little of how long one takes
 
 
 @dataclasses.dataclass
@@ -31,11 +35,13 @@ class TrainGroup:
     place: the core or the GPU of a local worker; None takes whatever the
       process may use.
     scheduled: whether a scheduler decides when the process ends.
+    discard_unreadable: train anew where no checkpoint of the group can be used.
   """
 
   group: trials.Group
   place: places.Place | None = None
   scheduled: bool = False
+  discard_unreadable: bool = False
 
   def __call__(self) -> None:
     """Trains what has not ended, unless another process trains it now."""
@@ -47,7 +53,7 @@ class TrainGroup:
       return
     group = dataclasses.replace(self.group, trials=tuple(left))
     with cli.StopRequest(*(_OF_SCHEDULERS if self.scheduled else ())) as stop:
-      interrupted = _train(group, stop)
+      interrupted = _train(group, stop, self.discard_unreadable)
     stop.pass_on()  # submitit requeues the job if it is preempted
     while interrupted and self.scheduled:
       signal.pause()  # a job that ends by itself is not requeued
@@ -57,20 +63,24 @@ class TrainGroup:
     return submitit.helpers.DelayedSubmission(self)
 
 
-def _train(group: trials.Group, stop: cli.StopRequest) -> bool:
+def _train(
+  group: trials.Group, stop: cli.StopRequest, discard_unreadable: bool
+) -> bool:
   """Returns whether it was interrupted and can be continued."""
   try:
-    runs.train_group(
+    results = runs.train_group(
       [trial.config for trial in group.trials],
       [trial.folder for trial in group.trials],
       group.states_in,
       _observer(group, stop),
+      discard_unreadable=discard_unreadable,
     )
   except runs.Ended as ended:
     if ended.outcome is runs.Outcome.INTERRUPTED:
       return True
     for trial in group.trials:
       trial.prune(ended.epoch)
+    results = []
   except InputError as error:
     _fail(group, cli.as_flags(error))
     return False
@@ -79,7 +89,20 @@ def _train(group: trials.Group, stop: cli.StopRequest) -> bool:
     _fail(group, f'{type(error).__name__}: {error}')
     return False
   shutil.rmtree(group.states_in, ignore_errors=True)
+  _remember(group, results)
   return False
+
+
+def _remember(group: trials.Group, results: Sequence[runs.Result]) -> None:
+  """Notes how long an epoch took, for --dry_run."""
+  epochs = sum(seed.epochs for result in results for seed in result.seeds)
+  if epochs < _LEAST_EPOCHS:
+    return
+  seconds = sum(result.train_seconds for result in results)
+  num_devices = min(len(jax.local_devices()), len(results))
+  trial = group.trials[0]
+  card = workdirs.read_json(trial.folder, workdirs.DATASET)
+  plans.remember(trial.config, card, seconds * num_devices / epochs)
 
 
 def _observer(group: trials.Group, stop: cli.StopRequest) -> runs.Observer:

@@ -4,8 +4,17 @@ import pytest
 import small_sweeps
 
 
+@pytest.fixture(scope='session', autouse=True)
+def cache(tmp_path_factory):
+  """A user's cache folder, where this process remembers what training took."""
+  folder = tmp_path_factory.mktemp('cache')
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setenv('XDG_CACHE_HOME', str(folder))
+    yield folder / 'gat_jax'
+
+
 @pytest.fixture(scope='session')
-def trained_grid(tmp_path_factory):
+def trained_grid(tmp_path_factory, cache):
   """Two fields with two values each; one learning rate breaks every seed."""
   workdir = tmp_path_factory.mktemp('grid')
   changes = small_sweeps.sweep('learning_rate=1e-2,1e29', 'weight_decay=0,1e-3')
@@ -14,7 +23,7 @@ def trained_grid(tmp_path_factory):
 
 
 @pytest.fixture(scope='session')
-def trained_search(tmp_path_factory):
+def trained_search(tmp_path_factory, cache):
   """Three combinations of a range."""
   workdir = tmp_path_factory.mktemp('search')
   changes = small_sweeps.sweep('learning_rate=1e-3..1e-1:log')

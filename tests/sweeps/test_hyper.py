@@ -3,6 +3,7 @@ import pytest
 from configs import cora
 from experiments.sweeps import hyper
 from gat_jax.errors import ConfigError
+from gat_jax.runs import default_config
 
 HEADS = hyper.sweep('model.num_heads', [1, 2, 4])
 RATES = hyper.sweep('learning_rate', [0.01, 0.1])
@@ -85,6 +86,23 @@ def test_parse_takes_the_type_of_the_field(text, values):
     (lambda c: hyper.configs(c, [{'model.num_heads': 0}]), 'from 1'),
     (lambda c: hyper.parse('seed', c), '--sweep=seed: it has no values'),
     (lambda c: hyper.parse('sed=1', c), 'config.sed: .*did you mean seed?'),
+    # A field that is there, in another place than it was looked for.
+    (
+      lambda c: hyper.parse('normalize_features=True', c),
+      'did you mean dataset.normalize_features?',
+    ),
+    (lambda c: hyper.parse('num_heads=1', c), 'mean model.num_heads?'),
+    (lambda c: hyper.parse('num_head=1', c), 'mean model.num_heads?'),
+    (lambda c: hyper.parse('model.seed=1', c), 'did you mean seed?'),
+    (
+      lambda c: hyper.parse('name=gcn', c),
+      'did you mean dataset.name or model.name?',
+    ),
+    (
+      lambda c: hyper.parse('directed=True', default_config('graph.npz')),
+      'did you mean dataset.directed?',
+    ),
+    (lambda c: hyper.parse('xyz=1', c), 'there is no such field$'),
     (lambda c: hyper.parse('seed=1.5', c), "--sweep=seed: '1.5' is no int"),
     (lambda c: hyper.parse('model.residual=1', c), 'neither True nor False'),
     (lambda c: hyper.parse('model.num_heads=1..2.5', c), "'2.5' is no int"),

@@ -249,6 +249,6 @@ def test_dry_run_shows_ranges_memory_and_time(tmp_path):
   said = console.file.getvalue()
   assert '7 combinations, 3 seeds each' in said
   assert '0.001..0.1:log' in said
-  assert ' GB' in said
+  assert ' MB' in said
   assert 'hours' in said
   assert not (tmp_path / 'w').exists()

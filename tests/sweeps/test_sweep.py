@@ -17,8 +17,8 @@ from small_sweeps import FLAGS
 
 from configs import smoke
 from experiments.sweeps import dashboard
+from experiments.sweeps import engines
 from experiments.sweeps import hyper
-from experiments.sweeps import plans
 from experiments.sweeps import sources
 from experiments.sweeps import trials
 from gat_jax import runs
@@ -103,11 +103,15 @@ def test_interrupted_it_goes_on_to_the_same_scores(tmp_path, monkeypatch):
 
 @pytest.fixture(scope='module')
 def finished(environment, tmp_path_factory):
-  """The whole command, with a worker process."""
-  workdir = tmp_path_factory.mktemp('sweep') / 'w'
-  flags = (*FLAGS, *BOTH_RATES, '--seeds=2', f'--workdir={workdir}')
-  flags += ('--workers=1', f'--output={workdir}/../tables.md')
-  return workdir, flags, commands.run(environment, 'sweep', *flags)
+  """The whole command, with a worker process, in an odd folder at home."""
+  home = tmp_path_factory.mktemp('home [b] 50%')
+  flags = (*FLAGS, *BOTH_RATES, '--seeds=2', '--workdir=~/w')
+  flags += ('--workers=1', '--output=~/tables.md')
+
+  def again():
+    return commands.run(environment | {'HOME': str(home)}, 'sweep', *flags)
+
+  return home / 'w', again, again()
 
 
 def test_the_command_trains_in_a_worker_what_this_process_would(
@@ -115,8 +119,9 @@ def test_the_command_trains_in_a_worker_what_this_process_would(
 ):
   workdir, _, done = finished
   assert done.returncode == 1, done.stderr
-  assert '4 finished, 4 failed' in done.stdout
-  assert '--retry_failed' in done.stdout
+  assert f'4 finished, 4 failed; everything is in {workdir}\n' in done.stdout
+  beside = {path.name for path in workdir.parent.glob('[!.]*')}
+  assert beside == {'w', 'tables.md'}
   ours, theirs = lines(workdir), lines(trained_grid[0])
   assert small_sweeps.without_seconds(ours) == small_sweeps.without_seconds(
     theirs
@@ -141,10 +146,10 @@ def test_tables_are_sorted_by_validation_and_the_pictures_are_there(finished):
   assert (workdir / 'heatmap-csbm.svg').stat().st_size > 1000
 
 
-def test_the_same_command_trains_nothing_again(finished, environment):
-  workdir, flags, _ = finished
+def test_the_same_command_trains_nothing_again(finished):
+  workdir, command, _ = finished
   before = small_sweeps.written(workdir)
-  again = commands.run(environment, 'sweep', *flags)
+  again = command()
   assert again.returncode == 1  # the failed ones still have failed
   assert small_sweeps.written(workdir) == before
 
@@ -152,6 +157,10 @@ def test_the_same_command_trains_nothing_again(finished, environment):
 BAD = {
   'no config': (['--sweep=model.num_heads=1'], '--config is missing'),
   'an unknown field': ([*FLAGS, '--sweep=model.heads=1'], 'num_heads'),
+  'a field elsewhere': (
+    [*FLAGS, '--sweep=homophily=0.1'],
+    'did you mean dataset.homophily?',
+  ),
   'a value': (
     [*FLAGS, '--sweep=model.num_heads=0'],
     '--config.model.num_heads',
@@ -180,37 +189,59 @@ BAD = {
     ],
     'one --config',
   ),
+  'a misspelt plan': (
+    [*FLAGS, '--dry_run=mesure'],
+    '--dry_run=mesure: there is no such way; did you mean measure?',
+  ),
+  'a pattern': (
+    [*FLAGS, '--workdir={}/a%j', '--dry_run'],
+    '--workdir: {}/a%j: submitit puts the numbers of jobs into such a path',
+  ),
+  'a pattern of Slurm': (
+    [*FLAGS, '--workdir={}/50%', '--engine=slurm'],
+    '--workdir: {}/50%: Slurm puts the numbers of jobs into such a path',
+  ),
+  'a home of nobody': ([*FLAGS, '--workdir=~nobody-here/w'], 'no such user'),
 }
 
 
-@pytest.mark.parametrize(
-  'case',
-  [
-    pytest.param(case, marks=() if case == 'a value' else pytest.mark.slow)
-    for case in BAD
-  ],
-)
-def test_bad_input_is_one_error_and_nothing_is_written(
-  environment, tmp_path, case
-):
-  flags, words = BAD[case]
-  flags = (f'--workdir={tmp_path}/w', *flags)
-  done = commands.run(environment, 'sweep', *flags)
-  assert done.returncode == 2
-  assert words in done.stderr
-  assert 'Traceback' not in done.stderr
-  assert not (tmp_path / 'w').exists()
+def test_bad_input_is_one_error_and_nothing_is_written(environment, tmp_path):
+  folder, output = tmp_path / 'folder', tmp_path / 'output'
+  for each in (folder, output):
+    each.mkdir()
+  cases = {
+    case: [f'--workdir={folder}/w', *(f.format(folder) for f in flags)]
+    for case, (flags, _) in BAD.items()
+  }
+  found = commands.run_each(environment, 'sweep', output, cases)
+  for case, done in found.items():
+    assert done.returncode == 2, (case, done.stderr)
+    assert BAD[case][1].format(folder) in done.stderr, case
+    assert 'Traceback' not in done.stderr
+  assert not list(folder.iterdir())
 
 
-def test_dry_run_shows_trials_memory_and_time(tmp_path):
-  console = Console(file=io.StringIO(), width=160)
-  grid = small_sweeps.grid(tmp_path / 'w', small_sweeps.sweep(seeds=3))
-  plans.show(grid.trials, console)
-  said = console.file.getvalue()
-  assert '3 trials' in said
-  assert ' GB' in said
-  assert 'hours' in said
-  assert not (tmp_path / 'w').exists()
+@pytest.mark.parametrize('engine', engines.NAMES)
+def test_a_path_is_taken_as_it_stands_or_refused(engine):
+  for name in (
+    'a%j',
+    '%A_%a',
+    'x/%t/y',
+    '%J',
+    '%N',
+    '%x',
+    '%5j',
+    '50%',
+    'a\\b',
+  ):
+    path = pathlib.Path('/runs', name)
+    if engine == 'slurm' or name in ('a%j', '%A_%a', 'x/%t/y'):
+      with pytest.raises(ConfigError, match='numbers of jobs into such a path'):
+        engines.check_path(path, engine)
+    else:
+      engines.check_path(path, engine)
+  for name in ('k[1]', 'a b', "it's", '~', '$HOME'):
+    engines.check_path(pathlib.Path('/runs', name), engine)
 
 
 def test_progress_counts_and_names_the_best(trained_grid):

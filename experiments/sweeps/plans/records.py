@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import jax
 import platformdirs
 
-from gat_jax import datasets
 from gat_jax import storage
 from gat_jax.runs import settings
 
@@ -24,41 +23,55 @@ _VERSION = 1  # of what stands in a file
 _NO_MATTER = ('data_dir', 'log_every', 'checkpoint_minutes')
 
 
-class Cost(NamedTuple):
-  """What one trial takes.
+class Record(NamedTuple):
+  """What one trial took.
 
   Attributes:
     seconds: of an epoch, on one core or device.
-    num_bytes: that a process needs; None if that is not known.
+    num_bytes: that a process needed; None if nothing has measured that.
   """
 
   seconds: float
   num_bytes: int | None
 
 
-def remember(config: Any, dataset: datasets.Dataset, cost: Cost) -> None:
+def remember(
+  config: Any,
+  card: dict[str, Any],
+  seconds: float,
+  num_bytes: int | None = None,
+) -> None:
   """Notes what a program took; nothing where the cache cannot be written.
 
   Args:
     config: of a trial; `settings.program_fields` say which program it is.
-    dataset: what it trains on.
-    cost: what was measured on this machine.
+    card: of the data set that it trained on.
+    seconds: of an epoch, on one core or device of this machine.
+    num_bytes: that a process needed; None keeps what is known of it.
   """
-  key = _key(config, dataset)
+  if num_bytes is None:
+    before = recall(config, card)
+    num_bytes = before and before.num_bytes
+  key = _key(config, card)
+  content = {
+    'version': _VERSION,
+    'program': key,
+    'seconds': seconds,
+    'num_bytes': num_bytes,
+  }
   path = _path(key)
-  content = {'version': _VERSION, 'program': key, **cost._asdict()}
   with contextlib.suppress(OSError):
     path.parent.mkdir(parents=True, exist_ok=True)
     with storage.whole_file(path) as file:
       file.write(json.dumps(content, indent=2) + '\n')
 
 
-def recall(config: Any, dataset: datasets.Dataset) -> Cost | None:
+def recall(config: Any, card: dict[str, Any]) -> Record | None:
   """What `remember` noted of the same program; None if there is nothing."""
-  key = _key(config, dataset)
+  key = _key(config, card)
   try:
     content = json.loads(_path(key).read_text(encoding='utf-8'))
-  except (OSError, ValueError):
+  except (OSError, ValueError, RecursionError):
     return None
   if not isinstance(content, dict) or content.get('version') != _VERSION:
     return None
@@ -67,16 +80,16 @@ def recall(config: Any, dataset: datasets.Dataset) -> Cost | None:
   is_size = num_bytes is None or (type(num_bytes) is int and num_bytes > 0)
   if content.get('program') != key or not is_time or not is_size:
     return None
-  return Cost(seconds, num_bytes)
+  return Record(seconds, num_bytes)
 
 
-def _key(config: Any, dataset: datasets.Dataset) -> dict[str, Any]:
+def _key(config: Any, card: dict[str, Any]) -> dict[str, Any]:
   """What decides how long an epoch takes: program, data, device, versions."""
   fields = settings.flat(settings.program_fields(config))
   device = jax.local_devices()[0]
   return {
     'fields': {k: v for k, v in fields.items() if k not in _NO_MATTER},
-    'data': dataset.card['digest'],
+    'data': card['digest'],
     'device': f'{device.platform} {device.device_kind}',
     'jax': jax.__version__,
   }

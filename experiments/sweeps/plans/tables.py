@@ -1,17 +1,16 @@
 """What --dry_run shows: trials and groups, the memory and time they need."""
 
 from collections.abc import Sequence
-import time
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from experiments.sweeps import trials
-from gat_jax import runs
-from gat_jax import training
+from experiments.sweeps.plans import costs
+from gat_jax.runs import settings
 
-_TIMED_EPOCHS = 3
 _TYPICAL_EPOCHS = 1000  # where early stopping decides
 _CONDITION = (
   f'on one core or device, if no trial runs more than {_TYPICAL_EPOCHS:,}'
@@ -19,17 +18,25 @@ _CONDITION = (
 )
 
 
-def show(planned: Sequence[trials.Trial], console: Console) -> None:
-  """Prints the trials and the groups; compiles and times each group.
+def show(
+  planned: Sequence[trials.Trial], console: Console, *, measure: bool = False
+) -> None:
+  """Prints the trials and the groups, and what each group needs.
+
+  Args:
+    planned: all trials.
+    console: where it is printed.
+    measure: compile and time each group; else what it needs is remembered, or
+      estimated, in seconds.
 
   Raises:
     InputError: if the data cannot be used.
   """
   console.print(_trials(planned))
-  table, hours = _groups(trials.group(planned), console)
+  table, hours, notes = _groups(trials.group(planned), console, measure)
   table.title = 'groups: each one compiled program'
-  table.caption = f'{sum(hours):.1f} hours {_CONDITION}'
-  console.print(table)
+  table.caption = f'{sum(hours):.2f} hours {_CONDITION}'
+  console.print(table, *notes, sep='\n')
 
 
 def show_search(
@@ -37,14 +44,17 @@ def show_search(
   corners: Sequence[trials.Group],
   num_combinations: int,
   console: Console,
+  *,
+  measure: bool = False,
 ) -> None:
-  """Prints what a search chooses from; compiles and times the corners.
+  """Prints what a search chooses from, and what its corners need.
 
   Args:
     fields: the values of each field, or its range.
     corners: the smallest and the largest combination.
     num_combinations: how many it will try.
     console: where it is printed.
+    measure: see `show`.
 
   Raises:
     InputError: if the data cannot be used.
@@ -56,40 +66,67 @@ def show_search(
   for name, values in fields.items():
     table.add_row(name, ', '.join(map(str, values)))
   console.print(table)
-  table, hours = _groups(corners, console)
+  table, hours, notes = _groups(corners, console, measure)
   table.title = 'the smallest and the largest combination'
   least, most = (num_combinations * pick(hours) for pick in (min, max))
   table.caption = (
-    f'all combinations: {least:.1f} to {most:.1f} hours {_CONDITION}; what is'
+    f'all combinations: {least:.2f} to {most:.2f} hours {_CONDITION}; what is'
     ' pruned takes less'
   )
-  console.print(table)
+  console.print(table, *notes, sep='\n')
 
 
 def _groups(
-  groups: Sequence[trials.Group], console: Console
-) -> tuple[Table, list[float]]:
-  """A row for each group, and its hours on one core."""
+  groups: Sequence[trials.Group], console: Console, measure: bool
+) -> tuple[Table, list[float], list[str]]:
+  """A row for each group, its hours on one core, and where numbers are from."""
+  firsts = [group.trials[0] for group in groups]
+  configs = [trial.config for trial in firsts]
+  with console.status('reading the data') as status:
+    if measure:
+      found = []
+      for trial in firsts:
+        status.update(Text(f'compiling {trial.name}'))
+        found.append(costs.measure(trial.config))
+    else:
+      found = costs.expect(configs)
   table = Table()
   for column in ('group', 'trials', 'memory', 'ms an epoch', 'core hours'):
     table.add_column(column, justify='right')
+  table.add_column('known from')
   hours = []
-  for group in groups:
-    first = group.trials[0]
-    with console.status(f'compiling {first.name}'):
-      num_bytes, seconds = _measure(first)
+  for group, cost in zip(groups, found, strict=True):
     epochs = sum(
       min(trial.config.max_epochs, _TYPICAL_EPOCHS) for trial in group.trials
     )
-    hours.append(epochs * seconds / 3600)
+    hours.append(epochs * cost.seconds / 3600)
     table.add_row(
-      first.name,
+      _name(group.trials[0]),
       str(len(group.trials)),
-      f'{num_bytes / 1e9:.2f} GB',
-      f'{1e3 * seconds:.1f}',
+      _memory(cost.num_bytes),
+      f'{1e3 * cost.seconds:.1f}',
       f'{hours[-1]:.2f}',
+      cost.origin,
     )
-  return table, hours
+  used = {origin for c in found for origin in (c.memory_from, c.time_from)}
+  return table, hours, [o.explained for o in costs.Origin if o in used]
+
+
+def _name(trial: trials.Trial) -> str:
+  """What sets a group apart, in a few words."""
+  fields = settings.flat(settings.program_fields(trial.config))
+  own = [
+    f'{k.rpartition(".")[2]}={v}'
+    for k, v in trial.changes.items()
+    if k in fields and k != 'model.dropout_rate'
+  ]
+  return ' '.join([trial.dataset, *own])
+
+
+def _memory(num_bytes: int) -> str:
+  if num_bytes < 1e9:
+    return f'{num_bytes / 1e6:,.0f} MB'
+  return f'{num_bytes / 1e9:,.1f} GB'
 
 
 def _trials(planned: Sequence[trials.Trial]) -> Table:
@@ -101,18 +138,3 @@ def _trials(planned: Sequence[trials.Trial]) -> Table:
     values = [str(trial.changes.get(field, '')) for field in fields]
     table.add_row(trial.dataset, *values, trial.status().value)
   return table
-
-
-def _measure(trial: trials.Trial) -> tuple[int, float]:
-  """Bytes that a process needs to train it, and seconds an epoch."""
-  dataset = runs.load_dataset(trial.config)
-  replicas = training.Replica.of(trial.config)
-  driver = training.choose_driver(trial.config, dataset, replicas)
-  driver.compile()
-  driver.advance(1)
-  driver.fetch('epoch')
-  start = time.perf_counter()
-  driver.advance(1 + _TIMED_EPOCHS)
-  driver.fetch('epoch')
-  seconds = (time.perf_counter() - start) / _TIMED_EPOCHS
-  return driver.num_bytes, seconds
