@@ -55,14 +55,26 @@ def searching(workdir, changes, num_combinations, fields=()):
   return search.Search(workdir, config(fields), changes, num_combinations)
 
 
-def train(source, workdir, retry_failed=False, command='command'):
+def train(
+  source,
+  workdir,
+  retry_failed=False,
+  command='command',
+  discard_unreadable=False,
+):
   """As the command does with --engine=debug; returns what it printed."""
   console = Console(file=io.StringIO(), width=160)
   with workdirs.hold(workdir), cli.StopRequest() as stop:
     source.begin(retry_failed)
     if not source.done:
       options = engines.slurm_options()
-      pool = engines.Pool(workdir, engines.DEBUG, 1, options)
+      pool = engines.Pool(
+        workdir,
+        engines.DEBUG,
+        1,
+        options,
+        discard_unreadable=discard_unreadable,
+      )
       coordinator.train(source, pool, console, stop)
     summary = summaries.make(source.trials, command)
     outputs.write(summary, source.trials, workdir, None)

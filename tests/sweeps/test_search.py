@@ -79,6 +79,13 @@ def test_another_search_is_refused_with_the_difference(trained_search):
   assert (workdir / 'search.journal').read_bytes() == before
 
 
+def test_a_journal_that_cannot_be_written_is_named(tmp_path):
+  (tmp_path / 'search.journal').mkdir()
+  found = small_sweeps.searching(tmp_path, small_sweeps.sweep(RATES), 3)
+  with pytest.raises(WorkdirError, match=f'{tmp_path} cannot be written'):
+    found.begin(retry_failed=False)
+
+
 def test_more_combinations_train_only_what_is_new(trained_search, tmp_path):
   workdir = tmp_path / 'w'
   shutil.copytree(trained_search[0], workdir)

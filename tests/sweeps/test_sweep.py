@@ -6,6 +6,8 @@ import json
 import logging
 import pathlib
 import shutil
+import subprocess
+import sys
 
 import commands
 from commands import lines
@@ -19,6 +21,7 @@ from configs import smoke
 from experiments.sweeps import dashboard
 from experiments.sweeps import engines
 from experiments.sweeps import hyper
+from experiments.sweeps import places
 from experiments.sweeps import sources
 from experiments.sweeps import trials
 from gat_jax import runs
@@ -84,7 +87,7 @@ def test_nothing_is_trained_twice_and_what_failed_only_if_asked(
 def test_interrupted_it_goes_on_to_the_same_scores(tmp_path, monkeypatch):
   changes = small_sweeps.sweep('stop_rule=none')
   fields = {'log_every': 5}
-  whole, cut = tmp_path / 'whole', tmp_path / 'cut'
+  whole, cut = tmp_path / 'whole', tmp_path / 'cut [1] 50%'
   small_sweeps.train(small_sweeps.grid(whole, changes, fields), whole)
 
   with monkeypatch.context() as patch:
@@ -99,6 +102,29 @@ def test_interrupted_it_goes_on_to_the_same_scores(tmp_path, monkeypatch):
   assert not list(cut.glob('groups/*'))
   ours, theirs = map(small_sweeps.without_seconds, (lines(cut), lines(whole)))
   assert ours == theirs
+
+
+@pytest.mark.slow
+def test_checkpoints_that_cannot_be_used_fail_a_group_until_they_are_discarded(
+  tmp_path, monkeypatch
+):
+  changes, fields = small_sweeps.sweep('stop_rule=none'), {'log_every': 5}
+  grid = small_sweeps.grid(tmp_path, changes, fields)
+  with monkeypatch.context() as patch:
+    small_sweeps.interrupt_at(patch, 3)
+    small_sweeps.train(grid, tmp_path)
+  for path in tmp_path.glob('groups/*/checkpoints/*/arrays'):
+    shutil.rmtree(path)
+  before = small_sweeps.written(tmp_path)
+
+  small_sweeps.train(grid, tmp_path)
+  assert small_sweeps.statuses(grid) == ['failed'] * 2
+  assert 'none of the checkpoints can be used' in grid.trials[0].error()
+  after = small_sweeps.written(tmp_path)
+  assert before == {path: after[path] for path in before}
+
+  small_sweeps.train(grid, tmp_path, retry_failed=True, discard_unreadable=True)
+  assert small_sweeps.statuses(grid) == ['finished'] * 2
 
 
 @pytest.fixture(scope='module')
@@ -242,6 +268,67 @@ def test_a_path_is_taken_as_it_stands_or_refused(engine):
       engines.check_path(path, engine)
   for name in ('k[1]', 'a b', "it's", '~', '$HOME'):
     engines.check_path(pathlib.Path('/runs', name), engine)
+
+
+def test_what_cannot_be_written_is_named_and_nothing_else_is_called_that(
+  tmp_path,
+):
+  (tmp_path / engines.JOBS).touch()
+  options = engines.slurm_options()
+  with pytest.raises(WorkdirError, match=f'{tmp_path} cannot be written'):
+    engines.Pool(tmp_path, engines.LOCAL, 1, options, [places.Place()])
+  grid = small_sweeps.grid(tmp_path / 'w', small_sweeps.sweep(seeds=1))
+  (trial,) = grid.trials
+  trial.folder.parent.mkdir(parents=True)
+  trial.folder.touch()
+  with pytest.raises(WorkdirError, match=f'{trial.folder} cannot be written'):
+    trial.fail('it has no folder')
+
+
+def test_a_job_that_has_just_ended_is_stopped_without_an_error(tmp_path):
+  options = engines.slurm_options()
+  pool = engines.Pool(tmp_path, engines.LOCAL, 1, options, [places.Place()])
+  grid = small_sweeps.grid(tmp_path, small_sweeps.sweep(seeds=1))
+  grid.trials[0].fail('so there is nothing to train')
+  pool.start([trials.Group(tuple(grid.trials))])
+  assert pool.ended() == []
+  (_, job) = pool._running[0]
+  job._process.kill()
+  job._process.wait()  # its number is free from here on
+  pool.stop()
+
+
+# The command, with a coordinator that meets a process that is gone.
+GONE = """
+import os, subprocess, sys
+from experiments import cli
+from experiments import sweep
+from experiments.sweeps import coordinator
+
+def train(*unused):
+  gone = subprocess.Popen(['true'])
+  gone.wait()
+  os.kill(gone.pid, 15)
+
+coordinator.train = train
+cli.run(sweep.main)
+"""
+
+
+@pytest.mark.slow
+def test_an_error_keeps_its_cause(environment, tmp_path):
+  command = sys.executable, '-c', GONE
+  done = subprocess.run(
+    [*command, *FLAGS, *BOTH_RATES, f'--workdir={tmp_path}/w'],
+    cwd=commands.ROOT,
+    env=environment,
+    check=False,
+    capture_output=True,
+    text=True,
+  )
+  assert done.returncode == 1
+  assert 'ProcessLookupError' in done.stderr
+  assert 'cannot be written' not in done.stderr
 
 
 def test_progress_counts_and_names_the_best(trained_grid):
