@@ -5,7 +5,6 @@ Shapes: N nodes, K heads, D features, Z stored non-zeros.
 
 import dataclasses
 import math
-import numbers
 from typing import NamedTuple
 
 from flax import nnx
@@ -36,7 +35,14 @@ class Dropout(NamedTuple):
   rate: jax.Array | np.number | float
 
   def fold_in(self, purpose: int) -> 'Dropout':
-    """The dropout of one layer, or of one of its three masks."""
+    """The dropout of one layer, or of one of its three masks.
+
+    Raises:
+      InputError: if `key` is no key, or `rate` is not from 0 to below 1.
+    """
+    _check_key(self.key)
+    if not isinstance(self.rate, jax.core.Tracer):
+      _check_rate('rate', self.rate)
     return Dropout(jax.random.fold_in(self.key, purpose), self.rate)
 
   def scales(
@@ -85,11 +91,7 @@ class DropoutModule(nnx.Module):
     Raises:
       InputError: if the rate is out of range.
     """
-    is_number = isinstance(dropout_rate, numbers.Real)
-    if not is_number or not 0 <= np.float32(dropout_rate) < 1:
-      raise InputError(
-        'dropout_rate', f'{dropout_rate!r} is no number from 0 to below 1'
-      )
+    _check_rate('dropout_rate', dropout_rate)
     self.dropout_rate = dropout_rate
     self.deterministic = deterministic
     stream = _stream(rngs) if dropout_rate > 0 else None
@@ -132,6 +134,24 @@ class DropoutModule(nnx.Module):
     """Lets `nnx.view` of newer Flax turn dropout on and off."""
     if deterministic is not None:
       self.deterministic = deterministic
+
+
+def _check_rate(name, rate) -> None:
+  is_number = np.ndim(rate) == 0 and np.asarray(rate).dtype.kind in 'iuf'
+  if not is_number or not 0 <= np.float32(rate) < 1:
+    raise InputError(name, f'{rate!r} is no number from 0 to below 1')
+
+
+def _check_key(key) -> None:
+  dtype, shape = (getattr(key, name, None) for name in ('dtype', 'shape'))
+  is_typed = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key)
+  is_raw = dtype == np.uint32 and shape is not None and len(shape) == 1
+  if not (is_raw or (is_typed and shape == ())):
+    raise InputError(
+      'key',
+      f'{key!r} is not one key of jax.random',
+      'make one with `jax.random.key(0)`',
+    )
 
 
 def _stream(rngs: nnx.Rngs) -> nnx.RngStream | None:

@@ -218,7 +218,10 @@ class HeadsLayer(DropoutModule):
       outputs = self.activation(outputs)
     if self.average_heads:
       return graph._replace(nodes=outputs.mean(axis=1))
-    return graph._replace(nodes=outputs.reshape(outputs.shape[0], -1))
+    n_node, num_heads, num_features = outputs.shape
+    return graph._replace(
+      nodes=outputs.reshape(n_node, num_heads * num_features)
+    )
 
   def read(
     self, graph: jraph.GraphsTuple

@@ -174,7 +174,6 @@ def _finite_segment_softmax_jvp(
   return weights, change - weights * mean_change[segment_ids]
 
 
-@jax.custom_jvp
 def elu(x: jax.Array) -> jax.Array:
   """ELU: x where x > 0, else e^x - 1 (Clevert et al., ICLR 2016, equation 1).
 
@@ -188,10 +187,15 @@ def elu(x: jax.Array) -> jax.Array:
   Returns:
     The same shape and dtype.
   """
+  return _elu(x)  # a function of its own, so that it can be pickled
+
+
+@jax.custom_jvp
+def _elu(x):
   return jax.nn.elu(x)
 
 
-@elu.defjvp
+@_elu.defjvp
 def _elu_jvp(primals, tangents):
   (x,) = primals
-  return elu(x), tangents[0] * jnp.exp(jnp.minimum(x, 0))
+  return _elu(x), tangents[0] * jnp.exp(jnp.minimum(x, 0))

@@ -112,8 +112,8 @@ def dot_per_head(x: jax.Array, vectors: jax.Array) -> jax.Array:
   own_head = jnp.eye(num_heads, dtype=vectors.dtype)[:, None, :, None]
   blocks = vectors[:, :, None, :] * own_head  # [K, F, K, V]
   products = jnp.matmul(
-    x.reshape(-1, num_heads * features),
-    blocks.reshape(num_heads * features, -1),
+    x.reshape(x.shape[0], num_heads * features),
+    blocks.reshape(num_heads * features, num_heads * num_vectors),
     precision=jax.lax.Precision.HIGHEST,
   )
-  return products.reshape(-1, num_heads, num_vectors)
+  return products.reshape(x.shape[0], num_heads, num_vectors)
