@@ -51,6 +51,7 @@ class GraphPrediction:
     return (self.probabilities > 0.5).astype(np.int32)
 
 
+@training.own_jax_settings()
 def predict(
   workdir: str | os.PathLike,
   seed: int | None = None,

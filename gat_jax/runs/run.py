@@ -204,6 +204,7 @@ def load_dataset(config: Any, progress: bool = False) -> datasets.Dataset:
   )
 
 
+@training.own_jax_settings()
 def _train(
   group: Group,
   dataset: datasets.Dataset,

@@ -20,6 +20,7 @@ import numpy as np
 
 from gat_jax.datasets import Dataset
 from gat_jax.training import batching
+from gat_jax.training import debugging
 from gat_jax.training import memory
 from gat_jax.training.program import Program
 from gat_jax.training.program import ReplicaState
@@ -66,6 +67,8 @@ def choose_driver(
     dataset: what the replicas train on.
     replicas: their seeds and hyper-parameters.
   """
+  if debugging.is_on():
+    return debugging.DebugDriver(config, dataset, replicas)
   if config.batch_size and config.batch_size < len(dataset.train):
     return BatchDriver(config, dataset, replicas)
   return ResidentDriver(config, dataset, replicas)

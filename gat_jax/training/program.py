@@ -113,7 +113,7 @@ class Program:
     """State before the first epoch."""
     key = jax.random.fold_in(jax.random.key(seed), _PARAMETERS)
     params = self.init_params(key)
-    unknown = jnp.array(jnp.nan, jnp.float32)
+    unknown = jnp.array(jnp.inf, jnp.float32)  # a NaN would alarm a debugger
     return ReplicaState(
       seed=jnp.asarray(seed, jnp.int32),
       epoch=jnp.array(0, jnp.int32),
