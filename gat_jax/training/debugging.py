@@ -42,7 +42,8 @@ def own_jax_settings() -> Iterator[None]:
 
 def is_on() -> bool:
   """Whether JAX is asked to find NaNs, or not to compile."""
-  return bool(jax.config.jax_debug_nans or jax.config.jax_disable_jit)
+  config: Any = jax.config  # its type does not know its attributes
+  return bool(config.jax_debug_nans or config.jax_disable_jit)
 
 
 class DebugDriver:
