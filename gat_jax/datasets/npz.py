@@ -65,37 +65,30 @@ def load(
   edges = _edges(arrays, n_node)
   if normalize_features:
     features = _normalized(arrays, features)
-  if scipy.sparse.issparse(features):
-    features = graphs.SparseFeatures.from_csr(features)
-  # Numbers sort faster than pairs.
-  once = np.unique(edges[:, 0] * n_node + edges[:, 1])
-  senders, receivers = np.divmod(once, n_node)
-  graph = graphs.from_edges(features, senders, receivers)
-  if not directed:
-    graph = graphs.symmetrize(graph)
-  graph = graphs.sort_by_receiver(graphs.add_self_loops(graph))
+  graph = graphs.prepare(
+    features, *edges.T, reverse=not directed, duplicates='merge'
+  )
+  loops = len(np.unique(edges[edges[:, 0] == edges[:, 1], 0]))
   facts = {
     'edges_raw': len(edges),
-    **_counts(senders, receivers, n_node),
+    'self_loops_in_file': loops,
+    'edges_unique': _num_pairs(edges, n_node) - loops,
     'directed': directed,
     'normalize_features': normalize_features,
   }
-  if directed and len(once) < len(edges):
-    facts['edges_repeated'] = len(edges) - len(once)
+  repeated = len(edges) - (len(graph.senders) - n_node + loops)
+  if directed and repeated:
+    facts['edges_repeated'] = repeated
   sums = {path.name: hashlib.sha256(data).hexdigest()}
   return structures.from_one_graph(
     path.stem, graph, labels, masks, facts, sums, arrays.warnings
   )
 
 
-def _counts(
-  senders: np.ndarray, receivers: np.ndarray, n_node: int
-) -> dict[str, int]:
-  """Of self-loops, and of the pairs that other edges join one way or both."""
-  loops = int((senders == receivers).sum())
-  low, high = np.minimum(senders, receivers), np.maximum(senders, receivers)
-  pairs = len(np.unique(low * n_node + high)) - loops
-  return {'self_loops_in_file': loops, 'edges_unique': pairs}
+def _num_pairs(edges: np.ndarray, n_node: int) -> int:
+  """How many pairs of nodes edges join, in whatever direction."""
+  keys = np.sort(edges.min(axis=1) * n_node + edges.max(axis=1))
+  return 1 + int(np.count_nonzero(np.diff(keys)))
 
 
 def _read(path: pathlib.Path) -> bytes:

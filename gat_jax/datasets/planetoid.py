@@ -142,12 +142,8 @@ def parse(
   labels[test] = _class_ids(ty)
 
   entries = read_adjacency(part['graph'], where['graph'], n_node)
-  raw = graphs.from_edges(
-    graphs.SparseFeatures.from_csr(features), entries[:, 0], entries[:, 1]
-  )
   loops = np.unique(entries[entries[:, 0] == entries[:, 1], 0])
-  both_ways = graphs.symmetrize(raw)
-  graph = graphs.sort_by_receiver(graphs.add_self_loops(both_ways))
+  graph = graphs.prepare(features, *entries.T, reverse=True, duplicates='merge')
   masks = {split: np.zeros(n_node, bool) for split in structures.SPLITS}
   masks['train'][: len(y)] = True
   masks['val'][len(y) : len(y) + _NUM_VALIDATION] = True

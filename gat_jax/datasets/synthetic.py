@@ -125,12 +125,7 @@ def load(
     drawn = pairs = draw_pairs(rng, labels, within, across)
   sha256 = hashlib.sha256(features.data)
   sha256.update(drawn.data)
-  graph = graphs.from_edges(
-    features.astype(np.float32),
-    np.concatenate([pairs[0], pairs[1]]),
-    np.concatenate([pairs[1], pairs[0]]),
-  )
-  graph = graphs.sort_by_receiver(graphs.add_self_loops(graph))
+  graph = graphs.prepare(features.astype(np.float32), *pairs, reverse=True)
   facts = {
     'source': 'contextual stochastic block model, drawn',
     'homophily': homophily,
