@@ -37,7 +37,6 @@ def test_workdir_holds_what_is_promised(finished):
   assert names == {
     '.lock',
     'best',
-    'checkpoints',
     'config.json',
     'dataset.json',
     'events',
