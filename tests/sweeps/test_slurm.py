@@ -162,11 +162,12 @@ def test_what_slurm_refuses_is_one_error(slurm, tmp_path):
 
 
 def test_a_search_runs_as_jobs_and_its_workers_report(slurm, tmp_path):
+  workdir = tmp_path / "it's k[1] {2}"  # which sbatch and srun must not read
   done = run(
     slurm,
     'sweep',
     *small_sweeps.FLAGS,
-    f'--workdir={tmp_path}/w',
+    f'--workdir={workdir}',
     '--engine=slurm',
     '--slurm.array_parallelism=2',
     '--search=tpe',
@@ -176,7 +177,9 @@ def test_a_search_runs_as_jobs_and_its_workers_report(slurm, tmp_path):
   )
   assert done.returncode == 0, done.stderr
   assert '3 finished' in done.stdout
-  entries = small_sweeps.study_of(tmp_path / 'w')
+  entries = small_sweeps.study_of(workdir)
+  assert list(tmp_path.iterdir()) == [workdir]
+  assert len(list(workdir.glob('jobs/*_0_log.out'))) == 3
   assert len(entries) == 3
   for entry in entries:
     assert entry.state.name == 'COMPLETE'
