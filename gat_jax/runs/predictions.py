@@ -116,7 +116,7 @@ def read_config(workdir: str | os.PathLike) -> config_dict.ConfigDict:
 
 def _best_seed(workdir: str | os.PathLike, seeds: list[int]) -> int:
   """The best on the validation nodes; the first of an interrupted run."""
-  if not os.path.exists(os.path.join(workdir, workdirs.RESULTS)):
+  if not workdirs.is_finished(workdir):
     return seeds[0]
   try:
     found = read_result(workdir).seeds

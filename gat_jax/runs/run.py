@@ -155,6 +155,7 @@ def _finish(
   observer.on_finished(have)
   if have == wanted:
     return result
+  stored.check_path(path)
   with workdirs.hold(path):
     more = results.folder_of_more(path, have, len(wanted))
     rest = config.copy_and_resolve_references()

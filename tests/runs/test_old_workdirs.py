@@ -105,6 +105,7 @@ def test_finished_run_gives_its_result(old):
     runs.train_and_evaluate(config, old / 'finished')
 
 
+@pytest.mark.slow
 def test_states_that_this_version_would_not_know_are_left_alone(
   old, monkeypatch
 ):
