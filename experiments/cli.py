@@ -1,6 +1,6 @@
 """What all commands share: flags, JAX's settings, errors, exit codes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 import contextlib
 import functools
 import glob
@@ -10,6 +10,7 @@ import pathlib
 import re
 import signal
 import sys
+import types
 from typing import NoReturn
 
 from absl import flags
@@ -18,79 +19,77 @@ import jax
 from ml_collections import config_dict
 from ml_collections import config_flags
 import platformdirs
-from rich.console import Console
 
+from experiments import arguments
+from experiments import terminal
+from experiments.arguments import config_flag as config_flag
+from experiments.arguments import path_flag as path_flag
+from experiments.terminal import Console as Console
+from experiments.terminal import StopRequest as StopRequest
 from gat_jax import runs
+from gat_jax.errors import ConfigError
 from gat_jax.errors import InputError
 from gat_jax.errors import did_you_mean
 
 BROKEN = 1  # a seed ended because a number was not finite
 BAD_INPUT = 2
-INTERRUPTED = 130
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _FAST_ATOMICS = '--xla_backend_extra_options=-nvptx-allow-ftz-atomics'
 _HELP = {'-h', '-help', '--help', '--helpshort', '--helpfull'}
 
 
-def run(main: Callable[[], None]) -> None:
+def run(main: Callable[[], None], *, starts_jax: bool = True) -> None:
   """Parses the flags, calls `main` and leaves with an exit code.
 
   Bad input becomes one line on standard error and exit code 2, Ctrl-C becomes
-  130. Any other exception is a defect and keeps its traceback.
+  130. Where nobody reads standard output any more, the command ends without a
+  word. Any other exception is a defect and keeps its traceback.
 
   Args:
     main: the command; the docstring of its module is shown by --help.
+    starts_jax: whether it computes anything in this process.
   """
-  module = sys.modules[main.__module__]
-  if _HELP & set(sys.argv[1:]):
-    with contextlib.suppress(BrokenPipeError):  # of `--help | head`
-      print(module.__doc__.strip())
-      print('\nflags:')
-      print(flags.FLAGS.module_help(module), flush=True)
-      if 'config' in flags.FLAGS:
-        print('\nfields of a config, each a flag as in --config.seed=1:')
-        print(runs.settings.describe(), flush=True)
-    sys.exit(0)
-  logging.set_verbosity(logging.WARNING)
-  _parse_flags()
-  set_up_jax()
+  with terminal.reading(sys.stdout):
+    if _HELP & set(sys.argv[1:]):
+      _show_help(sys.modules[main.__module__])
+      return
+    logging.set_verbosity(logging.WARNING)
+    try:
+      arguments.parse()
+    except ValueError as error:
+      fail(str(error))
+    set_up_jax()
+    try:
+      with _interruptible():
+        if starts_jax:
+          check_platform()
+        main()
+    except InputError as error:
+      fail(as_flags(error))
+    except KeyboardInterrupt:
+      terminal.tell('\ninterrupted')
+      sys.exit(terminal.INTERRUPTED)
+
+
+def _show_help(module: types.ModuleType) -> None:
+  print(str(module.__doc__).strip())
+  print('\nflags:')
+  print(flags.FLAGS.module_help(module))
+  if 'config' in flags.FLAGS:
+    print('\nfields of a config, each a flag as in --config.seed=1:')
+    print(runs.settings.describe())
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+  """Ctrl-C raises KeyboardInterrupt here, wherever it ends the process else."""
+  before = signal.getsignal(signal.SIGINT)
+  if before is signal.SIG_DFL:  # see __init__.py
+    signal.signal(signal.SIGINT, signal.default_int_handler)
   try:
-    main()
-  except InputError as error:
-    fail(as_flags(error))
-  except KeyboardInterrupt:
-    print('\ninterrupted', file=sys.stderr)
-    sys.exit(INTERRUPTED)
-
-
-def _parse_flags() -> None:
-  try:
-    rest = flags.FLAGS(sys.argv)
-  except Exception as error:  # whatever a config file or its overrides raise
-    fail(f'{_explain(error)} (--help shows examples)')
-  if len(rest) > 1:
-    fail(
-      f'unexpected argument {rest[1]!r}; every setting starts with --'
-      ' (--help shows examples)'
-    )
-
-
-def _explain(error: Exception) -> str:
-  """What went wrong with a flag, a config file or one of its fields."""
-  text = str(error)
-  meant = re.search(r'Did you mean "(\w+)" instead of "(\w+)"', text)
-  if meant:
-    return f'the config has no field {meant[2]}; did you mean {meant[1]}?'
-  if unknown := re.search(r'Key "(\w+)" does not exist', text):
-    return f'the config has no field {unknown[1]}; --help lists all fields'
-  if isinstance(error, flags.Error | ValueError | OSError):
-    return text
-  if 'get_config' in text:
-    return 'the file of --config defines no get_config()'
-  if isinstance(error, KeyError | AttributeError):
-    return f'the config has no field {text}'
-  return f'the file of --config fails with {type(error).__name__}: {text}'
+    yield
+  finally:
+    signal.signal(signal.SIGINT, before)
 
 
 def config_of(holder: flags.FlagHolder) -> config_dict.ConfigDict:
@@ -110,60 +109,6 @@ def no_such_config(path: str) -> str:
   """Says that a config file is not there, and which one may have been meant."""
   known = [str(file) for file in sorted(pathlib.Path('configs').glob('*.py'))]
   return f'there is no such file; {did_you_mean(path, known, "see configs/")}'
-
-
-class StopRequest:
-  """Takes the first SIGINT or SIGTERM as a request to stop.
-
-  Whatever trains checks `bool(stop)`, saves and ends. A second signal ends the
-  process at once. Outside this context a first one does.
-
-  Attributes:
-    taken: the signals that came, in order.
-  """
-
-  def __init__(self, *patient: signal.Signals):
-    """No signal has come yet.
-
-    Args:
-      *patient: signals that ask it to stop, but never end it at once.
-    """
-    self.taken: list[int] = []
-    self._patient = patient
-
-  def __bool__(self) -> bool:
-    return bool(self.taken)
-
-  def __enter__(self) -> 'StopRequest':
-    self._before = {
-      number: signal.signal(number, self._take)
-      for number in {*_SIGNALS, *self._patient}
-    }
-    return self
-
-  def __exit__(self, *unused_error) -> None:
-    for number, handler in self._before.items():
-      signal.signal(number, handler)
-
-  def _take(self, number: int, unused_frame) -> None:
-    if self.taken and number not in self._patient:
-      signal.signal(signal.SIGINT, signal.SIG_IGN)  # a third would cut saving
-      sys.exit(128 + number)
-    self.taken.append(number)
-    print(
-      '\nsaving after the epochs that are running; once more ends at once',
-      file=sys.stderr,
-    )
-
-  def pass_on(self) -> None:
-    """Raises the signals again, for the handlers outside this context."""
-    for number in self.taken:
-      signal.raise_signal(number)
-
-  @property
-  def exit_code(self) -> int:
-    """130 after SIGINT, 143 after SIGTERM."""
-    return 128 + self.taken[0]
 
 
 class StoppableObserver(runs.Observer):
@@ -197,10 +142,8 @@ def as_flags(error: InputError) -> str:
 
 def fail(message: str) -> NoReturn:
   """Prints one error and leaves with exit code 2."""
-  Console(stderr=True, highlight=False).print(
-    'error:', style='bold red', end=' '
-  )
-  print(message, file=sys.stderr)
+  Console(stderr=True).print('error:', style='bold red', end=' ')
+  terminal.tell(message)
   sys.exit(BAD_INPUT)
 
 
@@ -217,6 +160,26 @@ def set_up_jax() -> None:
     cache = os.path.join(platformdirs.user_cache_dir('gat_jax'), 'compiled')
     jax.config.update('jax_compilation_cache_dir', cache)
     jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
+
+
+def check_platform() -> None:
+  """Starts the backend that $JAX_PLATFORMS names, if it names another than cpu.
+
+  Raises:
+    ConfigError: if it does not start here.
+  """
+  platforms = jax.config.jax_platforms
+  if not platforms or platforms == 'cpu':
+    return  # JAX takes what there is; not yet, as a bad flag must not wait
+  try:
+    jax.devices()
+  except Exception as error:  # of a plugin; of JAX it may be an AssertionError
+    raise ConfigError(
+      f'$JAX_PLATFORMS={platforms}',
+      'JAX finds no such device here'
+      f' ({str(error).splitlines()[0] if str(error) else "it says no more"})',
+      'leave it out to train on what there is, or install the JAX for it',
+    ) from error
 
 
 def slow_gpu(
@@ -244,7 +207,7 @@ def slow_gpu(
 def _warn_of_slow_gpu() -> None:
   version = importlib.metadata.version('jaxlib')
   if warning := slow_gpu(version, _uses_nvidia_gpu(), os.environ):
-    print(f'warning: {warning}', file=sys.stderr)
+    terminal.tell(f'warning: {warning}')
 
 
 def _uses_nvidia_gpu() -> bool:

@@ -18,24 +18,23 @@ import pathlib
 
 from absl import flags
 import numpy as np
-from rich.console import Console
 
 from experiments import cli
 from gat_jax import runs
 from gat_jax import storage
 from gat_jax.errors import WorkdirError
 
-_WORKDIR = flags.DEFINE_string(
-  'workdir', None, 'the folder of a finished run of experiments.train'
+_WORKDIR = cli.path_flag(
+  'workdir', 'the folder of a finished run of experiments.train'
 )
-_OUTPUT = flags.DEFINE_string(
-  'output', None, 'the folder to write to; by default the workdir'
+_OUTPUT = cli.path_flag(
+  'output', 'the folder to write to; by default the workdir'
 )
 _SEED = flags.DEFINE_integer(
   'seed', None, 'which seed; by default the best on the validation nodes'
 )
-_DATA_DIR = flags.DEFINE_string(
-  'data_dir', None, 'where the data are now, if not where training found them'
+_DATA_DIR = cli.path_flag(
+  'data_dir', 'where the data are now, if not where training found them'
 )
 _ATTENTION = flags.DEFINE_bool(
   'attention', False, 'write the attention of all layers as well'
@@ -53,7 +52,7 @@ def main() -> None:
     attention=_ATTENTION.value,
   )
   output = pathlib.Path(_OUTPUT.value or _WORKDIR.value)
-  console = Console()
+  console = cli.Console()
   try:
     output.mkdir(parents=True, exist_ok=True)
     write_csv(output / 'predictions.csv', graphs)

@@ -39,9 +39,9 @@ class TerminalObserver(cli.StoppableObserver):
     self.show_downloads = console.is_terminal
     self._bar = Progress(
       SpinnerColumn(),
-      TextColumn('{task.description}'),
+      TextColumn('{task.description}', markup=False),
       BarColumn(bar_width=20),
-      TextColumn('{task.fields[status]}'),
+      TextColumn('{task.fields[status]}', markup=False),
       TimeElapsedColumn(),
       console=console,
       transient=True,

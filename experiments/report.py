@@ -17,7 +17,6 @@ import pathlib
 import time
 
 from absl import flags
-from rich.console import Console
 
 from experiments import cli
 from experiments.pages import drawing
@@ -30,11 +29,9 @@ from gat_jax.errors import ConfigError
 from gat_jax.errors import WorkdirError
 from gat_jax.runs import workdirs
 
-_WORKDIR = flags.DEFINE_string(
-  'workdir', None, 'a folder of train, reproduce or sweep'
-)
-_OUTPUT = flags.DEFINE_string(
-  'output', None, 'the folder to write to; by default the workdir'
+_WORKDIR = cli.path_flag('workdir', 'a folder of train, reproduce or sweep')
+_OUTPUT = cli.path_flag(
+  'output', 'the folder to write to; by default the workdir'
 )
 _SEED = flags.DEFINE_integer(
   'seed', None, "of a run: whose predictions; by default the best validation's"
@@ -45,8 +42,8 @@ _NODE = flags.DEFINE_integer(
 _GRAPH = flags.DEFINE_integer(
   'graph', 0, 'of a run: which of the graphs with test nodes --node is in', 0
 )
-_DATA_DIR = flags.DEFINE_string(
-  'data_dir', None, 'where the data are now, if not where training found them'
+_DATA_DIR = cli.path_flag(
+  'data_dir', 'where the data are now, if not where training found them'
 )
 
 
@@ -56,7 +53,7 @@ def main() -> None:
     cli.fail('--workdir is missing; name a folder of train, reproduce or sweep')
   start = time.perf_counter()
   workdir = pathlib.Path(_WORKDIR.value)
-  console = Console()
+  console = cli.Console()
   with drawing.style(), console.status('drawing'):
     page = maker(workdir)(workdir)
     path = page.write(pathlib.Path(_OUTPUT.value or workdir))

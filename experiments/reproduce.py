@@ -22,7 +22,6 @@ and .tex of all that is there.
 import sys
 
 from absl import flags
-from rich.console import Console
 
 from experiments import cli
 from experiments.reproduction import formats
@@ -32,7 +31,7 @@ from experiments.reproduction import training
 from gat_jax.runs import workdirs
 
 _TABLE = flags.DEFINE_string('table', None, 'which table, or all')
-_WORKDIR = flags.DEFINE_string('workdir', None, 'where seeds and tables stand')
+_WORKDIR = cli.path_flag('workdir', 'where seeds and tables stand')
 _SEEDS = flags.DEFINE_integer(
   'seeds', None, "of each row; the paper's 100, on PPI 10, if not given", 1
 )
@@ -46,8 +45,8 @@ _AT_ONCE = flags.DEFINE_integer(
 _MARGIN = flags.DEFINE_float(
   'margin', 1.0, 'points: smaller differences count as reproduced', 0.0
 )
-_OUTPUT = flags.DEFINE_string(
-  'output', None, 'write the Markdown table to this file as well'
+_OUTPUT = cli.path_flag(
+  'output', 'write the Markdown table to this file as well'
 )
 
 
@@ -55,7 +54,7 @@ def main() -> None:
   """Trains what is missing, then writes the tables."""
   if not _WORKDIR.value:
     cli.fail('--workdir is missing; try --workdir=runs/paper')
-  console = Console()
+  console = cli.Console()
   chosen = tables.named(_TABLE.value)
   rows = tables.rows_of(chosen, _ROWS.value or ())
   with workdirs.hold(_WORKDIR.value), cli.StopRequest() as stop:

@@ -27,7 +27,6 @@ early if it does worse than half of them; --sweep may then give a range.
 Writes trials.csv, trials.jsonl, sweep.json, sweep.md and heatmaps.
 """
 
-import os
 import pathlib
 import sys
 
@@ -54,7 +53,7 @@ _CONFIG = flags.DEFINE_flag(
     'config', 'files of configs/, as in --config=configs/cora.py'
   )
 )
-_WORKDIR = flags.DEFINE_string('workdir', None, 'for the trials and the tables')
+_WORKDIR = cli.path_flag('workdir', 'for the trials and the tables')
 _SWEEP = flags.DEFINE_multi_string(
   'sweep', [], 'a field and its values, as in model.num_heads=1,2,4'
 )
@@ -117,8 +116,8 @@ _DISCARD_UNREADABLE = flags.DEFINE_bool(
   False,
   'train anew where an interrupted group has checkpoints and none can be used',
 )
-_OUTPUT = flags.DEFINE_string(
-  'output', None, 'put the tables into this Markdown file as well'
+_OUTPUT = cli.path_flag(
+  'output', 'put the tables into this Markdown file as well'
 )
 
 
@@ -131,7 +130,7 @@ def main() -> None:
   workdir = workdirs.folder(_WORKDIR.value).absolute()
   engines.check_path(workdir, _ENGINE.value)
   source = plan(workdir)
-  console = Console(markup=False)  # a bracket in a path is a bracket
+  console = cli.Console()
   if _DRY_RUN.value:
     show(source, console)
     return
@@ -140,8 +139,7 @@ def main() -> None:
     if not source.done:
       coordinator.train(source, pool(workdir), console, stop)
     summary = summaries.make(source.trials, command())
-    output = _OUTPUT.value and os.path.expanduser(_OUTPUT.value)
-    outputs.write(summary, source.trials, workdir, output)
+    outputs.write(summary, source.trials, workdir, _OUTPUT.value)
   console.print(*outputs.for_terminal(summary), sep='\n')
   finish(source, workdir, console, stop)
 
@@ -191,6 +189,7 @@ def changes(file: config_flag.ConfigFile) -> hyper.Sweep:
 
 def show(source: sources.Source, console: Console) -> None:
   """What --dry_run shows."""
+  cli.check_platform()
   measure = _DRY_RUN.value == _MEASURE
   if isinstance(source, sources.Grid):
     plans.show(source.trials, console, measure=measure)
@@ -252,4 +251,4 @@ def finish(
 
 
 if __name__ == '__main__':
-  cli.run(main)
+  cli.run(main, starts_jax=False)  # the workers do

@@ -23,18 +23,17 @@ import time
 
 from absl import flags
 from ml_collections import config_flags
-from rich.console import Console
 
 from experiments import cli
 from experiments import progress
 from gat_jax import runs
 from gat_jax.errors import WorkdirError
 
-_CONFIG = config_flags.DEFINE_config_file(
-  'config', None, 'a file of configs/, as in --config=configs/cora.py'
+_CONFIG = cli.config_flag(
+  'config', 'a file of configs/, as in --config=configs/cora.py'
 )
-_WORKDIR = flags.DEFINE_string(
-  'workdir', None, 'where to write; by default runs/<dataset>-<time>'
+_WORKDIR = cli.path_flag(
+  'workdir', 'where to write; by default runs/<dataset>-<time>'
 )
 _DISCARD_UNREADABLE = flags.DEFINE_bool(
   'discard_unreadable',
@@ -50,7 +49,7 @@ def main() -> None:
   runs.settings.check_effects(
     config, config_flags.get_override_values(flags.FLAGS[_CONFIG.name])
   )
-  console = Console(markup=False)
+  console = cli.Console()
   with (
     _workdir(config.dataset.name) as workdir,
     cli.StopRequest() as stop,

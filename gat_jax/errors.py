@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 import difflib
+import re
 
 
 class InputError(ValueError):
@@ -44,15 +45,27 @@ class WorkdirError(InputError):
 def did_you_mean(
   word: object, known: Iterable[str], otherwise: str = ''
 ) -> str:
-  """A remedy for a misspelt name.
+  """A remedy for a misspelt name, or for one that was looked for elsewhere.
 
   Args:
     word: what was given.
-    known: what could have been meant.
+    known: what could have been meant; of dotted names, as those of fields, also
+      the last part, wherever it is.
     otherwise: the remedy where nothing of it is close.
 
   Returns:
     'did you mean ...?', or `otherwise`.
   """
-  close = difflib.get_close_matches(str(word), list(known), n=1)
-  return f'did you mean {close[0]}?' if close else otherwise
+  names: dict[str, list[str]] = {}
+  for name in known:
+    names.setdefault(name, []).append(name)
+    if re.fullmatch(r'-*(\w+\.)+\w+', name):
+      names.setdefault(name.rpartition('.')[2], []).append(name)
+  last = str(word).rpartition('.')[2]
+  close = (
+    [last]
+    if last in names
+    else difflib.get_close_matches(str(word), names, n=1)
+    or difflib.get_close_matches(last, names, n=1)
+  )
+  return f'did you mean {" or ".join(names[close[0]])}?' if close else otherwise

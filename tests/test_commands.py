@@ -192,11 +192,22 @@ BAD_TRAIN = {
   ),
   'unknown field': (
     ('--config=configs/cora.py', '--config.modle.num_heads=4'),
-    'the config has no field modle; did you mean model?',
+    '--config.modle.num_heads: the config has no such field; did you mean'
+    ' model.num_heads?',
   ),
   'unknown deep field': (
     ('--config=configs/cora.py', '--config.model.num_head=4'),
-    'the config has no field num_head; did you mean num_heads?',
+    '--config.model.num_head: the config has no such field; did you mean'
+    ' model.num_heads?',
+  ),
+  'a field in another place': (
+    ('--config=configs/custom.py', '--config.directed=True'),
+    '--config.directed: the config has no such field; did you mean'
+    ' dataset.directed?',
+  ),
+  'a user that there is not': (
+    ('--config=configs/cora.py', '--config.seed=1', '--workdir=~no-body/x'),
+    '--workdir=~no-body/x: there is no such user; write ./~',
   ),
   'no config in the file': (
     ('--config=experiments/cli.py',),

@@ -8,7 +8,10 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[1]
 LIBRARY = ('errors', 'storage', 'graphs', 'nn', 'datasets', 'training', 'runs')
 ALL = {f'gat_jax.{name}' for name in LIBRARY} | {'gat_jax'}
-TOOLS = {f'experiments.{name}' for name in ('cli', 'documents', 'progress')}
+TOOLS = {
+  f'experiments.{name}'
+  for name in ('arguments', 'cli', 'documents', 'progress', 'terminal')
+}
 # What each room may import besides itself.
 MAY_IMPORT = {
   'gat_jax': ALL,
@@ -20,7 +23,9 @@ MAY_IMPORT = {
   'gat_jax.training': ALL - {'gat_jax', 'gat_jax.runs'},
   'gat_jax.runs': ALL - {'gat_jax'},
   'configs': ALL,
-  'experiments.cli': ALL,
+  'experiments.arguments': ALL,
+  'experiments.terminal': set(),
+  'experiments.cli': ALL | {'experiments.arguments', 'experiments.terminal'},
   'experiments.documents': ALL,
   'experiments.progress': ALL | TOOLS,
   'experiments.sweeps': ALL | TOOLS,

@@ -14,6 +14,7 @@ from absl import flags
 from ml_collections import config_dict
 from ml_collections import config_flags
 
+from experiments import arguments
 from experiments.sweeps import hyper
 from gat_jax.errors import ConfigError
 
@@ -72,6 +73,7 @@ class ConfigFilesFlag(flags.Flag):
     self.value, self._fields = [], {}
     for path in filter(None, map(str.strip, argument.split(','))):
       config, sweep = hyper.load(path)
+      arguments.check_fields(self.name, config)
       own = flags.FlagValues()
       config_flags.DEFINE_config_dict(self.name, config, flag_values=own)
       own[self.name].parse(config)  # defines those that sys.argv sets

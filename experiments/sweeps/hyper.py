@@ -14,7 +14,6 @@ Combinators take sweeps and return one.
 from collections.abc import Iterable
 import copy
 import dataclasses
-import difflib
 import itertools
 import os
 import runpy
@@ -26,6 +25,7 @@ from ml_collections import config_dict
 from experiments import cli
 from gat_jax.errors import ConfigError
 from gat_jax.errors import InputError
+from gat_jax.errors import did_you_mean
 from gat_jax.runs import settings
 
 Change = dict[str, Any]
@@ -213,21 +213,9 @@ def _value(config, name):
     raise ConfigError(
       f'config.{name}',
       'a sweep changes it, but there is no such field',
-      _meant(name, known),
+      did_you_mean(name, known),
     )
   return known[name]
-
-
-def _meant(name: str, known: Iterable[str]) -> str:
-  """A remedy: fields of that last name in other places, or the closest."""
-  fields: dict[str, list[str]] = {}
-  for field in known:
-    fields.setdefault(field, []).append(field)
-    if '.' in field:
-      fields.setdefault(field.rpartition('.')[2], []).append(field)
-  last = name.rpartition('.')[2]
-  close = [last] if last in fields else difflib.get_close_matches(name, fields)
-  return f'did you mean {" or ".join(fields[close[0]])}?' if close else ''
 
 
 def _convert(name, kind, word):

@@ -3,9 +3,9 @@
 import sys
 
 from absl import flags
-from ml_collections import config_flags
 import pytest
 
+from experiments import arguments
 from experiments.sweeps import config_flag
 from experiments.sweeps import hyper
 from gat_jax.errors import ConfigError
@@ -26,17 +26,17 @@ def parse(monkeypatch, *arguments):
   return flag
 
 
-def trained(monkeypatch, *arguments):
+def trained(monkeypatch, *words):
   """The config that training would have."""
-  monkeypatch.setattr(sys, 'argv', ['train', *arguments])
+  monkeypatch.setattr(sys, 'argv', ['train', *words])
   values = flags.FlagValues()
-  config_flags.DEFINE_config_file('config', flag_values=values)
+  arguments.config_flag('config', 'help', values)
   assert values(sys.argv) == ['train']
   return values.config
 
 
 @pytest.mark.parametrize(
-  'arguments',
+  'words',
   [
     (),
     ('--config.max_epochs=50', '--config.model.num_heads=4'),
@@ -47,11 +47,11 @@ def trained(monkeypatch, *arguments):
     ('--config.data_dir=a=b',),
   ],
 )
-def test_every_config_is_what_training_makes_of_it(monkeypatch, arguments):
+def test_every_config_is_what_training_makes_of_it(monkeypatch, words):
   for first in (CORA, f'{CORA}:dgl'):
-    flag = parse(monkeypatch, f'--config={first},{SMOKE}', *arguments)
+    flag = parse(monkeypatch, f'--config={first},{SMOKE}', *words)
     for file in flag.value:
-      expected = trained(monkeypatch, f'--config={file.path}', *arguments)
+      expected = trained(monkeypatch, f'--config={file.path}', *words)
       assert file.config.to_dict() == expected.to_dict()
     assert [file.sweep for file in flag.value] == [
       hyper.load(path)[1] for path in (CORA, SMOKE)
@@ -79,12 +79,12 @@ def test_both_ways_to_write_a_flag_are_taken(monkeypatch):
 def test_what_training_refuses_is_refused_in_the_same_words(
   monkeypatch, argument
 ):
-  arguments = (f'--config={SMOKE}', argument)
+  words = (f'--config={SMOKE}', argument)
   with pytest.raises(Exception) as theirs:  # noqa: PT011, whatever it is
-    trained(monkeypatch, *arguments)
-  with pytest.raises(theirs.type) as ours:
-    parse(monkeypatch, *arguments)
-  assert str(ours.value) == str(theirs.value)
+    trained(monkeypatch, *words)
+  with pytest.raises(Exception) as ours:  # noqa: PT011
+    parse(monkeypatch, *words)
+  assert arguments.explain(ours.value) == arguments.explain(theirs.value)
 
 
 def test_a_field_before_the_config_is_refused_as_in_training(monkeypatch):

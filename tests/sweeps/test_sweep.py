@@ -197,7 +197,8 @@ BAD = {
   ),
   'a misspelt field': (
     ['--config=configs/smoke.py', '--config.model.num_head=1'],
-    'the config has no field num_head; did you mean num_heads?',
+    '--config.model.num_head: the config has no such field; did you mean'
+    ' model.num_heads?',
   ),
   'a data set twice': (
     ['--config=configs/smoke.py,configs/smoke.py'],
