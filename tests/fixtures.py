@@ -1,5 +1,7 @@
 """Small and nasty graphs, and the paper's formulas in dense NumPy."""
 
+from collections.abc import Callable
+
 import jraph
 import numpy as np
 
@@ -16,12 +18,11 @@ def features(n_node: int, n_feature: int = 5) -> np.ndarray:
 def make_graph(
   n_node: int, edges: list[tuple[int, int]], n_feature: int = 5
 ) -> jraph.GraphsTuple:
-  """Directed edges (sender, receiver) and one self-loop a node, sorted."""
+  """Directed edges (sender, receiver), and a self-loop where there is none."""
   pairs = np.array(edges, np.int32).reshape(-1, 2)
-  graph = graphs.from_edges(
-    features(n_node, n_feature), pairs[:, 0], pairs[:, 1]
+  return graphs.prepare(
+    features(n_node, n_feature), *pairs.T, duplicates='keep'
   )
-  return graphs.sort_by_receiver(graphs.add_self_loops(graph))
 
 
 def all_graphs() -> dict[str, jraph.GraphsTuple]:
@@ -55,42 +56,45 @@ def dense_attention(scores: np.ndarray, graph: jraph.GraphsTuple) -> np.ndarray:
   return unnormalized / unnormalized.sum(axis=1, keepdims=True)
 
 
-def dense_gat(graph: jraph.GraphsTuple, p: dict[str, np.ndarray]) -> np.ndarray:
-  """docs/recipe.md, the layer, one head at a time in float64: [N, K, F]."""
-  h = np.asarray(graph.nodes, np.float64)
-  heads = []
-  for k in range(p['kernel'].shape[1]):
-    z = h @ p['kernel'][:, k]
-    to = z @ p['receiver_vector'][k] + p['receiver_bias'][k]
-    of = z @ p['sender_vector'][k] + p['sender_bias'][k]
-    scores = to[:, None] + of[None, :]
-    scores = np.where(scores > 0, scores, 0.2 * scores)
-    heads.append(dense_attention(scores, graph) @ z + p['bias'][k])
-  return np.stack(heads, axis=1)
+def gat_scores(h: np.ndarray, p: dict[str, np.ndarray], k: int) -> np.ndarray:
+  """e of docs/recipe.md for one head, [N, N] of (receiver, sender)."""
+  z = h @ p['kernel'][:, k]
+  to = z @ p['receiver_vector'][k] + p['receiver_bias'][k]
+  of = z @ p['sender_vector'][k] + p['sender_bias'][k]
+  scores = to[:, None] + of[None, :]
+  return np.where(scores > 0, scores, 0.2 * scores)
 
 
-def dense_gatv2(
-  graph: jraph.GraphsTuple, p: dict[str, np.ndarray]
-) -> np.ndarray:
-  """Brody et al., equation 7, one head at a time in float64: [N, K, F]."""
-  h = np.asarray(graph.nodes, np.float64)
-  heads = []
-  for k in range(p['kernel'].shape[1]):
-    sent = h @ p['kernel'][:, k]
-    asked = h @ p['receiver_kernel'][:, k]
-    pairs = asked[:, None, :] + sent[None, :, :]
-    scores = np.where(pairs > 0, pairs, 0.2 * pairs) @ p['vector'][k]
-    heads.append(dense_attention(scores, graph) @ sent + p['bias'][k])
-  return np.stack(heads, axis=1)
+def gatv2_scores(h: np.ndarray, p: dict[str, np.ndarray], k: int) -> np.ndarray:
+  """e of Brody et al., equation 7, for one head, [N, N]."""
+  asked, sent = h @ p['receiver_kernel'][:, k], h @ p['kernel'][:, k]
+  pairs = asked[:, None, :] + sent[None, :, :]
+  return np.where(pairs > 0, pairs, 0.2 * pairs) @ p['vector'][k]
 
 
-def dense_const_gat(
-  graph: jraph.GraphsTuple, p: dict[str, np.ndarray]
-) -> np.ndarray:
-  """Uniform average over the incoming edges, in float64: [N, K, F]."""
-  h = np.asarray(graph.nodes, np.float64)
-  alpha = dense_attention(np.zeros((len(h), len(h))), graph)
-  return np.einsum('ij,jd,dkf->ikf', alpha, h, p['kernel']) + p['bias']
+def const_scores(h: np.ndarray, *unused: object) -> np.ndarray:
+  """Attention to all alike, [N, N]."""
+  return np.zeros((len(h), len(h)))
+
+
+def _dense_layer(scores: Callable) -> Callable:
+  """One head at a time in float64: the outputs of all, [N, K, F]."""
+
+  def outputs(graph, p):
+    h = np.asarray(graph.nodes, np.float64)
+    heads = [
+      dense_attention(scores(h, p, k), graph) @ h @ p['kernel'][:, k]
+      + p['bias'][k]
+      for k in range(p['kernel'].shape[1])
+    ]
+    return np.stack(heads, axis=1)
+
+  return outputs
+
+
+dense_gat = _dense_layer(gat_scores)
+dense_gatv2 = _dense_layer(gatv2_scores)
+dense_const_gat = _dense_layer(const_scores)
 
 
 def dense_gcn(graph: jraph.GraphsTuple, p: dict[str, np.ndarray]) -> np.ndarray:
@@ -117,9 +121,9 @@ def small_dataset(multilabel: bool = False) -> Dataset:
   nodes = np.eye(3)[labels] + rng.normal(size=(n_node, 3))
   pairs = rng.integers(0, n_node, (400, 2))
   pairs = pairs[labels[pairs[:, 0]] == labels[pairs[:, 1]]]
-  graph = graphs.from_edges(nodes.astype(np.float32), pairs[:, 0], pairs[:, 1])
-  graph = graphs.symmetrize(graph)
-  graph = graphs.sort_by_receiver(graphs.add_self_loops(graph))
+  graph = graphs.prepare(
+    nodes.astype(np.float32), *pairs.T, reverse=True, duplicates='merge'
+  )
   if multilabel:
     labels = np.eye(3, dtype=np.int32)[labels]
 
@@ -145,9 +149,7 @@ def many_graphs() -> Dataset:
     n_node = 5 + 3 * seed
     pairs = rng.integers(0, n_node, (2 * n_node, 2))
     nodes = rng.normal(size=(n_node, 5)).astype(np.float32)
-    graph = graphs.from_edges(nodes, pairs[:, 0], pairs[:, 1])
-    graph = graphs.symmetrize(graph)
-    graph = graphs.sort_by_receiver(graphs.add_self_loops(graph))
+    graph = graphs.prepare(nodes, *pairs.T, reverse=True, duplicates='merge')
     labels = (nodes[:, :3] > 0).astype(np.int32)
     return Example(graph, labels, np.ones(n_node, bool))
 

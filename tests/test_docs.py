@@ -11,7 +11,7 @@ import realdata
 
 ROOT = pathlib.Path(__file__).parents[1]
 NOTEBOOK = ROOT / 'docs' / 'cora.ipynb'
-WITH_CODE = ('README.md', 'docs/gat.md')
+WITH_CODE = ('README.md', 'docs/gat.md', 'docs/contract.md')
 DOCUMENTS = [
   path
   for part in ('.', 'docs', 'benchmarks')

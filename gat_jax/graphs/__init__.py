@@ -16,6 +16,3 @@ from gat_jax.graphs.prepared import PreparedGraph as PreparedGraph
 from gat_jax.graphs.prepared import edges_of as edges_of
 from gat_jax.graphs.prepared import from_edges as from_edges
 from gat_jax.graphs.prepared import prepare as prepare
-from gat_jax.graphs.transforms import add_self_loops as add_self_loops
-from gat_jax.graphs.transforms import sort_by_receiver as sort_by_receiver
-from gat_jax.graphs.transforms import symmetrize as symmetrize

@@ -13,8 +13,8 @@ from gat_jax.graphs import edges
 from gat_jax.graphs.edges import Edges
 from gat_jax.graphs.features import Features
 from gat_jax.graphs.features import SparseFeatures
+from gat_jax.graphs.features import num_features
 from gat_jax.graphs.prepared import PreparedGraph
-from gat_jax.graphs.prepared import edges_of
 
 
 def batch(graphs: Sequence[jraph.GraphsTuple]) -> jraph.GraphsTuple:
@@ -22,12 +22,24 @@ def batch(graphs: Sequence[jraph.GraphsTuple]) -> jraph.GraphsTuple:
 
   Args:
     graphs: at least one, with the same D and all dense or all sparse.
+
+  Raises:
+    InputError: if they do not have that.
   """
+  kinds = {
+    (isinstance(g.nodes, SparseFeatures), num_features(g.nodes)) for g in graphs
+  }
+  if len(kinds) != 1:
+    raise InputError(
+      'graphs',
+      'none' if not kinds else 'their features differ in width or in kind',
+      'give at least one, all dense or all sparse and of the same width',
+    )
   joined = jraph.batch_np([_plain(graph, nodes=None) for graph in graphs])
   joined = joined._replace(nodes=_join_features([g.nodes for g in graphs]))
   if not all(isinstance(graph, PreparedGraph) for graph in graphs):
     return joined
-  return PreparedGraph.of(joined, edges.join([edges_of(g) for g in graphs]))
+  return PreparedGraph.of(joined, edges.join([g.structure for g in graphs]))
 
 
 def pad(
@@ -73,7 +85,7 @@ def pad(
   to_itself = np.zeros(n_edge - old_edge, np.int32)
   extra = n_node - old_node
   padding = Edges(to_itself, to_itself, extra, extra).prepared()
-  structure = edges.fill(edges.join([edges_of(graph), padding]))
+  structure = edges.fill(edges.join([graph.structure, padding]))
   return PreparedGraph.of(padded, structure)
 
 
@@ -82,19 +94,18 @@ def _plain(graph: jraph.GraphsTuple, **fields) -> jraph.GraphsTuple:
 
 
 def _join_features(features: Sequence[Features]) -> Features:
-  if not isinstance(features[0], SparseFeatures):
-    return np.concatenate(features)
-  first_rows = np.cumsum([0, *(f.shape[0] for f in features)])
-  rows = [
-    f.rows + first for f, first in zip(features, first_rows, strict=False)
-  ]
+  sparse = [f for f in features if isinstance(f, SparseFeatures)]
+  if not sparse:
+    return np.concatenate([np.asarray(dense) for dense in features])
+  first_rows = np.cumsum([0, *(f.shape[0] for f in sparse)])
+  rows = [f.rows + first for f, first in zip(sparse, first_rows, strict=False)]
   joined = Edges(
-    np.concatenate([f.columns for f in features]),
+    np.concatenate([f.columns for f in sparse]),
     np.concatenate(rows).astype(np.int32),
-    features[0].shape[1],
+    sparse[0].shape[1],
     int(first_rows[-1]),
   )
-  values = np.concatenate([f.values for f in features])
+  values = np.concatenate([f.values for f in sparse])
   return SparseFeatures(values, joined.prepared())
 
 

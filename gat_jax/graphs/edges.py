@@ -69,7 +69,7 @@ class Edges:
       prepared: then they may be in any order, and an edge with an end outside
       [0, M) or [0, N) is as if it were not there.
     by_sender: the same for senders.
-    is_checked: whether `checked` has been here.
+    is_checked: whether `checked` made it.
   """
 
   senders: Array
@@ -117,20 +117,21 @@ class Edges:
     Prepared edges are right as they are. Of others, an edge with an end that is
     no node gets M as its sender and N as its receiver.
     """
-    if self.is_prepared or self.is_checked:
+    if self.is_checked:
       return self
-    # A graph that a compiled function closes over is not its argument: without
-    # the barrier XLA would compute with it while it compiles.
-    senders, receivers = jax.lax.optimization_barrier(
-      (jnp.asarray(self.senders), jnp.asarray(self.receivers))
-    )
-    is_edge = (senders >= 0) & (senders < self.num_senders)
-    is_edge &= (receivers >= 0) & (receivers < self.num_receivers)
+    edges = self
+    if not isinstance(self.senders, jax.core.Tracer):
+      # A graph that a compiled function closes over is a constant to XLA, which
+      # would compute with it while it compiles.
+      edges = jax.lax.optimization_barrier(jax.tree.map(jnp.asarray, self))
+    senders, receivers = edges.senders, edges.receivers
+    if not self.is_prepared:
+      is_edge = (senders >= 0) & (senders < self.num_senders)
+      is_edge &= (receivers >= 0) & (receivers < self.num_receivers)
+      senders = jnp.where(is_edge, senders, self.num_senders)
+      receivers = jnp.where(is_edge, receivers, self.num_receivers)
     return dataclasses.replace(
-      self,
-      senders=jnp.where(is_edge, senders, self.num_senders),
-      receivers=jnp.where(is_edge, receivers, self.num_receivers),
-      is_checked=True,
+      edges, senders=senders, receivers=receivers, is_checked=True
     )
 
   def of_senders(self, of_nodes: jax.Array) -> jax.Array:
@@ -151,11 +152,11 @@ class Edges:
 
   def degrees(self) -> jax.Array:
     """How many edges come in at each receiver: [N] int32."""
-    if self.by_receiver is not None:
-      return jnp.asarray(self.by_receiver.degrees)
-    ones = jnp.ones(self.senders.shape, jnp.int32)
-    receivers = self.checked().receivers
-    return jax.ops.segment_sum(ones, receivers, self.num_receivers)
+    edges = self.checked()
+    if edges.by_receiver is not None:
+      return jnp.asarray(edges.by_receiver.degrees)
+    ones = jnp.ones(edges.senders.shape, jnp.int32)
+    return jax.ops.segment_sum(ones, edges.receivers, edges.num_receivers)
 
 
 def group(
@@ -271,7 +272,7 @@ def _starts(lengths: Sequence[int]) -> np.ndarray:
   return np.cumsum([0, *lengths])
 
 
-def _shifted(arrays: Sequence[np.ndarray], starts: np.ndarray) -> np.ndarray:
+def _shifted(arrays: Sequence[Array], starts: np.ndarray) -> np.ndarray:
   """Joins arrays of ids, each counted from where its graph starts."""
   return np.concatenate(
     [

@@ -68,13 +68,8 @@ def aggregate(
       'shapes must be [E, K] and [M, K, F]',
     )
   roads.check(implementation)
-  if not edges.is_prepared and implementation == 'blocks':
-    raise InputError(
-      'edges',
-      "they are not prepared, as the road 'blocks' needs them",
-      'make the graph with `graphs.prepare`, or leave the choice to the layer',
-    )
-  if not edges.is_prepared:
+  edges = edges.checked()
+  if implementation is None and not edges.is_prepared:
     implementation = 'plain'
   shape = (edges.num_receivers, *values.shape[1:])
   initial = jnp.asarray(initial, sum_dtype(values.dtype))
@@ -107,12 +102,6 @@ class _Road(NamedTuple):
 # each are made of both, and theirs again.
 
 
-@roads.reverse_only
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _weighted_sums(road, initial, weights, values, edges):
-  return road.run('weighted_sums', initial, weights, values, edges)
-
-
 def _weighted_sums_forward(road, initial, weights, values, edges):
   sums = _weighted_sums(road, initial, weights, values, edges)
   return sums, (weights, values, edges)
@@ -132,13 +121,12 @@ def _weighted_sums_backward(road, residuals, cotangent):
   return cotangent, d_weights, d_values.astype(values.dtype), None
 
 
-_weighted_sums.defvjp(_weighted_sums_forward, _weighted_sums_backward)
-
-
-@roads.reverse_only
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _edge_products(road, sent, received, edges):
-  return road.run('edge_products', sent, received, edges)
+_weighted_sums = roads.with_gradient(
+  lambda road, *args: road.run('weighted_sums', *args),
+  _weighted_sums_forward,
+  _weighted_sums_backward,
+  static=0,
+)
 
 
 def _edge_products_forward(road, sent, received, edges):
@@ -157,4 +145,9 @@ def _edge_products_backward(road, residuals, cotangent):
   return d_sent, sums(sent, edges).astype(received.dtype), None
 
 
-_edge_products.defvjp(_edge_products_forward, _edge_products_backward)
+_edge_products = roads.with_gradient(
+  lambda road, *args: road.run('edge_products', *args),
+  _edge_products_forward,
+  _edge_products_backward,
+  static=0,
+)

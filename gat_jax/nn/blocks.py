@@ -10,6 +10,7 @@ C edges a group.
 import jax
 from jax import numpy as jnp
 
+from gat_jax.errors import InputError
 from gat_jax.graphs import Edges
 from gat_jax.nn.products import dot_per_head
 
@@ -43,8 +44,17 @@ def weighted_sums(
 
   Returns:
     [N, K, F].
+
+  Raises:
+    InputError: if they are not prepared.
   """
   groups = edges.by_receiver
+  if groups is None:
+    raise InputError(
+      'edges',
+      "they are not prepared, as the road 'blocks' needs them",
+      'make the graph with `graphs.prepare`, or leave the choice to the layer',
+    )
   num_groups, size = groups.edges.shape
   num_features = values.shape[2]
   if not num_groups:
@@ -103,15 +113,17 @@ def edge_products(
     rows = (0, 0), (0, 0), (0, -num_features % _VECTOR)
     sent, received = jnp.pad(sent, rows), jnp.pad(received, rows)
     num_features = sent.shape[2]
-  multiply, lanes = _all_products, num_features
-  if num_features % _VECTOR == 0 and num_heads * num_features <= _MOST_FOLDED:
-    multiply, lanes = _folded_products, _VECTOR
+  is_foldable = num_features % _VECTOR == 0
+  is_foldable &= num_heads * num_features <= _MOST_FOLDED
+  multiply = _folded_products if is_foldable else _all_products
+  lanes = _VECTOR if is_foldable else num_features
   ones = jnp.ones((num_heads, lanes, 1), received.dtype)
   block = block or _BLOCK
   sent, received = jnp.asarray(sent, dtype), jnp.asarray(received, dtype)
 
   def multiply_block(_, ends):
-    products = multiply(sent, received, *ends, ones.dtype)
+    senders, receivers = ends
+    products = multiply(sent, received, senders, receivers, ones.dtype)
     return None, dot_per_head(products, ones)[:, :, 0]
 
   ends = _in_blocks(edges.senders, block), _in_blocks(edges.receivers, block)

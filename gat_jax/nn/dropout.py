@@ -149,7 +149,7 @@ def _check_key(key) -> None:
   if not (is_raw or (is_typed and shape == ())):
     raise InputError(
       'key',
-      f'{key!r} is not one key of jax.random',
+      f'{key!r} is not one key',
       'make one with `jax.random.key(0)`',
     )
 

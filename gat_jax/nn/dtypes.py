@@ -1,10 +1,14 @@
 """Dtypes and shapes said outright, whatever JAX is told to promote."""
 
+import dataclasses
+
 import jax
 from jax import numpy as jnp
 import numpy as np
 
 from gat_jax.graphs import Array
+from gat_jax.graphs import Features
+from gat_jax.graphs import SparseFeatures
 
 
 def sum_dtype(dtype: jnp.dtype) -> jnp.dtype:
@@ -21,3 +25,11 @@ def as_floats(x: Array) -> jax.Array:
   """Integers and booleans as float32, all else as it is."""
   x = jnp.asarray(x)
   return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(np.float32)
+
+
+def as_dtype(features: Features, dtype: jnp.dtype) -> Features:
+  """Features, dense or sparse, in another dtype."""
+  if not isinstance(features, SparseFeatures):
+    return jnp.asarray(features, dtype)
+  values = jnp.asarray(features.values, dtype)
+  return dataclasses.replace(features, values=values)

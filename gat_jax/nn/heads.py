@@ -4,7 +4,6 @@ Shapes: N nodes, E edges, K heads, D input features, F output features a head.
 """
 
 from collections.abc import Callable
-import dataclasses
 from typing import ClassVar
 
 from flax import nnx
@@ -22,6 +21,7 @@ from gat_jax.nn.dropout import INPUT
 from gat_jax.nn.dropout import Dropout
 from gat_jax.nn.dropout import DropoutModule
 from gat_jax.nn.dropout import drop_features
+from gat_jax.nn.dtypes import as_dtype
 from gat_jax.nn.dtypes import broadcast
 from gat_jax.nn.roads import Implementation
 
@@ -189,13 +189,11 @@ class HeadsLayer(DropoutModule):
     `deterministic` and `rngs` say.
 
     Args:
-      graph: nodes are [N, D], dense or sparse. Edges may be in any order; the
-        layer is faster on what `graphs.prepare` makes. An edge with an end
-        outside [0, N) is as if it were not there.
+      graph: as in a call.
       dropout: key and rate; None drops nothing.
 
     Returns:
-      The graph with nodes [N, K F], or [N, F] if the heads are averaged.
+      As a call.
 
     Raises:
       InputError: if the graph and the layer differ in D, or its edges have
@@ -203,12 +201,8 @@ class HeadsLayer(DropoutModule):
     """
     edges, inputs = self.read(graph)
     if dropout is not None:
-      inputs = drop_features(
-        dropout.fold_in(INPUT),
-        inputs,
-        self.num_heads,
-        self.shared_input_dropout,
-      )
+      own = dropout.fold_in(INPUT), inputs, self.num_heads
+      inputs = drop_features(*own, self.shared_input_dropout)
     initial = self.bias[...]  # [K, F]
     if self.residual:
       skip = self._skip(inputs)  # [N, K, F]
@@ -247,13 +241,7 @@ class HeadsLayer(DropoutModule):
         f'its nodes are {nodes.shape} and the layer takes {width} features',
         f'they must be [N, {width}]',
       )
-    dtype = self.bias[...].dtype
-    if isinstance(nodes, graphs.SparseFeatures):
-      values = jnp.asarray(nodes.values, dtype)
-      nodes = dataclasses.replace(nodes, values=values)
-    else:
-      nodes = jnp.asarray(nodes, dtype)
-    return graphs.edges_of(graph), nodes
+    return graphs.edges_of(graph), as_dtype(nodes, self.bias[...].dtype)
 
   def project(self, inputs: graphs.Features, kernel: nnx.Param) -> jax.Array:
     """Returns W h for every head: [N, K, F]."""

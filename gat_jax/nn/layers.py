@@ -10,6 +10,7 @@ Shapes: N nodes, E edges, K heads, D input features, F output features a head.
 from flax import nnx
 import jax
 from jax import numpy as jnp
+import numpy as np
 
 from gat_jax import graphs
 from gat_jax.nn import operations
@@ -50,8 +51,8 @@ class GATLayer(AttentionLayer):
     super().__init__(in_features, out_features, num_heads, **shared)
     self.score_bias = score_bias
     if score_bias:
-      self.receiver_bias = nnx.Param(jnp.zeros(num_heads))
-      self.sender_bias = nnx.Param(jnp.zeros(num_heads))
+      self.receiver_bias = nnx.Param(jnp.zeros(num_heads, np.float32))
+      self.sender_bias = nnx.Param(jnp.zeros(num_heads, np.float32))
 
   def values_and_scores(
     self, edges: graphs.Edges, inputs: graphs.Features

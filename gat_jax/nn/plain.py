@@ -25,13 +25,12 @@ def weighted_sums(
     initial: [N, K, F], what the sums start from; sums are of its dtype.
     weights: alpha, [E, K].
     values: v, [M, K, F].
-    edges: in any order.
+    edges: checked.
     dtype: of the factors.
 
   Returns:
     [N, K, F].
   """
-  edges = edges.checked()
   weights, values = jnp.asarray(weights, dtype), jnp.asarray(values, dtype)
   messages = weights[:, :, None] * edges.of_senders(values)  # [E, K, F]
   return initial + jax.ops.segment_sum(
@@ -53,10 +52,9 @@ def edge_products(
   Args:
     sent: x, [M, K, F].
     received: y, [N, K, F].
-    edges: in any order.
+    edges: checked.
     dtype: of the factors; sums are of that of `received`.
   """
-  edges = edges.checked()
   products = edges.of_senders(jnp.asarray(sent, dtype))
   products *= edges.of_receivers(jnp.asarray(received, dtype))
   return products.astype(received.dtype).sum(axis=-1)

@@ -54,9 +54,6 @@ def _values(features, kernel, dtype):
   return products.swapaxes(0, 1)
 
 
-_product = roads.reverse_only(jax.custom_vjp(_values, nondiff_argnums=(2,)))
-
-
 def _forward(features, kernel, dtype):
   return _product(features, kernel, dtype), (features, kernel)
 
@@ -86,7 +83,7 @@ def _kernel_gradient(features, cotangent, dtype):
   return gradient if features.ndim == 2 else gradient.swapaxes(0, 1)
 
 
-_product.defvjp(_forward, _backward)
+_product = roads.with_gradient(_values, _forward, _backward, static=2)
 
 
 def _dot(x, y, contracted, dtype, batched=((), ())):

@@ -50,21 +50,28 @@ def choose(
   )
 
 
-def reverse_only(function: Callable) -> Callable:
-  """Says how to get a derivative that JAX refuses for a custom one.
+def with_gradient(
+  function: Callable, forward: Callable, backward: Callable, static: int
+) -> Callable:
+  """A function with a gradient of its own, in reverse mode alone.
 
   Args:
-    function: a `jax.custom_vjp`.
+    function: what it computes.
+    forward: returns that and what the gradient needs; see `jax.custom_vjp`.
+    backward: returns the gradient.
+    static: which argument is no array.
 
   Returns:
-    The same, with an error for forward-mode derivatives that names the road
+    The function, with an error for forward-mode derivatives that names the road
     that has them.
   """
+  custom = jax.custom_vjp(function, nondiff_argnums=(static,))
+  custom.defvjp(forward, backward)
 
   @functools.wraps(function)
   def call(*args: Any) -> Any:
     try:
-      return function(*args)
+      return custom(*args)
     except TypeError as error:
       if 'forward-mode' not in str(error):
         raise
@@ -75,5 +82,4 @@ def reverse_only(function: Callable) -> Callable:
         "choose implementation='plain'",
       ) from error
 
-  call.defvjp = function.defvjp
   return call

@@ -1,53 +1,18 @@
+"""Joining and padding graphs."""
+
 from fixtures import all_graphs
 from fixtures import make_graph
+from groups import assert_groups_hold_every_edge_once
+import jax
+import jraph
 import numpy as np
 import pytest
 import scipy.sparse
 
 from gat_jax import graphs
+from gat_jax.errors import InputError
 
 GRAPHS = all_graphs()
-each_graph = pytest.mark.parametrize('name', GRAPHS)
-
-
-def pairs(graph):
-  return list(
-    zip(graph.senders.tolist(), graph.receivers.tolist(), strict=True)
-  )
-
-
-def raw(n_node, edges):
-  array = np.array(edges, np.int32).reshape(-1, 2)
-  return graphs.from_edges(np.zeros((n_node, 1)), array[:, 0], array[:, 1])
-
-
-def test_symmetrize_adds_each_reverse_edge_once():
-  graph = graphs.symmetrize(raw(4, [(0, 1), (1, 0), (1, 2), (1, 2), (3, 3)]))
-  assert sorted(pairs(graph)) == [(0, 1), (1, 0), (1, 2), (2, 1), (3, 3)]
-  assert graph.n_edge.tolist() == [5]
-
-
-def test_self_loops_are_exactly_one_a_node():
-  graph = graphs.add_self_loops(raw(3, [(0, 0), (0, 0), (0, 1)]))
-  assert sorted(pairs(graph)) == [(0, 0), (0, 1), (1, 1), (2, 2)]
-
-
-def test_graph_without_edges():
-  graph = graphs.sort_by_receiver(
-    graphs.add_self_loops(graphs.symmetrize(raw(2, [])))
-  )
-  assert pairs(graph) == [(0, 0), (1, 1)]
-
-
-@each_graph
-def test_sorting_orders_by_receiver_then_sender(name):
-  graph = GRAPHS[name]
-  shuffled = np.random.default_rng(0).permutation(len(graph.senders))
-  mixed = graphs.from_edges(
-    graph.nodes, graph.senders[shuffled], graph.receivers[shuffled]
-  )
-  ordered = pairs(graphs.sort_by_receiver(mixed))
-  assert ordered == sorted(pairs(graph), key=lambda pair: pair[::-1])
 
 
 def as_sparse(graph):
@@ -71,10 +36,13 @@ def test_batch_and_pad_keep_every_graph(form):
   if isinstance(joined.nodes, graphs.SparseFeatures):
     extra = {'n_nonzero': len(joined.nodes.values) + 11}
   padded = graphs.pad(joined, n_node + 5, n_edge + 9, **extra)
-  assert (np.diff(padded.receivers) >= 0).all()
+  for structure in (joined.structure, padded.structure):
+    assert_groups_hold_every_edge_once(structure)
   assert (padded.senders[n_edge:] == n_node).all()
   assert padded.n_node.tolist()[-1] == 5
   assert padded.n_edge.tolist()[-1] == 9
+  if extra:
+    assert_groups_hold_every_edge_once(padded.nodes.edges)
   features = as_dense(padded.nodes)
   assert features.shape[0] == n_node + 5
   assert not features[n_node:].any()
@@ -88,6 +56,32 @@ def test_batch_and_pad_keep_every_graph(form):
         getattr(padded, name)[edges] - first_node, getattr(graph, name)
       )
     first_node, first_edge = nodes.stop, edges.stop
+
+
+def test_what_is_padded_to_the_same_sizes_has_the_same_shapes():
+  """And can be joined again."""
+  padded = [graphs.pad(graph, 50, 300) for graph in GRAPHS.values()]
+  shapes = {
+    tuple(np.shape(leaf) for leaf in jax.tree.leaves(graph.structure))
+    for graph in padded
+  }
+  assert len(shapes) == 1
+  assert_groups_hold_every_edge_once(graphs.batch(padded).structure)
+
+
+@pytest.mark.parametrize(
+  'others', [[], [make_graph(2, [], 4)], [as_sparse(make_graph(2, []))]]
+)
+def test_graphs_of_different_kinds_are_not_joined(others):
+  with pytest.raises(InputError, match='all dense or all sparse and of the'):
+    graphs.batch([GRAPHS['hub'], *others] if others else [])
+
+
+def test_a_batch_with_a_bare_graph_is_bare():
+  graph = GRAPHS['hub']
+  joined = graphs.batch([graph, jraph.GraphsTuple(*graph)])
+  assert type(joined) is jraph.GraphsTuple
+  assert type(graphs.pad(joined, 99, 999)) is jraph.GraphsTuple
 
 
 @pytest.mark.parametrize(('n_node', 'n_edge'), [(3, 99), (99, 3)])

@@ -1,12 +1,16 @@
 """Layers with biases, compiled functions of them, and their formulas."""
 
 from fixtures import all_graphs
+from fixtures import const_scores
+from fixtures import dense_attention
 from fixtures import dense_const_gat
 from fixtures import dense_gat
 from fixtures import dense_gatv2
 from fixtures import dense_gcn
 from fixtures import dense_mlp
 from fixtures import elu
+from fixtures import gat_scores
+from fixtures import gatv2_scores
 from flax import nnx
 import jax
 import numpy as np
@@ -29,7 +33,12 @@ LAYERS = {
   GCNLayer: dense_gcn,
   MLPLayer: dense_mlp,
 }
-ATTENTION = [GATLayer, GATv2Layer, ConstGATLayer]
+SCORES = {
+  GATLayer: gat_scores,
+  GATv2Layer: gatv2_scores,
+  ConstGATLayer: const_scores,
+}
+ATTENTION = list(SCORES)
 
 each_layer = pytest.mark.parametrize('layer_type', LAYERS)
 each_attention = pytest.mark.parametrize('layer_type', ATTENTION)
@@ -64,6 +73,22 @@ def attention_of(layer, graph):
 def drop(layer, graph, keys):
   """The outputs under the dropout of each key and the layer's own rate."""
   return jax.vmap(lambda key: layer(graph, rngs=key).nodes)(keys)
+
+
+def dense_alpha(layer, graph, p):
+  """Attention of every edge by dense formulas in float64: [E, K].
+
+  An edge that is there n times has an nth of what its pair of nodes has.
+  """
+  h = np.asarray(graph.nodes, np.float64)
+  ends = np.asarray(graph.receivers), np.asarray(graph.senders)
+  times = np.zeros((len(h), len(h)))
+  np.add.at(times, ends, 1)
+  of_pairs = [
+    dense_attention(SCORES[type(layer)](h, p, k), graph)[ends] / times[ends]
+    for k in range(p['kernel'].shape[1])
+  ]
+  return np.stack(of_pairs, axis=1)
 
 
 def params_of(layer):

@@ -145,10 +145,11 @@ def test_permuting_nodes_permutes_outputs(layer_type):
   layer = make_layer(layer_type)
   order = np.random.default_rng(3).permutation(len(graph.nodes))
   place = np.argsort(order)
-  permuted = graphs.sort_by_receiver(
-    graphs.from_edges(
-      graph.nodes[order], place[graph.senders], place[graph.receivers]
-    )
+  permuted = graphs.prepare(
+    graph.nodes[order],
+    place[graph.senders],
+    place[graph.receivers],
+    duplicates='keep',
   )
   np.testing.assert_allclose(
     outputs_of(layer, permuted),

@@ -1,0 +1,153 @@
+"""Dtypes: whatever features and parameters are, sums are those of float32."""
+
+from flax import nnx
+import jax
+from jax import numpy as jnp
+import jraph
+import numpy as np
+import pytest
+import scipy.sparse
+from small_layers import ALL
+from small_layers import dense_outputs
+from small_layers import each_layer
+from small_layers import make_layer
+from small_layers import outputs_of
+from small_layers import params_of
+
+from gat_jax import graphs
+from gat_jax.nn import segment_softmax
+from gat_jax.nn.layers import ConstGATLayer
+from gat_jax.nn.models import Model
+
+
+def with_nodes(nodes):
+  return jraph.GraphsTuple(*ALL._replace(nodes=nodes))
+
+
+@each_layer
+def test_integers_and_booleans_are_as_good_as_floats(layer_type):
+  layer = make_layer(layer_type, residual=True)
+  counts = np.random.default_rng(0).integers(0, 3, ALL.nodes.shape)
+  expected = outputs_of(layer, with_nodes(counts.astype(np.float32)))
+  np.testing.assert_array_equal(outputs_of(layer, with_nodes(counts)), expected)
+  of_flags = [
+    outputs_of(layer, with_nodes((counts > 0).astype(dtype)))
+    for dtype in (bool, np.float32)
+  ]
+  np.testing.assert_array_equal(*of_flags)
+
+
+def test_integers_are_dropped_as_floats_are():
+  """Dense and sparse, through a whole model."""
+  counts = np.random.default_rng(0).integers(0, 3, ALL.nodes.shape)
+  model = Model(5, 3, num_heads=2, hidden_dim=2, rngs=nnx.Rngs(0))
+  sparse = graphs.SparseFeatures.from_csr(scipy.sparse.csr_matrix(counts))
+
+  def with_values(dtype):
+    values = sparse.values.astype(dtype)
+    return with_nodes(graphs.SparseFeatures(values, sparse.edges))
+
+  run = jax.jit(lambda graph: model(graph, rngs=jax.random.key(1)))
+  for form in (lambda dtype: with_nodes(counts.astype(dtype)), with_values):
+    np.testing.assert_array_equal(run(form(np.int32)), run(form(np.float32)))
+
+
+@pytest.mark.parametrize('dtype', [jnp.bfloat16, np.float16])
+def test_a_hub_of_narrow_features_is_summed_in_float32(dtype):
+  """Wider than the inputs as well, where those are what is summed."""
+  n = 5000
+  nodes = np.ones((n, 2), np.float32)
+  senders, receivers = np.arange(1, n), np.zeros(n - 1, int)
+  graph = graphs.prepare(nodes, senders, receivers)
+  for out_features in (1, 4):
+    layer = make_layer(ConstGATLayer, 2, out_features, 1, activation=None)
+    z = np.ones(2) @ params_of(layer)['kernel'][:, 0]
+    expected = z + params_of(layer)['bias'][0]
+    for form in (graph, jraph.GraphsTuple(*graph)):
+      narrow = form._replace(nodes=jnp.asarray(nodes, dtype))
+      outputs = outputs_of(layer, narrow)
+      assert outputs.dtype == np.float32
+      np.testing.assert_allclose(outputs[0], expected, atol=1e-3)
+
+
+def test_softmax_of_narrow_logits_sums_to_one_over_a_hub():
+  logits = jnp.zeros((5000, 1), jnp.bfloat16)
+  alpha = segment_softmax(logits, np.zeros(5000, np.int32), 1)
+  assert alpha.dtype == jnp.bfloat16
+  np.testing.assert_allclose(alpha.astype(np.float32), 1 / 5000, rtol=2**-8)
+
+
+@each_layer
+def test_bfloat16_parameters_have_gradients(layer_type):
+  """Close to those of float32, prepared and bare, with dropout as well."""
+  layer = make_layer(layer_type, residual=True, dropout_rate=0.5)
+  graphdef, state, others = nnx.split(layer, nnx.Param, ...)
+  narrow = jax.tree.map(lambda x: x.astype(jnp.bfloat16), state)
+
+  @jax.jit
+  def gradient(state, graph):
+    def loss(state):
+      module = nnx.merge(graphdef, state, others)
+      outputs = module(graph, rngs=jax.random.key(0)).nodes
+      return (outputs.astype(np.float32) ** 2).sum(), outputs
+
+    return jax.grad(loss, has_aux=True)(state)
+
+  exact, _ = gradient(state, ALL)
+  for graph in (ALL, jraph.GraphsTuple(*ALL)):
+    found, outputs = gradient(narrow, graph)
+    assert outputs.dtype == jnp.bfloat16
+    for a, b in zip(*map(jax.tree.leaves, (exact, found)), strict=True):
+      assert b.dtype == jnp.bfloat16
+      error = np.linalg.norm(a - b.astype(np.float32))
+      assert error <= 0.1 * np.linalg.norm(a) + 1e-2
+
+
+@each_layer
+def test_x64_has_float32_parameters_and_exact_gradients_of_float64(layer_type):
+  with jax.enable_x64(True):
+    layer = make_layer(layer_type, dropout_rate=0.0)
+    graphdef, state = nnx.split(layer)
+    assert {x.dtype for x in jax.tree.leaves(state)} == {np.dtype(np.float32)}
+    wide = jax.tree.map(lambda x: x.astype(np.float64), state)
+    nodes = np.asarray(ALL.nodes, np.float64)
+
+    @jax.jit
+    def run(state, nodes):
+      outputs = nnx.merge(graphdef, state).forward(with_nodes(nodes)).nodes
+      return jnp.sin(outputs).sum(), outputs
+
+    gradient, outputs = jax.grad(run, argnums=1, has_aux=True)(wide, nodes)
+    assert gradient.dtype == outputs.dtype == np.float64
+    expected = dense_outputs(layer, ALL._replace(nodes=nodes), params_of(layer))
+    np.testing.assert_allclose(outputs, expected, rtol=1e-12, atol=1e-13)
+    step = 1e-6 * np.random.default_rng(0).normal(size=nodes.shape)
+    ahead, behind = (run(wide, nodes + sign * step)[0] for sign in (1, -1))
+    np.testing.assert_allclose(
+      (gradient * step).sum(), (ahead - behind) / 2, rtol=1e-5, atol=1e-12
+    )
+    # Features of float64 do not widen what parameters of float32 give.
+    _, outputs = run(state, nodes)
+    assert outputs.dtype == np.float32
+
+
+@each_layer
+def test_nothing_is_promoted_in_silence(layer_type):
+  """JAX refuses it if asked to; a sound graph has no NaN on the way either."""
+  layer = make_layer(layer_type, residual=True, dropout_rate=0.5)
+  with (
+    jax.numpy_dtype_promotion('strict'),
+    jax.numpy_rank_promotion('raise'),
+    jax.debug_nans(True),
+  ):
+    for graph in (ALL, jraph.GraphsTuple(*ALL)):
+
+      @jax.jit
+      def gradient(nodes, graph=graph):
+        def loss(nodes):
+          dropped = layer(graph._replace(nodes=nodes), rngs=jax.random.key(0))
+          return jnp.sin(dropped.nodes).sum()
+
+        return jax.grad(loss)(nodes)
+
+      assert np.isfinite(gradient(jnp.asarray(ALL.nodes))).all()
