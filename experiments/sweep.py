@@ -209,6 +209,8 @@ def pool(workdir: pathlib.Path) -> engines.Pool:
     num_workers = len(local)
   elif _ENGINE.value == engines.SLURM:
     num_workers = _SLURM.value.array_parallelism
+  else:
+    cli.check_platform()  # it is this process that trains
   return engines.Pool(workdir, _ENGINE.value, num_workers, _SLURM.value, local)
 
 

@@ -101,9 +101,10 @@ def look() -> Seen:
   )
   if done.returncode:
     lines = done.stderr.strip().splitlines()
+    platforms = jax.config.jax_platforms
     raise ConfigError(
-      '$JAX_PLATFORMS' if jax.config.jax_platforms else 'JAX',
-      f'JAX cannot start here ({lines[-1] if lines else done.returncode})',
+      f'$JAX_PLATFORMS={platforms}' if platforms else 'JAX',
+      f'it cannot start here ({lines[-1] if lines else done.returncode})',
       'JAX_PLATFORMS=cpu trains on the cores',
     )
   return Seen(*json.loads(done.stdout.splitlines()[-1]))

@@ -62,7 +62,7 @@ def test_a_plan_compiles_no_training_and_writes_nothing(
   own_cache, tmp_path, caplog
 ):
   with jax.log_compiles(), caplog.at_level(logging.WARNING):
-    text = said(tmp_path / 'w', 'model.hidden_dim=2,300', 'patience=5,6')
+    text = said(tmp_path / 'w', 'model.hidden_dim=2,30000', 'patience=5,6')
   assert COMPILED not in caplog.text
   assert '8 trials' in text
   assert 'hours on one core' in text
@@ -228,3 +228,21 @@ def test_the_plan_of_their_sweeps_compiles_none_of_38_groups(
   assert 'on_one_device' not in done.stderr
   assert '332 trials' in done.stdout
   assert len(rows(done.stdout)) == 38
+
+
+@pytest.mark.slow
+def test_the_command_measures_when_it_is_asked_to(environment, tmp_path):
+  flags = (*small_sweeps.FLAGS, '--sweep=model.num_layers=1,2')
+  flags += (f'--workdir={tmp_path}/w', '--config.patience=7')
+  for argument, origin in (
+    ('--dry_run', 'shapes'),
+    ('--dry_run=measure', 'measured'),
+    ('--dry_run=true', 'remembered'),
+  ):
+    done = commands.run(environment, 'sweep', *flags, argument)
+    assert done.returncode == 0, done.stderr
+    assert [row[3] for row in rows(done.stdout)] == [origin] * 2
+  assert not (tmp_path / 'w').exists()
+  flags = (*flags, '--config.max_epochs=2', '--engine=debug')
+  done = commands.run(environment, 'sweep', *flags, '--dry_run', '--nodry_run')
+  assert '2 finished' in done.stdout

@@ -3,14 +3,14 @@
 Memory is what one trial needs: its data, its state before and after, and what a
 step works on,
 
-    4 bytes x [15 (E + Z) + sum over layers of 3.5 (N F + E) K + c K x inputs]
+    4 bytes x [15 (E + Z) + 4 Z K + sum over layers of 3.5 (N F + E) K + 1.5 M]
 
-with E F for E in GATv2. Dropout makes inputs for each head: Z of them where
-they are sparse, with c = 4, else N D with c = 1.5. Time is that of products,
-messages and masks, each at the speed of one core of a certain machine, times
-how much longer this one takes for a short calculation. The numbers were fitted
-to the programs of the sweeps in `configs/`, on a CPU; an accelerator takes more
-memory and another time.
+with E F for E in GATv2, and M = N D K inputs that are dense and that each head
+drops for itself. Time is that of products, messages and masks, each at the
+speed of one core of a certain machine, times how much longer this one takes for
+a short calculation. The numbers were fitted to the programs of the sweeps in
+`configs/`, on a CPU: there memory was 0.7 to 1.5 times what XLA says. An
+accelerator takes more memory and another time.
 
 Shapes: N nodes, E edges, Z stored non-zeros of sparse features, K heads, D
 input features, F output features a head.
@@ -30,8 +30,9 @@ from gat_jax import training
 
 # Seconds on one core of the machine of the fit: of a multiplication with its
 # addition, of a feature of a message, of a weight of an edge, of what belongs
-# to an edge or a non-zero but no head, and of an entry of a mask.
-_PRODUCT, _MESSAGE, _WEIGHT, _EDGE, _MASK = 1.3e-11, 4e-10, 1e-8, 1.7e-8, 4e-9
+# to an edge or a non-zero but no head, of an entry of a mask, and of an epoch.
+_PRODUCT, _MESSAGE, _WEIGHT, _EDGE = 1.3e-11, 4e-10, 1e-8, 1.7e-8
+_MASK, _STEP = 4e-9, 5e-4
 _CALCULATION = 6.5e-3  # of `_calculate`
 
 
@@ -81,7 +82,7 @@ def estimate(config: Any, dataset: datasets.Dataset) -> Estimate:
   at_once += 4 * _working_set(model, layers, batch)
   # Both directions of the training step, and one for the validation.
   work = 3 * _work(model, layers, train) + _work(model, layers, val)
-  work += _MASK * sum(_dropped(model, layers, train))
+  work += _STEP + _MASK * sum(_masks(model, layers, train))
   return Estimate(int(at_once), work)
 
 
@@ -155,20 +156,18 @@ def _working_set(model: Any, layers: Sequence[_Layer], size: _Size) -> float:
     of_an_edge = layer.features if model.name == 'gatv2' else 1
     count += 3.5 * size.nodes * layer.heads * layer.features
     count += 3.5 * edges * layer.heads * of_an_edge
-  first, *others = _dropped(model, layers, size)
-  return count + (4 if size.non_zeros else 1.5) * first + 1.5 * sum(others)
-
-
-def _dropped(model: Any, layers: Sequence[_Layer], size: _Size) -> list[float]:
-  """How many inputs of each layer are dropped or not."""
-  inputs = [size.nodes * layer.inputs for layer in layers]
   if size.non_zeros:
-    inputs[0] = size.non_zeros
+    count += 4 * size.non_zeros * layers[0].heads
+  return count + 1.5 * sum(_masks(model, layers, size))
+
+
+def _masks(model: Any, layers: Sequence[_Layer], size: _Size) -> list[float]:
+  """How many dense inputs of each layer are dropped or not."""
   if not model.dropout_rate:
-    return [0] * len(layers)
+    return []
   return [
-    count * (1 if model.shared_input_dropout else layer.heads)
-    for count, layer in zip(inputs, layers, strict=True)
+    size.nodes * inputs * (1 if model.shared_input_dropout else heads)
+    for inputs, heads, _ in layers[1 if size.non_zeros else 0 :]
   ]
 
 

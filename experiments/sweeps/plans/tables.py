@@ -5,7 +5,6 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from experiments.sweeps import trials
 from experiments.sweeps.plans import costs
@@ -86,7 +85,7 @@ def _groups(
     if measure:
       found = []
       for trial in firsts:
-        status.update(Text(f'compiling {trial.name}'))
+        status.update(f'compiling {trial.name}')
         found.append(costs.measure(trial.config))
     else:
       found = costs.expect(configs)
