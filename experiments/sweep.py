@@ -27,6 +27,7 @@ early if it does worse than half of them; --sweep may then give a range.
 Writes trials.csv, trials.jsonl, sweep.json, sweep.md and heatmaps.
 """
 
+import os
 import pathlib
 import sys
 
@@ -134,6 +135,7 @@ def main() -> None:
   if _DRY_RUN.value:
     show(source, console)
     return
+  check_platform()
   with workdirs.hold(workdir), cli.StopRequest() as stop:
     source.begin(_RETRY_FAILED.value)
     if not source.done:
@@ -200,6 +202,14 @@ def show(source: sources.Source, console: Console) -> None:
     )
 
 
+def check_platform() -> None:
+  """Says before anything is written that $JAX_PLATFORMS has no device here."""
+  if _ENGINE.value == engines.DEBUG:
+    cli.check_platform()  # it is this process that trains
+  elif _ENGINE.value == engines.LOCAL and os.environ.get('JAX_PLATFORMS'):
+    places.look()
+
+
 def pool(workdir: pathlib.Path) -> engines.Pool:
   """The workers that the flags ask for."""
   local: list[places.Place] = []
@@ -209,8 +219,6 @@ def pool(workdir: pathlib.Path) -> engines.Pool:
     num_workers = len(local)
   elif _ENGINE.value == engines.SLURM:
     num_workers = _SLURM.value.array_parallelism
-  else:
-    cli.check_platform()  # it is this process that trains
   return engines.Pool(workdir, _ENGINE.value, num_workers, _SLURM.value, local)
 
 

@@ -6,6 +6,7 @@ started would hold a GPU's memory for as long as the sweep lasts.
 
 from collections.abc import Mapping, Sequence
 import dataclasses
+import functools
 import json
 import os
 import subprocess
@@ -82,6 +83,7 @@ def find(num_workers: int | None) -> list[Place]:
   return choose(look(), os.environ, cli.cores(), num_workers)
 
 
+@functools.cache
 def look() -> Seen:
   """What JAX sees; starts no backend in this process.
 

@@ -3,10 +3,11 @@
 import os
 import pickle
 
+import commands
 import pytest
+import small_sweeps
 
 from experiments.sweeps import places
-from gat_jax.errors import ConfigError
 
 CUDA = 'PJRT C API\ncuda 12090'
 ROCM = 'PJRT C API\nrocm 60300'
@@ -93,10 +94,26 @@ def test_a_worker_takes_its_place_whatever_it_was_started_with(monkeypatch):
   assert os.sched_getaffinity(0) == cores
 
 
-def test_jax_is_asked_in_a_process_of_its_own(monkeypatch):
+def test_jax_is_asked_in_a_process_of_its_own():
   seen = places.look()
   assert seen.platform in ('cpu', 'gpu', 'tpu')
   assert 0 in seen.numbers
-  monkeypatch.setenv('JAX_PLATFORMS', 'nowhere')
-  with pytest.raises(ConfigError, match=r'cannot start here \(.*nowhere'):
-    places.look()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('engine', ['local', 'debug'])
+def test_a_platform_that_is_not_there_is_one_error(
+  environment, tmp_path, engine
+):
+  done = commands.run(
+    environment | {'JAX_PLATFORMS': 'nowhere'},
+    'sweep',
+    *small_sweeps.FLAGS,
+    '--sweep=patience=5',
+    f'--workdir={tmp_path}/w',
+    f'--engine={engine}',
+  )
+  assert done.returncode == 2
+  assert done.stderr.startswith('error: $JAX_PLATFORMS=nowhere: ')
+  assert done.stderr.count('\n') == 1
+  assert not (tmp_path / 'w').exists()
