@@ -3,9 +3,6 @@
 Shapes: E edges, M senders, N receivers, K heads, F features a head.
 """
 
-import functools
-from typing import NamedTuple
-
 import jax
 from jax import numpy as jnp
 
@@ -73,29 +70,14 @@ def aggregate(
     implementation = 'plain'
   shape = (edges.num_receivers, *values.shape[1:])
   initial = jnp.asarray(initial, sum_dtype(values.dtype))
-  road = _Road(implementation, block, jnp.dtype(dtype or values.dtype))
+  initial = broadcast(initial, shape)
+  factors = jnp.dtype(dtype or values.dtype)
   if implementation == 'plain':
-    add = functools.partial(plain.weighted_sums, dtype=road.dtype)
+    sums = plain.weighted_sums(initial, weights, values, edges, factors)
   else:
-    add = functools.partial(_weighted_sums, road)
-  sums = add(broadcast(initial, shape), weights, values, edges)
+    road = roads.Road(implementation, block, (('dtype', factors),))
+    sums = _weighted_sums(road, initial, weights, values, edges)
   return sums.astype(values.dtype)
-
-
-class _Road(NamedTuple):
-  implementation: roads.Implementation
-  block: int
-  dtype: jnp.dtype
-
-  def run(self, name: str, *args):
-    """Runs an operation that every road has, with explicit dtypes."""
-    return roads.choose(
-      self.implementation,
-      plain=functools.partial(getattr(plain, name), dtype=self.dtype),
-      blocks=functools.partial(
-        getattr(blocks, name), dtype=self.dtype, block=self.block
-      ),
-    )(*args)
 
 
 # Two operations, each linear in either of its factors, so that the gradients of
@@ -122,7 +104,9 @@ def _weighted_sums_backward(road, residuals, cotangent):
 
 
 _weighted_sums = roads.with_gradient(
-  lambda road, *args: road.run('weighted_sums', *args),
+  lambda road, *args: road.run(
+    plain.weighted_sums, blocks.weighted_sums, *args
+  ),
   _weighted_sums_forward,
   _weighted_sums_backward,
   static=0,
@@ -146,7 +130,9 @@ def _edge_products_backward(road, residuals, cotangent):
 
 
 _edge_products = roads.with_gradient(
-  lambda road, *args: road.run('edge_products', *args),
+  lambda road, *args: road.run(
+    plain.edge_products, blocks.edge_products, *args
+  ),
   _edge_products_forward,
   _edge_products_backward,
   static=0,

@@ -48,44 +48,15 @@ def weighted_sums(
   Raises:
     InputError: if they are not prepared.
   """
-  groups = edges.by_receiver
-  if groups is None:
-    raise InputError(
-      'edges',
-      "they are not prepared, as the road 'blocks' needs them",
-      'make the graph with `graphs.prepare`, or leave the choice to the layer',
-    )
-  num_groups, size = groups.edges.shape
   num_features = values.shape[2]
-  if not num_groups:
-    return initial
-  filler = -num_features % _VECTOR if num_features > 4 * _VECTOR else 0
-  if filler:  # of narrow rows it would cost more than it saves
-    rows = (0, 0), (0, 0), (0, filler)
-    initial, values = jnp.pad(initial, rows), jnp.pad(values, rows)
-  weights = jnp.asarray(weights, dtype)[groups.edges]  # [T, C, K]
-  weights = jnp.where(groups.is_edge[:, :, None], weights, 0)
+  initial, values = _filled_up(initial, values)
   values = jnp.asarray(values, dtype)
-  at_once = max(1, (block or _BLOCK) // size)
-  blocks = (
-    _in_blocks(weights, at_once),
-    _in_blocks(groups.others, at_once),
-    _in_blocks(groups.nodes, at_once, padding=edges.num_receivers),
-  )
-  at_once = blocks[0].shape[1]
 
-  def add_block(index, sums):
-    weights, others, nodes = [x[index] for x in blocks]
-    messages = [
-      (weights[:, i, :, None] * values[others[:, i]]).astype(sums.dtype)
-      for i in range(size)
-    ]  # [at_once, K, F] each
-    return sums.at[nodes].add(
-      sum(messages), indices_are_sorted=True, mode='drop'
-    )
+  def message(weights, others, unused_nodes):
+    return (weights[:, :, None] * values[others]).astype(initial.dtype)
 
-  num_blocks = -(-groups.num_groups // at_once)  # without fillers
-  sums = jax.lax.fori_loop(0, num_blocks, add_block, initial)
+  weights = jnp.asarray(weights, dtype)
+  sums = _sum_messages(initial, weights, edges, message, block)
   return sums[:, :, :num_features]
 
 
@@ -108,49 +79,140 @@ def edge_products(
   Returns:
     [E, K].
   """
-  num_heads, num_features = sent.shape[1:]
-  if num_features > 4 * _VECTOR and num_features % _VECTOR:
-    rows = (0, 0), (0, 0), (0, -num_features % _VECTOR)
-    sent, received = jnp.pad(sent, rows), jnp.pad(received, rows)
-    num_features = sent.shape[2]
-  is_foldable = num_features % _VECTOR == 0
-  is_foldable &= num_heads * num_features <= _MOST_FOLDED
-  multiply = _folded_products if is_foldable else _all_products
-  lanes = _VECTOR if is_foldable else num_features
-  ones = jnp.ones((num_heads, lanes, 1), received.dtype)
-  block = block or _BLOCK
+  sum_dtype = received.dtype
+  sent, received = _filled_up(sent, received)
   sent, received = jnp.asarray(sent, dtype), jnp.asarray(received, dtype)
 
-  def multiply_block(_, ends):
-    senders, receivers = ends
-    products = multiply(sent, received, senders, receivers, ones.dtype)
+  def multiply(senders, receivers, columns):
+    products = sent[:, *columns][senders] * received[:, *columns][receivers]
+    return products.astype(sum_dtype)
+
+  return _sums_per_edge(edges, multiply, sent.shape[1:], sum_dtype, block)
+
+
+def pair_scores(
+  queries: jax.Array,
+  values: jax.Array,
+  vectors: jax.Array,
+  edges: Edges,
+  slope: float,
+  block: int = 0,
+) -> jax.Array:
+  """The same as `plain.pair_scores`, for prepared edges: [E, K]."""
+  queries, values = _filled_up(queries, values)
+  (vectors,) = _filled_up(vectors)
+
+  def score(senders, receivers, columns):
+    pairs = queries[:, *columns][receivers] + values[:, *columns][senders]
+    return jax.nn.leaky_relu(pairs, slope) * vectors[columns][None]
+
+  shape = queries.shape[1:]
+  return _sums_per_edge(edges, score, shape, queries.dtype, block)
+
+
+def slope_sums(
+  weights: jax.Array,
+  queries: jax.Array,
+  values: jax.Array,
+  edges: Edges,
+  slope: float,
+  block: int = 0,
+) -> jax.Array:
+  """The same as `plain.slope_sums`, for prepared edges: [N, K, F]."""
+  num_features = queries.shape[2]
+  queries, values = _filled_up(queries, values)
+
+  def message(weights, others, nodes):
+    pairs = queries[nodes] + values[others]
+    weights = weights[:, :, None]
+    return jnp.where(pairs >= 0, weights, slope * weights)
+
+  zeros = jnp.zeros(queries.shape, weights.dtype)
+  sums = _sum_messages(zeros, weights, edges, message, block)
+  return sums[:, :, :num_features]
+
+
+def _sum_messages(sums, weights, edges, message, block):
+  """Adds the messages of every group to the sums of its node: [N, K, F].
+
+  A message is made of weights [T, K] and of the ids of both ends, [T].
+  """
+  groups = edges.by_receiver
+  if groups is None:
+    raise InputError(
+      'edges',
+      "they are not prepared, as the road 'blocks' needs them",
+      'make the graph with `graphs.prepare`, or leave the choice to the layer',
+    )
+  num_groups, size = groups.edges.shape
+  if not num_groups:
+    return sums
+  weights = weights[groups.edges]  # [T, C, K]
+  weights = jnp.where(groups.is_edge[:, :, None], weights, 0)
+  at_once = max(1, (block or _BLOCK) // size)
+  blocks = (
+    _in_blocks(weights, at_once),
+    _in_blocks(groups.others, at_once),
+    _in_blocks(groups.nodes, at_once, padding=edges.num_receivers),
+  )
+  at_once = blocks[0].shape[1]
+
+  def add_block(index, sums):
+    weights, others, nodes = [x[index] for x in blocks]
+    messages = [
+      message(weights[:, i], others[:, i], nodes) for i in range(size)
+    ]  # [at_once, K, F] each
+    return sums.at[nodes].add(
+      sum(messages), indices_are_sorted=True, mode='drop'
+    )
+
+  num_blocks = -(-groups.num_groups // at_once)  # without fillers
+  return jax.lax.fori_loop(0, num_blocks, add_block, sums)
+
+
+def _sums_per_edge(edges, product, shape, dtype, block):
+  """Sums of products [block, ...] over features, of every edge: [E, K].
+
+  A product is made of the ids of both ends and of the columns that are wanted,
+  so that some of [K, F] can be made and added at a time. Columns are cut before
+  rows are taken, which XLA on a CPU makes one loop of.
+  """
+  num_heads, num_features = shape
+  is_foldable = num_features % _VECTOR == 0
+  is_foldable &= num_heads * num_features <= _MOST_FOLDED
+  lanes = _VECTOR if is_foldable else num_features
+  ones = jnp.ones((num_heads, lanes, 1), dtype)
+  block = block or _BLOCK
+
+  def folded(senders, receivers):
+    """[block, K, lanes]."""
+    heads = []
+    for head in range(num_heads):
+      sums = jnp.zeros((), dtype)
+      for first in range(0, num_features, _VECTOR):
+        columns = head, slice(first, first + _VECTOR)
+        sums = sums + product(senders, receivers, columns)
+      heads.append(sums)
+    return jnp.stack(heads, axis=1)
+
+  def sum_block(_, ends):
+    products = folded(*ends) if is_foldable else product(*ends, (slice(None),))
     return None, dot_per_head(products, ones)[:, :, 0]
 
   ends = _in_blocks(edges.senders, block), _in_blocks(edges.receivers, block)
-  _, products = jax.lax.scan(multiply_block, None, ends)
-  return products.reshape(-1, num_heads)[: len(edges.senders)]
+  _, sums = jax.lax.scan(sum_block, None, ends)
+  return sums.reshape(-1, num_heads)[: len(edges.senders)]
 
 
-def _all_products(sent, received, senders, receivers, dtype):
-  """sent[senders] * received[receivers], [block, K, F]."""
-  return (sent[senders] * received[receivers]).astype(dtype)
-
-
-def _folded_products(sent, received, senders, receivers, dtype):
-  """The same, added up to [block, K, _VECTOR].
-
-  Columns are cut before rows are taken, which XLA on a CPU makes one loop of.
-  """
-  _, num_heads, num_features = sent.shape
-  heads = []
-  for head in range(num_heads):
-    sums = jnp.zeros((), dtype)
-    for first in range(0, num_features, _VECTOR):
-      columns = head, slice(first, first + _VECTOR)
-      products = sent[:, *columns][senders] * received[:, *columns][receivers]
-      sums = sums + products.astype(dtype)
-    heads.append(sums)
-  return jnp.stack(heads, axis=1)
+def _filled_up(*arrays):
+  """Adds columns of zeros up to a multiple of what a core takes at a time."""
+  num_features = arrays[0].shape[-1]
+  filler = -num_features % _VECTOR if num_features > 4 * _VECTOR else 0
+  if not filler:  # of narrow rows it would cost more than it saves
+    return arrays
+  return tuple(
+    jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, filler)]) for x in arrays
+  )
 
 
 def _in_blocks(x, block, padding=0):

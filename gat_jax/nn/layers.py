@@ -19,6 +19,7 @@ from gat_jax.nn.attention import AttentionLayer
 from gat_jax.nn.dropout import Dropout
 from gat_jax.nn.dtypes import broadcast
 from gat_jax.nn.heads import HeadsLayer
+from gat_jax.nn.pairs import pair_scores
 
 NEGATIVE_SLOPE = 0.2  # of LeakyReLU, in both papers
 
@@ -104,9 +105,15 @@ class GATv2Layer(AttentionLayer):
     """Returns W_s h, [N, K, F], and e, [E, K]."""
     values = self.project(inputs, self.kernel)  # [N, K, F]
     queries = self.project(inputs, self.receiver_kernel)  # [N, K, F]
-    pairs = edges.of_receivers(queries) + edges.of_senders(values)  # [E, K, F]
-    pairs = jax.nn.leaky_relu(pairs, NEGATIVE_SLOPE)
-    return values, products.dot_per_head(pairs, self.vector[..., None])[:, :, 0]
+    return values, pair_scores(
+      queries,
+      values,
+      self.vector[...],
+      edges,
+      slope=NEGATIVE_SLOPE,
+      block=self.edge_block,
+      implementation=self.implementation,
+    )
 
 
 class ConstGATLayer(AttentionLayer):

@@ -1,4 +1,4 @@
-"""The plain road: sums over edges as anyone would write them.
+"""The plain road: sums and scores of edges as anyone would write them.
 
 It is right on edges in any order, has derivatives of both modes and any order,
 and holds an array of all messages, unless XLA makes them where it adds them.
@@ -10,6 +10,7 @@ import jax
 from jax import numpy as jnp
 
 from gat_jax.graphs import Edges
+from gat_jax.nn.products import dot_per_head
 
 
 def weighted_sums(
@@ -58,3 +59,50 @@ def edge_products(
   products = edges.of_senders(jnp.asarray(sent, dtype))
   products *= edges.of_receivers(jnp.asarray(received, dtype))
   return products.astype(received.dtype).sum(axis=-1)
+
+
+def pair_scores(
+  queries: jax.Array,
+  values: jax.Array,
+  vectors: jax.Array,
+  edges: Edges,
+  slope: float,
+) -> jax.Array:
+  """Scores a . LeakyReLU(q_i + v_j) of every edge from j to i: [E, K].
+
+  Args:
+    queries: q, [N, K, F].
+    values: v, [M, K, F].
+    vectors: a, [K, F].
+    edges: checked.
+    slope: of LeakyReLU below 0.
+  """
+  pairs = edges.of_receivers(queries) + edges.of_senders(values)  # [E, K, F]
+  pairs = jax.nn.leaky_relu(pairs, slope)
+  return dot_per_head(pairs, vectors[..., None])[:, :, 0]
+
+
+def slope_sums(
+  weights: jax.Array,
+  queries: jax.Array,
+  values: jax.Array,
+  edges: Edges,
+  slope: float,
+) -> jax.Array:
+  """Adds w_ij LeakyReLU'(q_i + v_j) over the incoming edges of i: [N, K, F].
+
+  Args:
+    weights: w, [E, K].
+    queries: q, [N, K, F].
+    values: v, [M, K, F].
+    edges: checked.
+    slope: of LeakyReLU below 0.
+  """
+  pairs = edges.of_receivers(queries) + edges.of_senders(values)  # [E, K, F]
+  weights = weights[:, :, None]
+  return jax.ops.segment_sum(
+    jnp.where(pairs >= 0, weights, slope * weights),
+    edges.receivers,
+    edges.num_receivers,
+    indices_are_sorted=edges.is_prepared,
+  )

@@ -7,7 +7,7 @@ platform it is lowered for; a name overrides that.
 
 from collections.abc import Callable
 import functools
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 
@@ -31,23 +31,34 @@ def check(implementation: Implementation) -> None:
     )
 
 
-def choose(
-  implementation: Implementation, plain: Callable, blocks: Callable
-) -> Callable:
-  """One function of several roads with the same arguments and results.
+class Road(NamedTuple):
+  """A choice of one of several functions with the same arguments and results.
 
-  Args:
+  Attributes:
     implementation: the name of a road, or None.
-    plain: for every platform that has no other.
-    blocks: for a CPU.
+    block: edges at a time on the road 'blocks'; 0 chooses.
+    options: names and values of what all roads take besides.
   """
-  if implementation == 'plain':
-    return plain
-  if implementation == 'blocks':
-    return blocks
-  return functools.partial(
-    jax.lax.platform_dependent, cpu=blocks, default=plain
-  )
+
+  implementation: Implementation
+  block: int
+  options: tuple[tuple[str, Any], ...]
+
+  def run(self, plain: Callable, blocks: Callable, *args: Any) -> Any:
+    """Calls one of them.
+
+    Args:
+      plain: for every platform that has no other.
+      blocks: for a CPU.
+      *args: arrays.
+    """
+    plain = functools.partial(plain, **dict(self.options))
+    blocks = functools.partial(blocks, **dict(self.options), block=self.block)
+    if self.implementation == 'plain':
+      return plain(*args)
+    if self.implementation == 'blocks':
+      return blocks(*args)
+    return jax.lax.platform_dependent(*args, cpu=blocks, default=plain)
 
 
 def with_gradient(

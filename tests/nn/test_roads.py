@@ -19,6 +19,7 @@ from gat_jax.errors import InputError
 from gat_jax.graphs import Edges
 from gat_jax.nn import aggregate
 from gat_jax.nn import segment_softmax
+from gat_jax.nn.pairs import pair_scores
 
 GRAPHS = all_graphs()
 ALL = graphs.batch(list(GRAPHS.values()))
@@ -358,3 +359,46 @@ def test_roads_that_are_not_there_are_refused():
   bare = dataclasses.replace(edges, by_receiver=None, by_sender=None)
   with pytest.raises(InputError, match=r'`graphs\.prepare`'):
     aggregate(weights, values, bare, implementation='blocks')
+
+
+@pytest.mark.parametrize(
+  ('form', 'road', 'num_features'),
+  [(*road, 4) for road in ROADS]
+  + [(form, 'blocks', f) for form, f in ((prepared, 67), (padded, 32))],
+)
+def test_scores_of_pairs_and_gradients(form, road, num_features):
+  """Kinks of LeakyReLU apart, finite differences are those of NumPy."""
+  edges = form(ALL)
+  shape = (edges.num_senders, 3, num_features)
+  q, v = (random(shape, np.float64, seed) for seed in (0, 1))
+  a = random(shape[1:], np.float64, 2)
+  cotangent = random((len(edges.senders), 3), np.float64, 3)
+  ends = np.stack([edges.senders, edges.receivers])
+  is_edge = ((ends >= 0) & (ends < len(q))).all(axis=0)
+  senders, receivers = np.where(is_edge, ends, 0)
+  cotangent[~is_edge] = 0  # a softmax gives them none
+
+  @jax.jit
+  def run(edges, q, v, a):
+    scores, gradient = jax.vjp(
+      lambda *x: pair_scores(
+        *x, edges, slope=0.2, block=24, implementation=road
+      ),
+      q,
+      v,
+      a,
+    )
+    return scores, *gradient(cotangent)
+
+  with jax.enable_x64(True):
+    scores, *gradient = run(edges, q, v, a)
+  pairs = q[receivers] + v[senders]
+  expected = (np.where(pairs > 0, pairs, 0.2 * pairs) * a).sum(-1)
+  np.testing.assert_allclose(scores[is_edge], expected[is_edge], rtol=1e-10)
+  d_pairs = cotangent[:, :, None] * np.where(pairs > 0, 1, 0.2) * a
+  d_q, d_v = np.zeros_like(q), np.zeros_like(v)
+  np.add.at(d_q, receivers, d_pairs)
+  np.add.at(d_v, senders, d_pairs)
+  d_a = np.where(pairs > 0, pairs, 0.2 * pairs) * cotangent[:, :, None]
+  for found, wanted in zip(gradient, (d_q, d_v, d_a.sum(0)), strict=True):
+    np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-12)

@@ -1,0 +1,110 @@
+"""Scores of pairs of nodes, as GATv2 has them.
+
+Shapes: E edges, M senders, N receivers, K heads, F features a head.
+"""
+
+import functools
+import jax
+from jax import numpy as jnp
+
+from gat_jax.graphs import Edges
+from gat_jax.nn import blocks
+from gat_jax.nn import plain
+from gat_jax.nn import roads
+from gat_jax.nn.dtypes import sum_dtype
+
+
+def pair_scores(
+  queries: jax.Array,
+  values: jax.Array,
+  vectors: jax.Array,
+  edges: Edges,
+  *,
+  slope: float,
+  block: int = 0,
+  implementation: roads.Implementation = None,
+) -> jax.Array:
+  """Scores a . LeakyReLU(q_i + v_j) of every edge from j to i, for every head.
+
+  This is e of equation 7 of Brody, Alon and Yahav (ICLR 2022). On a CPU and
+  prepared edges the array of all pairs, [E, K, F], never exists, neither here
+  nor in the gradient, which makes them again. Its second derivative makes it.
+
+  Args:
+    queries: q, [N, K, F].
+    values: v, [M, K, F].
+    vectors: a, [K, F].
+    edges: E, from M senders to N receivers.
+    slope: of LeakyReLU below 0.
+    block: see `gat_jax.nn.aggregate`.
+    implementation: see `gat_jax.nn.aggregate`.
+
+  Returns:
+    [E, K], in the dtype of the queries, as exact as float32.
+
+  Raises:
+    InputError: if the edges are not prepared for the road that is wanted.
+  """
+  roads.check(implementation)
+  edges = edges.checked()
+  if implementation is None and not edges.is_prepared:
+    implementation = 'plain'
+  dtype = sum_dtype(queries.dtype)
+  pairs = jnp.asarray(queries, dtype), jnp.asarray(values, dtype)
+  vectors = jnp.asarray(vectors, dtype)
+  if implementation == 'plain':
+    scores = plain.pair_scores(*pairs, vectors, edges, slope)
+  else:
+    road = roads.Road(implementation, block, (('slope', slope),))
+    scores = _scores(road, *pairs, vectors, edges)
+  return scores.astype(queries.dtype)
+
+
+# With s = LeakyReLU'(q_i + v_j) an edge scores a . s (q_i + v_j). Its gradients
+# are made of the sums of w s over the edges of a node at either end, w being
+# the scores' own: a times that for q and v, and q and v times that for a.
+
+
+def _scores_forward(road, queries, values, vectors, edges):
+  scores = _scores(road, queries, values, vectors, edges)
+  return scores, (queries, values, vectors, edges)
+
+
+def _scores_backward(road, residuals, cotangent):
+  queries, values, vectors, edges = residuals
+  of_receivers = _slope_sums(road, cotangent, queries, values, edges)
+  of_senders = _slope_sums(road, cotangent, values, queries, edges.reversed)
+  d_vectors = (of_receivers * queries).sum(0) + (of_senders * values).sum(0)
+  vectors = vectors[None]
+  return vectors * of_receivers, vectors * of_senders, d_vectors, None
+
+
+_scores = roads.with_gradient(
+  lambda road, *args: road.run(plain.pair_scores, blocks.pair_scores, *args),
+  _scores_forward,
+  _scores_backward,
+  static=0,
+)
+
+
+def _slope_sums_forward(road, weights, queries, values, edges):
+  sums = _slope_sums(road, weights, queries, values, edges)
+  return sums, (queries, values, edges)
+
+
+def _slope_sums_backward(road, residuals, cotangent):
+  queries, values, edges = residuals
+  pairs = edges.of_receivers(queries) + edges.of_senders(values)  # [E, K, F]
+  slopes = jnp.where(pairs >= 0, 1, dict(road.options)['slope']).astype(
+    cotangent.dtype
+  )
+  d_weights = (slopes * edges.of_receivers(cotangent)).sum(-1)
+  return d_weights, jnp.zeros_like(queries), jnp.zeros_like(values), None
+
+
+_slope_sums = roads.with_gradient(
+  lambda road, *args: road.run(plain.slope_sums, blocks.slope_sums, *args),
+  _slope_sums_forward,
+  _slope_sums_backward,
+  static=0,
+)
