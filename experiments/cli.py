@@ -173,12 +173,13 @@ def check_platform() -> None:
     return  # JAX takes what there is; not yet, as a bad flag must not wait
   try:
     jax.devices()
-  except Exception as error:  # of a plugin; of JAX it may be an AssertionError
+  except Exception as error:  # of a plugin; JAX's own may be a bare assertion
+    reason = str(error).partition(' (set JAX_PLATFORMS')[0].strip()
+    said = f' ({reason.splitlines()[0]})' if reason else ''
     raise ConfigError(
       f'$JAX_PLATFORMS={platforms}',
-      'JAX finds no such device here'
-      f' ({str(error).splitlines()[0] if str(error) else "it says no more"})',
-      'leave it out to train on what there is, or install the JAX for it',
+      f'JAX finds no such device here{said}',
+      'unset it, or install the JAX for that device',
     ) from error
 
 

@@ -162,18 +162,6 @@ def test_predictions_reproduce_the_test_score(finished, environment, tmp_path):
       np.testing.assert_allclose(sums, 1, rtol=1e-4)
 
 
-def test_model_without_attention_predicts_and_says_it_has_none(
-  environment, tmp_path
-):
-  flags = (*PLAIN, f'--workdir={tmp_path}/mlp')
-  assert run(environment, 'train', *flags).returncode == 0
-  flags = (f'--workdir={tmp_path}/mlp',)
-  assert run(environment, 'predict', *flags).returncode == 0
-  process = run(environment, 'predict', *flags, '--attention')
-  assert process.returncode == 2
-  assert 'has no attention' in process.stderr
-
-
 def test_prediction_takes_the_best_validation_seed(finished, environment):
   workdir, _ = finished
   process = run(environment, 'predict', f'--workdir={workdir}')
@@ -345,15 +333,6 @@ def test_help_shows_examples_and_every_field(environment, command):
   assert '--workdir' in process.stdout
   for name, field in FIELDS.items() if command == 'train' else ():
     assert f'config.{name} = {field.default!r}' in process.stdout
-
-
-def test_help_into_a_closed_pipe_is_silent(environment):
-  process = commands.start(environment, 'train', '--help')
-  process.stdout.close()  # before it has said anything, as `| true` does
-  errors = process.stderr.read()
-  process.stderr.close()
-  process.wait(timeout=60)
-  assert errors == ''
 
 
 def test_seed_that_breaks_is_said_and_results_stay_json(environment, tmp_path):

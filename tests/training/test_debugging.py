@@ -51,15 +51,9 @@ def usual_run(batch_size):
   return train(make_config(batch_size), DATA[batch_size])
 
 
-@pytest.mark.parametrize(
-  ('setting', 'batch_size'),
-  [
-    (jax.debug_nans, 0),
-    pytest.param(jax.debug_nans, 2, marks=pytest.mark.slow),
-    pytest.param(jax.disable_jit, 0, marks=pytest.mark.slow),
-    pytest.param(jax.disable_jit, 2, marks=pytest.mark.slow),
-  ],
-)
+@pytest.mark.slow  # the first tier has a command under these settings
+@pytest.mark.parametrize('setting', [jax.debug_nans, jax.disable_jit])
+@pytest.mark.parametrize('batch_size', DATA)
 def test_sound_run_is_the_same_while_errors_are_looked_for(setting, batch_size):
   usual = usual_run(batch_size)
   with setting(True):
