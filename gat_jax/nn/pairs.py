@@ -3,7 +3,6 @@
 Shapes: E edges, M senders, N receivers, K heads, F features a head.
 """
 
-import functools
 import jax
 from jax import numpy as jnp
 
