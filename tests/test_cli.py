@@ -1,12 +1,18 @@
 """What all commands share, without starting one."""
 
+import ast
+import pathlib
+
 from absl import flags
 import pytest
+from rich.table import Table
 
 from experiments import cli
 from gat_jax.errors import ConfigError
 from gat_jax.errors import WorkdirError
+from gat_jax.errors import did_you_mean
 
+ROOT = pathlib.Path(__file__).parents[1]
 SLOW = '--xla_backend_extra_options=-nvptx-allow-ftz-atomics'
 
 
@@ -66,3 +72,58 @@ def test_folder_of_the_data_is_a_flag_of_its_own_where_there_is_no_config(
   flags.DEFINE_string('data_dir', None, '', flag_values=known)
   error = ConfigError('config.data_dir', 'is no folder')
   assert cli.as_flags(error) == '--data_dir: is no folder'
+
+
+TEXT = 'runs/lr[/b]/[bold]gat:cat:'
+
+
+def test_what_is_printed_is_shown_as_it_is(capsys):
+  console = cli.Console()
+  table = Table('column', title=TEXT, caption=TEXT)
+  table.add_row(TEXT)
+  console.print(TEXT, table, sep='\n')
+  with console.status(TEXT) as status:
+    status.update(f'{TEXT} {TEXT}')
+    console.print(status.renderable.text)
+  assert capsys.readouterr().out.count(TEXT) == 6
+
+
+def test_only_the_terminal_makes_consoles_and_nothing_reads_markup():
+  """Else the text of a path, a name or an error is read as markup again."""
+  for path in (ROOT / 'experiments').rglob('*.py'):
+    text = path.read_text()
+    assert 'from_markup' not in text, path
+    nodes = list(ast.walk(ast.parse(text)))
+    of_rich = {
+      alias.name
+      for node in nodes
+      if isinstance(node, ast.ImportFrom) and str(node.module)[:4] == 'rich'
+      for alias in node.names
+    }
+    for call in (node for node in nodes if isinstance(node, ast.Call)):
+      name = ast.unparse(call.func)
+      readers = of_rich & {'Console', 'Panel', 'Status', 'print'}
+      assert name not in readers, path
+      if name == 'TextColumn':
+        assert 'markup=False' in ast.unparse(call), path
+
+
+FIELDS = ('seed', 'num_seeds', 'model.num_heads', 'model.name', 'dataset.name')
+
+
+@pytest.mark.parametrize(
+  ('word', 'known', 'remedy'),
+  [
+    ('seeed', FIELDS, 'did you mean seed?'),
+    ('model.num_head', FIELDS, 'did you mean model.num_heads?'),
+    ('modle.num_heads', FIELDS, 'did you mean model.num_heads?'),
+    ('num_heads', FIELDS, 'did you mean model.num_heads?'),
+    ('model.seed', FIELDS, 'did you mean seed?'),
+    ('name', FIELDS, 'did you mean model.name or dataset.name?'),
+    ('xyz', FIELDS, 'otherwise'),
+    ('configs/coar.py', ['configs/cora.py'], 'did you mean configs/cora.py?'),
+    ('other.py', ['configs/cora.py', 'configs/ppi.py'], 'otherwise'),
+  ],
+)
+def test_names_that_were_meant(word, known, remedy):
+  assert did_you_mean(word, known, 'otherwise') == remedy
