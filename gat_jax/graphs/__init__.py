@@ -13,6 +13,7 @@ from gat_jax.graphs.features import SparseFeatures as SparseFeatures
 from gat_jax.graphs.features import num_features as num_features
 from gat_jax.graphs.prepared import InGivenOrder as InGivenOrder
 from gat_jax.graphs.prepared import PreparedGraph as PreparedGraph
-from gat_jax.graphs.prepared import edges_of as edges_of
-from gat_jax.graphs.prepared import from_edges as from_edges
 from gat_jax.graphs.prepared import prepare as prepare
+from gat_jax.graphs.reading import edges_of as edges_of
+from gat_jax.graphs.reading import from_edges as from_edges
+from gat_jax.graphs.reading import nodes_of as nodes_of

@@ -128,6 +128,12 @@ def _on_host(name: str, given: Any) -> np.ndarray:
       'prepare it before `jax.jit` and give the result as an argument; a layer'
       ' also takes a `jraph.GraphsTuple` as it is',
     )
+  if isinstance(given, np.ma.MaskedArray):
+    raise InputError(
+      name,
+      'a masked array, and its mask is not used',
+      'leave out what is masked',
+    )
   try:
     return np.asarray(given)
   except ValueError as error:  # lists of different lengths

@@ -15,7 +15,6 @@ from gat_jax.errors import InputError
 from gat_jax.graphs import inputs
 from gat_jax.graphs.edges import Array
 from gat_jax.graphs.edges import Edges
-from gat_jax.graphs.features import Features
 
 
 class InGivenOrder(NamedTuple):
@@ -220,7 +219,15 @@ def prepare(
     reverse=np.searchsorted(keys, backward) if reverse else None,
     self_loops=np.searchsorted(keys, loops) if self_loops else None,
   )
-  graph = from_edges(features, structure.senders, structure.receivers)
+  graph = jraph.GraphsTuple(
+    nodes=features,
+    edges=None,
+    senders=None,
+    receivers=None,
+    n_node=np.array([n_node], np.int32),
+    n_edge=np.array([len(keys)], np.int32),
+    globals=None,
+  )
   return PreparedGraph.of(graph, structure.prepared(), places)
 
 
@@ -228,48 +235,6 @@ def _unique(keys: np.ndarray) -> np.ndarray:
   """As np.unique, which since NumPy 2.3 hashes, ten times as slowly."""
   keys = np.sort(keys)
   return keys[np.diff(keys, prepend=-1) != 0]
-
-
-def from_edges(
-  features: Features, senders: Any, receivers: Any
-) -> jraph.GraphsTuple:
-  """One graph as it is: nothing checked, added or sorted.
-
-  Layers are right on it, and slower than on what `prepare` makes.
-
-  Args:
-    features: [N, D], dense or sparse.
-    senders: [E], the node where each directed edge starts.
-    receivers: [E], the node where it ends.
-  """
-  return jraph.GraphsTuple(
-    nodes=features,
-    edges=None,
-    senders=np.asarray(senders, np.int32),
-    receivers=np.asarray(receivers, np.int32),
-    n_node=np.array([features.shape[0]], np.int32),
-    n_edge=np.array([len(senders)], np.int32),
-    globals=None,
-  )
-
-
-def edges_of(graph: jraph.GraphsTuple) -> Edges:
-  """The edges of a graph for `gat_jax.nn`, prepared if the graph is.
-
-  Raises:
-    InputError: if a prepared graph was given another number of nodes.
-  """
-  n_node = graph.nodes.shape[0]
-  if not isinstance(graph, PreparedGraph):
-    return Edges(graph.senders, graph.receivers, n_node, n_node).checked()
-  if graph.structure.num_receivers != n_node:
-    raise InputError(
-      'graph',
-      f'it was prepared with {graph.structure.num_receivers} nodes and has'
-      f' {n_node}',
-      'prepare it again',
-    )
-  return graph.structure.checked()
 
 
 def _refuse_duplicates(given, senders, receivers, reverse) -> None:

@@ -8,11 +8,11 @@ from jax import numpy as jnp
 
 from gat_jax.errors import InputError
 from gat_jax.graphs import Edges
-from gat_jax.nn import blocks
-from gat_jax.nn import plain
-from gat_jax.nn import roads
 from gat_jax.nn.dtypes import broadcast
 from gat_jax.nn.dtypes import sum_dtype
+from gat_jax.nn.roads import blocks
+from gat_jax.nn.roads import choice
+from gat_jax.nn.roads import plain
 
 
 def aggregate(
@@ -23,7 +23,7 @@ def aggregate(
   initial: jax.typing.ArrayLike = 0.0,
   dtype: jnp.dtype | None = None,
   block: int = 0,
-  implementation: roads.Implementation = None,
+  implementation: choice.Implementation = None,
 ) -> jax.Array:
   """Sums alpha_ij v_j over the incoming edges of every receiver i.
 
@@ -64,7 +64,7 @@ def aggregate(
       f' {edges.num_senders} senders and values {values.shape}',
       'shapes must be [E, K] and [M, K, F]',
     )
-  roads.check(implementation)
+  choice.check(implementation)
   edges = edges.checked()
   if implementation is None and not edges.is_prepared:
     implementation = 'plain'
@@ -75,7 +75,7 @@ def aggregate(
   if implementation == 'plain':
     sums = plain.weighted_sums(initial, weights, values, edges, factors)
   else:
-    road = roads.Road(implementation, block, (('dtype', factors),))
+    road = choice.Road(implementation, block, (('dtype', factors),))
     sums = _weighted_sums(road, initial, weights, values, edges)
   return sums.astype(values.dtype)
 
@@ -103,7 +103,7 @@ def _weighted_sums_backward(road, residuals, cotangent):
   return cotangent, d_weights, d_values.astype(values.dtype), None
 
 
-_weighted_sums = roads.with_gradient(
+_weighted_sums = choice.with_gradient(
   lambda road, *args: road.run(
     plain.weighted_sums, blocks.weighted_sums, *args
   ),
@@ -129,7 +129,7 @@ def _edge_products_backward(road, residuals, cotangent):
   return d_sent, sums(sent, edges).astype(received.dtype), None
 
 
-_edge_products = roads.with_gradient(
+_edge_products = choice.with_gradient(
   lambda road, *args: road.run(
     plain.edge_products, blocks.edge_products, *args
   ),

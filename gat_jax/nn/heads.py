@@ -16,14 +16,14 @@ from gat_jax import graphs
 from gat_jax.errors import InputError
 from gat_jax.nn import aggregation
 from gat_jax.nn import operations
-from gat_jax.nn import roads
 from gat_jax.nn.dropout import INPUT
 from gat_jax.nn.dropout import Dropout
 from gat_jax.nn.dropout import DropoutModule
 from gat_jax.nn.dropout import drop_features
 from gat_jax.nn.dtypes import as_dtype
 from gat_jax.nn.dtypes import broadcast
-from gat_jax.nn.roads import Implementation
+from gat_jax.nn.roads import choice
+from gat_jax.nn.roads.choice import Implementation
 
 _COMPUTE_DTYPES = ('float32', 'bfloat16', 'float16')
 
@@ -106,7 +106,7 @@ class HeadsLayer(DropoutModule):
       InputError: if the dropout rate is out of range, or there is no such dtype
         or implementation.
     """
-    roads.check(implementation)
+    choice.check(implementation)
     if compute_dtype not in _COMPUTE_DTYPES:
       raise InputError(
         'compute_dtype',
@@ -228,7 +228,7 @@ class HeadsLayer(DropoutModule):
     Raises:
       InputError: as `forward`.
     """
-    nodes, width = graph.nodes, self.kernel_shape[0]
+    nodes, width = graphs.nodes_of(graph), self.kernel_shape[0]
     if graph.edges is not None:
       raise InputError(
         'graph',

@@ -19,7 +19,7 @@ from gat_jax.graphs import SparseFeatures
 from gat_jax.nn.aggregation import aggregate
 from gat_jax.nn.dtypes import sum_dtype
 from gat_jax.nn.products import product
-from gat_jax.nn.roads import Implementation
+from gat_jax.nn.roads.choice import Implementation
 
 
 def project(

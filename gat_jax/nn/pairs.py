@@ -7,10 +7,10 @@ import jax
 from jax import numpy as jnp
 
 from gat_jax.graphs import Edges
-from gat_jax.nn import blocks
-from gat_jax.nn import plain
-from gat_jax.nn import roads
 from gat_jax.nn.dtypes import sum_dtype
+from gat_jax.nn.roads import blocks
+from gat_jax.nn.roads import choice
+from gat_jax.nn.roads import plain
 
 
 def pair_scores(
@@ -21,7 +21,7 @@ def pair_scores(
   *,
   slope: float,
   block: int = 0,
-  implementation: roads.Implementation = None,
+  implementation: choice.Implementation = None,
 ) -> jax.Array:
   """Scores a . LeakyReLU(q_i + v_j) of every edge from j to i, for every head.
 
@@ -44,7 +44,7 @@ def pair_scores(
   Raises:
     InputError: if the edges are not prepared for the road that is wanted.
   """
-  roads.check(implementation)
+  choice.check(implementation)
   edges = edges.checked()
   if implementation is None and not edges.is_prepared:
     implementation = 'plain'
@@ -54,7 +54,7 @@ def pair_scores(
   if implementation == 'plain':
     scores = plain.pair_scores(*pairs, vectors, edges, slope)
   else:
-    road = roads.Road(implementation, block, (('slope', slope),))
+    road = choice.Road(implementation, block, (('slope', slope),))
     scores = _scores(road, *pairs, vectors, edges)
   return scores.astype(queries.dtype)
 
@@ -78,7 +78,7 @@ def _scores_backward(road, residuals, cotangent):
   return vectors * of_receivers, vectors * of_senders, d_vectors, None
 
 
-_scores = roads.with_gradient(
+_scores = choice.with_gradient(
   lambda road, *args: road.run(plain.pair_scores, blocks.pair_scores, *args),
   _scores_forward,
   _scores_backward,
@@ -101,7 +101,7 @@ def _slope_sums_backward(road, residuals, cotangent):
   return d_weights, jnp.zeros_like(queries), jnp.zeros_like(values), None
 
 
-_slope_sums = roads.with_gradient(
+_slope_sums = choice.with_gradient(
   lambda road, *args: road.run(plain.slope_sums, blocks.slope_sums, *args),
   _slope_sums_forward,
   _slope_sums_backward,

@@ -9,7 +9,7 @@ import math
 import jax
 from jax import numpy as jnp
 
-from gat_jax.nn import roads
+from gat_jax.nn.roads import choice
 
 # A dz so many times narrower than h is transposed instead.
 _MUCH_NARROWER = 8
@@ -21,7 +21,7 @@ def product(
   features: jax.Array,
   kernel: jax.Array,
   dtype: jnp.dtype,
-  implementation: roads.Implementation = None,
+  implementation: choice.Implementation = None,
 ) -> jax.Array:
   """Returns W h for every head.
 
@@ -40,7 +40,7 @@ def product(
   Returns:
     [N, K, F].
   """
-  roads.check(implementation)
+  choice.check(implementation)
   run = _values if implementation == 'plain' else _product
   return run(features, kernel, dtype)
 
@@ -83,7 +83,7 @@ def _kernel_gradient(features, cotangent, dtype):
   return gradient if features.ndim == 2 else gradient.swapaxes(0, 1)
 
 
-_product = roads.with_gradient(_values, _forward, _backward, static=2)
+_product = choice.with_gradient(_values, _forward, _backward, static=2)
 
 
 def _dot(x, y, contracted, dtype, batched=((), ())):

@@ -182,6 +182,7 @@ WRONG = {
   'rows': ([[0, 1], [1, 2]], [0], 'give its two rows or columns as'),
   'ragged': ([[0], [1, 2]], [0], 'senders: no array'),
   'missing': ([0], None, 'receivers: missing; give `senders`'),
+  'masked': (np.ma.zeros(2, int), [0, 1], 'senders: a masked array'),
   'scalar': (0, 1, r'senders: an array of shape \(\), not \[E\]'),
 }
 

@@ -5,6 +5,7 @@ from jax import numpy as jnp
 import jraph
 import numpy as np
 import pytest
+import scipy.sparse
 from small_layers import ALL
 from small_layers import ATTENTION
 from small_layers import GRAPHS
@@ -19,6 +20,7 @@ from small_layers import params_of
 from small_layers import sparse
 
 from gat_jax import graphs
+from gat_jax.errors import InputError
 from gat_jax.nn.layers import GATLayer
 
 N_NODE = len(ALL.nodes)
@@ -104,6 +106,63 @@ def test_jraph_joins_and_pads_them(layer_type):
   if layer_type in ATTENTION:
     alpha = np.asarray(attention_of(layer, padded))
     close(alpha[: len(ALL.senders)], dense_alpha(layer, ALL, p))
+
+
+def test_ids_of_any_integer_dtype():
+  """Beyond int32 they are no nodes, and do not wrap around to one."""
+  layer = make_layer(GATLayer)
+  graph = GRAPHS['one edge']
+  expected = layer(bare(graph)).nodes
+  for dtype in (np.uint8, np.int16, np.uint32, np.int64, np.uint64):
+    ids = {
+      name: getattr(graph, name).astype(dtype)
+      for name in ('senders', 'receivers')
+    }
+    np.testing.assert_array_equal(
+      layer(bare(graph)._replace(**ids)).nodes, expected
+    )
+  strange = np.array([2**32, 2**31, -(2**32) + 1])
+  wide = bare(graph)._replace(
+    senders=np.concatenate([graph.senders, strange]),
+    receivers=np.concatenate([graph.receivers, [1, 1, 1]]),
+  )
+  close(layer(wide).nodes, expected)
+
+
+GRAPH = bare(GRAPHS['one edge'])  # two nodes, three edges
+WRONG = {
+  'floats': ({'senders': np.zeros(3)}, 'senders: an array .* of float'),
+  'lengths': ({'senders': np.zeros(1, int)}, 'receivers: 3 for 1 senders'),
+  'rows': (
+    {'receivers': np.zeros((3, 1), int)},
+    'ids of nodes must be integers',
+  ),
+  'none': ({'senders': None}, 'senders: an array .* of object'),
+  'list': ({'nodes': [[1.0] * 5] * 2}, 'its nodes are of list; they must be'),
+  'no nodes': ({'nodes': None}, 'its nodes are of NoneType'),
+  'SciPy': (
+    {'nodes': scipy.sparse.csr_matrix((2, 5))},
+    '`graphs.prepare` takes lists and SciPy matrices as well',
+  ),
+  'masked': ({'nodes': np.ma.zeros((2, 5))}, 'its nodes are of MaskedArray'),
+  'complex': ({'nodes': np.zeros((2, 5), complex)}, 'of complex128, no real'),
+  'text': ({'nodes': np.full((2, 5), '1')}, 'no real numbers'),
+  'values': (
+    {
+      'nodes': graphs.SparseFeatures(
+        np.ones(2), graphs.Edges(np.zeros(3, int), np.zeros(3, int), 5, 2)
+      )
+    },
+    r'values \(2,\) for 3 non-zeros',
+  ),
+}
+
+
+@pytest.mark.parametrize('name', WRONG)
+def test_what_no_graph_can_be_is_refused(name):
+  fields, message = WRONG[name]
+  with pytest.raises(InputError, match=message):
+    make_layer(GATLayer)(GRAPH._replace(**fields))
 
 
 @pytest.mark.parametrize('form', [bare, lambda graph: mixed(graph)[0]])

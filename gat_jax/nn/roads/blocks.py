@@ -178,6 +178,8 @@ def _sums_per_edge(edges, product, shape, dtype, block):
   rows are taken, which XLA on a CPU makes one loop of.
   """
   num_heads, num_features = shape
+  if not edges.senders.shape[0]:
+    return jnp.zeros((0, num_heads), dtype)
   is_foldable = num_features % _VECTOR == 0
   is_foldable &= num_heads * num_features <= _MOST_FOLDED
   lanes = _VECTOR if is_foldable else num_features

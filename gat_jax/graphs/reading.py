@@ -1,0 +1,129 @@
+"""What a layer reads off a graph, prepared or as it is.
+
+Shapes: N nodes, D features, E edges.
+"""
+
+from typing import Any
+
+import jax
+from jax import numpy as jnp
+import jraph
+import numpy as np
+
+from gat_jax.errors import InputError
+from gat_jax.graphs.edges import Array
+from gat_jax.graphs.edges import Edges
+from gat_jax.graphs.features import Features
+from gat_jax.graphs.features import SparseFeatures
+from gat_jax.graphs.prepared import PreparedGraph
+
+
+def from_edges(
+  features: Features, senders: Any, receivers: Any
+) -> jraph.GraphsTuple:
+  """One graph as it is: nothing added or sorted, and no id held against N.
+
+  Layers are right on it, and slower than on what `prepare` makes.
+
+  Args:
+    features: [N, D], dense or sparse.
+    senders: [E], the node where each directed edge starts.
+    receivers: [E], the node where it ends.
+
+  Raises:
+    InputError: if the ids are no integers or their numbers differ.
+  """
+  senders, receivers = _ends(senders, receivers)
+  return jraph.GraphsTuple(
+    nodes=features,
+    edges=None,
+    senders=senders,
+    receivers=receivers,
+    n_node=np.array([features.shape[0]], np.int32),
+    n_edge=np.array([len(senders)], np.int32),
+    globals=None,
+  )
+
+
+def nodes_of(graph: jraph.GraphsTuple) -> Features:
+  """The features of a graph's nodes, [N, D], of real numbers.
+
+  Raises:
+    InputError: if they are something else.
+  """
+  nodes = graph.nodes
+  values = nodes.values if isinstance(nodes, SparseFeatures) else nodes
+  is_masked = isinstance(values, np.ma.MaskedArray)
+  if is_masked or not isinstance(values, jax.Array | np.ndarray):
+    raise InputError(
+      'graph',
+      f'its nodes are of {type(values).__name__}',
+      'they must be an array [N, D] or `SparseFeatures`; `graphs.prepare` takes'
+      ' lists and SciPy matrices as well',
+    )
+  is_float = jnp.issubdtype(values.dtype, np.floating)  # bfloat16 as well
+  if not is_float and values.dtype.kind not in 'biu':
+    raise InputError(
+      'graph',
+      f'its nodes are of {values.dtype}, no real numbers',
+      'give floats',
+    )
+  if isinstance(nodes, SparseFeatures):
+    num_nonzeros = nodes.edges.senders.shape[0]
+    if values.shape[:1] != (num_nonzeros,):
+      raise InputError(
+        'graph',
+        f'its nodes have values {values.shape} for {num_nonzeros} non-zeros',
+        'their shape must be [Z]',
+      )
+  return nodes
+
+
+def edges_of(graph: jraph.GraphsTuple) -> Edges:
+  """The edges of a graph for `gat_jax.nn`, prepared if the graph is.
+
+  Raises:
+    InputError: if the ids are no integers or their numbers differ, or if a
+      prepared graph was given another number of nodes.
+  """
+  n_node = graph.nodes.shape[0]
+  if not isinstance(graph, PreparedGraph):
+    ends = _ends(graph.senders, graph.receivers)
+    return Edges(*ends, n_node, n_node).checked()
+  if graph.structure.num_receivers != n_node:
+    raise InputError(
+      'graph',
+      f'it was prepared with {graph.structure.num_receivers} nodes and has'
+      f' {n_node}',
+      'prepare it again',
+    )
+  return graph.structure.checked()
+
+
+def _ends(senders: Any, receivers: Any) -> tuple[Array, Array]:
+  """Both as int32; an id beyond that is no node, and becomes -1."""
+  both = []
+  for name, given in (('senders', senders), ('receivers', receivers)):
+    ids = given
+    if not isinstance(ids, jax.Array):
+      ids = np.asarray(ids)
+      ids = ids.astype(np.int32) if not ids.size else ids  # of no list at all
+    if ids.ndim != 1 or ids.dtype.kind not in 'iu':
+      raise InputError(
+        name,
+        f'an array {ids.shape} of {ids.dtype}',
+        'ids of nodes must be integers, [E]',
+      )
+    if not np.can_cast(ids.dtype, np.int32):
+      most = np.iinfo(np.int32).max
+      xp = jnp if isinstance(ids, jax.Array) else np
+      ids = xp.where((ids < 0) | (ids > most), -1, ids.astype(np.int32))
+    both.append(ids.astype(np.int32))
+  senders, receivers = both
+  if senders.shape != receivers.shape:
+    raise InputError(
+      'receivers',
+      f'{receivers.shape[0]} for {senders.shape[0]} senders',
+      'entry e of both belongs to edge e',
+    )
+  return senders, receivers

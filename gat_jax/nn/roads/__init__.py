@@ -1,0 +1,1 @@
+"""Implementations of the operations on edges, and the choice among them."""
