@@ -64,6 +64,7 @@ class Cost(NamedTuple):
     return f'{time_from}; memory: {memory_from}'
 
 
+@training.own_jax_settings()
 def measure(config: Any) -> Cost:
   """Compiles and times a program, and remembers what it took.
 
