@@ -14,6 +14,7 @@ from gat_jax.graphs.edges import Edges
 from gat_jax.graphs.features import Features
 from gat_jax.graphs.features import SparseFeatures
 from gat_jax.graphs.features import num_features
+from gat_jax.graphs.inputs import edges_of as edges_in_range
 from gat_jax.graphs.prepared import PreparedGraph
 
 
@@ -24,8 +25,10 @@ def batch(graphs: Sequence[jraph.GraphsTuple]) -> jraph.GraphsTuple:
     graphs: at least one, with the same D and all dense or all sparse.
 
   Raises:
-    InputError: if they do not have that.
+    InputError: if they do not have that, or their sizes or ids do not fit.
   """
+  for graph in graphs:
+    _check_sizes(graph)
   kinds = {
     (isinstance(g.nodes, SparseFeatures), num_features(g.nodes)) for g in graphs
   }
@@ -66,8 +69,9 @@ def pad(
     The graphs and one padding graph, then empty ones.
 
   Raises:
-    InputError: if the graph does not fit.
+    InputError: if the graph does not fit, or its sizes or ids do not.
   """
+  _check_sizes(graph)
   old_node, old_edge = int(graph.n_node.sum()), int(graph.n_edge.sum())
   if old_node >= n_node or old_edge > n_edge:
     raise InputError(
@@ -87,6 +91,20 @@ def pad(
   padding = Edges(to_itself, to_itself, extra, extra).prepared()
   structure = edges.fill(edges.join([graph.structure, padding]))
   return PreparedGraph.of(padded, structure)
+
+
+def _check_sizes(graph: jraph.GraphsTuple) -> None:
+  """An id that is no node would become one of the next graph."""
+  n_node, n_edge = graph.nodes.shape[0], len(graph.senders)
+  if graph.n_node.sum() != n_node or graph.n_edge.sum() != n_edge:
+    raise InputError(
+      'graph',
+      f'`n_node` {graph.n_node} and `n_edge` {graph.n_edge} for {n_node} nodes'
+      f' and {n_edge} edges',
+      'they must add up to them',
+    )
+  if not isinstance(graph, PreparedGraph):
+    edges_in_range(graph.senders, graph.receivers, n_node)
 
 
 def _plain(graph: jraph.GraphsTuple, **fields) -> jraph.GraphsTuple:

@@ -1,84 +1,59 @@
-"""The structure of the edges: who sends to whom, and edges in groups.
+"""Edges: who sends to whom, in any order or prepared.
 
-It is made once, on the host, so that no compiled step sorts, searches or
-counts what never changes.
+What is prepared is made once, on the host, so that no compiled step sorts,
+searches or counts what never changes.
 
 Shapes: E edges, M senders, N receivers, T groups, C edges a group.
 """
 
 from collections.abc import Sequence
 import dataclasses
-import functools
 
 import jax
 from jax import numpy as jnp
 import numpy as np
 
-Array = jax.Array | np.ndarray
-
-# Edges of a node whose messages are added in one loop, before its sum is
-# touched. Nodes with fewer edges waste what is left.
-GROUP = 8
-
-
-@functools.partial(
-  jax.tree_util.register_dataclass,
-  data_fields=('edges', 'is_edge', 'others', 'nodes', 'degrees', 'num_groups'),
-  meta_fields=(),
-)
-@dataclasses.dataclass(frozen=True)
-class Groups:
-  """Up to C edges each that have one end in common, for all edges.
-
-  Attributes:
-    edges: [T, C] int32; a group that is not full repeats its last edge.
-    is_edge: [T, C], False for such repetitions and for all of a filler.
-    others: [T, C] int32, the other end of each.
-    nodes: [T] int32, the common end, never decreasing; fillers come last and
-      have the number of nodes.
-    degrees: [nodes] int32, the edges of each node.
-    num_groups: how many are no fillers, a scalar.
-  """
-
-  edges: Array
-  is_edge: Array
-  others: Array
-  nodes: Array
-  degrees: Array
-  num_groups: Array
+from gat_jax.errors import InputError
+from gat_jax.graphs.groups import Array
+from gat_jax.graphs.groups import Groups
+from gat_jax.graphs.groups import fill_groups
+from gat_jax.graphs.groups import group
+from gat_jax.graphs.groups import join_groups
+from gat_jax.graphs.groups import shifted
 
 
-@functools.partial(
-  jax.tree_util.register_dataclass,
-  data_fields=('senders', 'receivers', 'by_receiver', 'by_sender'),
-  meta_fields=('num_senders', 'num_receivers', 'is_checked'),
-)
-@dataclasses.dataclass(frozen=True)
+@jax.tree_util.register_pytree_with_keys_class
+@dataclasses.dataclass(frozen=True, eq=False)
 class Edges:
   """Edges from M senders to N receivers, prepared or not.
 
   Edges of a graph have the same nodes at both ends. The non-zeros of a sparse
-  matrix are edges from its columns to its rows.
+  matrix are edges from its columns to its rows. They may be in any order, and
+  an edge with an end outside [0, M) or [0, N) is as if it were not there.
 
   Attributes:
-    senders: [E] int32.
-    receivers: [E] int32.
+    senders: [E], integers.
+    receivers: [E], integers.
     num_senders: M, static under `jax.jit`.
     num_receivers: N, static under `jax.jit`.
-    by_receiver: the edges in groups of one receiver. None if they are not
-      prepared: then they may be in any order, and an edge with an end outside
-      [0, M) or [0, N) is as if it were not there.
+    by_receiver: what `prepared` made, the edges in groups of one receiver.
     by_sender: the same for senders.
     is_checked: whether `checked` made it.
+    receivers_are_sorted: whether it is known that they never decrease.
+    senders_are_sorted: the same for senders.
   """
 
   senders: Array
   receivers: Array
   num_senders: int
   num_receivers: int
-  by_receiver: Groups | None = None
-  by_sender: Groups | None = None
-  is_checked: bool = False
+  # No arguments, so that `dataclasses.replace` leaves them behind: they are not
+  # those of other edges.
+  by_receiver: Groups | None = dataclasses.field(init=False, default=None)
+  by_sender: Groups | None = dataclasses.field(init=False, default=None)
+  is_checked: bool = dataclasses.field(init=False, default=False)
+  receivers_are_sorted: bool = dataclasses.field(init=False, default=False)
+  senders_are_sorted: bool = dataclasses.field(init=False, default=False)
 
   @property
   def is_prepared(self) -> bool:
@@ -89,26 +64,48 @@ class Edges:
   def reversed(self) -> 'Edges':
     """The same edges in the other direction."""
     return Edges(
-      self.receivers,
-      self.senders,
-      self.num_receivers,
-      self.num_senders,
-      self.by_sender,
-      self.by_receiver,
-      self.is_checked,
+      self.receivers, self.senders, self.num_receivers, self.num_senders
+    )._with(
+      by_receiver=self.by_sender,
+      by_sender=self.by_receiver,
+      is_checked=self.is_checked,
+      receivers_are_sorted=self.senders_are_sorted,
+      senders_are_sorted=self.receivers_are_sorted,
     )
 
   def prepared(self) -> 'Edges':
-    """Groups them, on the host; they must be sorted by receiver, in range."""
-    senders = np.asarray(self.senders, np.int32)
-    receivers = np.asarray(self.receivers, np.int32)
+    """Groups them by either end, on the host.
+
+    Raises:
+      InputError: if the receivers are not sorted, or an end is no node.
+    """
+    ends = []
+    for name, ids, count in (
+      ('senders', np.asarray(self.senders), self.num_senders),
+      ('receivers', np.asarray(self.receivers), self.num_receivers),
+    ):
+      wrong = (ids < 0) | (ids >= count)
+      if wrong.any():
+        first = int(wrong.argmax())
+        raise InputError(
+          name, f'entry {first} is {ids[first]}', f'there are {count} nodes'
+        )
+      ends.append(ids.astype(np.int32))
+      ends[-1].setflags(write=False)
+    senders, receivers = ends
+    falls = receivers[1:] < receivers[:-1]
+    if falls.any():
+      raise InputError(
+        'receivers',
+        f'they decrease at entry {int(falls.argmax()) + 1}',
+        'sort the edges by receiver; `graphs.prepare` does',
+      )
     return Edges(
-      senders,
-      receivers,
-      self.num_senders,
-      self.num_receivers,
-      group(receivers, senders, self.num_receivers),
-      group(senders, receivers, self.num_senders),
+      senders, receivers, self.num_senders, self.num_receivers
+    )._with(
+      by_receiver=group(receivers, senders, self.num_receivers),
+      by_sender=group(senders, receivers, self.num_senders),
+      receivers_are_sorted=True,
     )
 
   def checked(self) -> 'Edges':
@@ -124,15 +121,40 @@ class Edges:
       # A graph that a compiled function closes over is a constant to XLA, which
       # would compute with it while it compiles.
       edges = jax.lax.optimization_barrier(jax.tree.map(jnp.asarray, self))
-    senders, receivers = edges.senders, edges.receivers
-    if not self.is_prepared:
-      is_edge = (senders >= 0) & (senders < self.num_senders)
-      is_edge &= (receivers >= 0) & (receivers < self.num_receivers)
-      senders = jnp.where(is_edge, senders, self.num_senders)
-      receivers = jnp.where(is_edge, receivers, self.num_receivers)
-    return dataclasses.replace(
-      edges, senders=senders, receivers=receivers, is_checked=True
-    )
+    if self.is_prepared:
+      return edges._with(is_checked=True)
+    senders, receivers = as_int32(edges.senders), as_int32(edges.receivers)
+    is_edge = (senders >= 0) & (senders < self.num_senders)
+    is_edge &= (receivers >= 0) & (receivers < self.num_receivers)
+    return Edges(
+      jnp.where(is_edge, senders, self.num_senders),
+      jnp.where(is_edge, receivers, self.num_receivers),
+      self.num_senders,
+      self.num_receivers,
+    )._with(is_checked=True)
+
+  def _with(self, **private) -> 'Edges':
+    made = dataclasses.replace(self)
+    for name in _PRIVATE:
+      object.__setattr__(made, name, private.get(name, getattr(self, name)))
+    return made
+
+  def tree_flatten_with_keys(self):
+    """For `jax.tree`."""
+    children = [
+      (jax.tree_util.GetAttrKey(name), getattr(self, name))
+      for name in _CHILDREN
+    ]
+    return children, tuple(getattr(self, name) for name in _STATIC)
+
+  @classmethod
+  def tree_unflatten(cls, static, children) -> 'Edges':
+    """For `jax.tree`."""
+    made = object.__new__(cls)
+    names, values = (*_CHILDREN, *_STATIC), (*children, *static)
+    for name, value in zip(names, values, strict=True):
+      object.__setattr__(made, name, value)
+    return made
 
   def of_senders(self, of_nodes: jax.Array) -> jax.Array:
     """What belongs to the sender of each edge: [M, ...] -> [E, ...]."""
@@ -159,44 +181,24 @@ class Edges:
     return jax.ops.segment_sum(ones, edges.receivers, edges.num_receivers)
 
 
-def group(
-  ends: np.ndarray, others: np.ndarray, num_nodes: int, size: int = GROUP
-) -> Groups:
-  """Groups edges by one of their ends, in their order, on the host.
+_CHILDREN = ('senders', 'receivers', 'by_receiver', 'by_sender')
+_STATIC = (
+  'num_senders',
+  'num_receivers',
+  'is_checked',
+  'receivers_are_sorted',
+  'senders_are_sorted',
+)
+_PRIVATE = (*_CHILDREN[2:], *_STATIC[2:])
 
-  Args:
-    ends: [E], the node at that end of each edge, in [0, N).
-    others: [E], the node at the other end.
-    num_nodes: N.
-    size: C.
 
-  Returns:
-    As many groups as are needed, without fillers.
-  """
-  num_edges = len(ends)
-  degrees = np.bincount(ends, minlength=num_nodes)
-  groups_of_node = -(-degrees // size)
-  nodes = np.repeat(np.arange(num_nodes), groups_of_node)
-  # Which of its node's groups each is, and where its edges are when sorted.
-  rank = (
-    np.arange(len(nodes)) - (groups_of_node.cumsum() - groups_of_node)[nodes]
-  )
-  until = degrees.cumsum()
-  first = (until - degrees)[nodes] + size * rank
-  last = until[nodes][:, None] - 1
-  places = first[:, None] + np.arange(size)
-  is_edge = places <= last
-  edges = np.minimum(places, last)
-  if num_edges and (ends[1:] < ends[:-1]).any():
-    edges = np.argsort(ends, kind='stable')[edges]
-  return Groups(
-    edges=edges.astype(np.int32),
-    is_edge=is_edge,
-    others=np.asarray(others, np.int32)[edges],
-    nodes=nodes.astype(np.int32),
-    degrees=degrees.astype(np.int32),
-    num_groups=np.array(len(nodes), np.int32),
-  )
+def as_int32(ids: Array) -> Array:
+  """Ids as int32; one beyond that is no node, and becomes -1."""
+  if not np.can_cast(ids.dtype, np.int32):
+    most = np.iinfo(np.int32).max
+    xp = jnp if isinstance(ids, jax.Array) else np
+    ids = xp.where((ids < 0) | (ids > most), -1, ids.astype(np.int32))
+  return ids.astype(np.int32)
 
 
 def join(several: Sequence[Edges]) -> Edges:
@@ -209,74 +211,34 @@ def join(several: Sequence[Edges]) -> Edges:
   first_receiver = _starts([edges.num_receivers for edges in several])
   starts = _starts([len(edges.senders) for edges in several])
   both = first_sender, first_receiver
-  is_prepared = all(edges.is_prepared for edges in several)
 
   def groups(of, own, other):
-    return _join_groups([of(edges) for edges in several], starts, own, other)
+    return join_groups([of(edges) for edges in several], starts, own, other)
 
-  return Edges(
-    _shifted([edges.senders for edges in several], first_sender),
-    _shifted([edges.receivers for edges in several], first_receiver),
+  joined = Edges(
+    shifted([edges.senders for edges in several], first_sender),
+    shifted([edges.receivers for edges in several], first_receiver),
     int(first_sender[-1]),
     int(first_receiver[-1]),
-    groups(lambda e: e.by_receiver, *both[::-1]) if is_prepared else None,
-    groups(lambda e: e.by_sender, *both) if is_prepared else None,
+  )
+  if not all(edges.is_prepared for edges in several):
+    return joined
+  return joined._with(
+    by_receiver=groups(lambda e: e.by_receiver, *both[::-1]),
+    by_sender=groups(lambda e: e.by_sender, *both),
+    receivers_are_sorted=True,
   )
 
 
 def fill(edges: Edges) -> Edges:
   """Adds fillers: as many groups as so many edges and nodes can ever have."""
-  if not edges.is_prepared:
+  if edges.by_receiver is None or edges.by_sender is None:
     return edges
-  num_edges = len(edges.senders)
-
-  def filled(groups, num_nodes):
-    most = num_edges + (GROUP - 1) * min(num_nodes, num_edges)
-    extra = most // GROUP - len(groups.nodes)
-    rows = (0, extra), (0, 0)
-    return dataclasses.replace(
-      groups,
-      edges=np.pad(groups.edges, rows),
-      is_edge=np.pad(groups.is_edge, rows),
-      others=np.pad(groups.others, rows),
-      nodes=np.pad(groups.nodes, (0, extra), constant_values=num_nodes),
-    )
-
-  return dataclasses.replace(
-    edges,
-    by_receiver=filled(edges.by_receiver, edges.num_receivers),
-    by_sender=filled(edges.by_sender, edges.num_senders),
-  )
-
-
-def _join_groups(several, first_edge, first_node, first_other):
-  counts = [int(groups.num_groups) for groups in several]  # without fillers
-
-  def joined(name, starts):
-    arrays = [
-      getattr(g, name)[:n] for g, n in zip(several, counts, strict=True)
-    ]
-    return _shifted(arrays, starts)
-
-  return Groups(
-    edges=joined('edges', first_edge),
-    is_edge=joined('is_edge', np.zeros_like(first_edge)).astype(bool),
-    others=joined('others', first_other),
-    nodes=joined('nodes', first_node),
-    degrees=np.concatenate([groups.degrees for groups in several]),
-    num_groups=np.array(sum(counts), np.int32),
+  return edges._with(
+    by_receiver=fill_groups(edges.by_receiver, len(edges.receivers)),
+    by_sender=fill_groups(edges.by_sender, len(edges.senders)),
   )
 
 
 def _starts(lengths: Sequence[int]) -> np.ndarray:
   return np.cumsum([0, *lengths])
-
-
-def _shifted(arrays: Sequence[Array], starts: np.ndarray) -> np.ndarray:
-  """Joins arrays of ids, each counted from where its graph starts."""
-  return np.concatenate(
-    [
-      np.asarray(array, np.int32) + np.int32(start)
-      for array, start in zip(arrays, starts[:-1], strict=True)
-    ]
-  )

@@ -10,8 +10,8 @@ import jax
 import numpy as np
 
 from gat_jax.errors import InputError
-from gat_jax.graphs.edges import Array
 from gat_jax.graphs.edges import Edges
+from gat_jax.graphs.groups import Array
 
 
 @functools.partial(

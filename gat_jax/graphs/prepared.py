@@ -13,8 +13,8 @@ import numpy as np
 
 from gat_jax.errors import InputError
 from gat_jax.graphs import inputs
-from gat_jax.graphs.edges import Array
 from gat_jax.graphs.edges import Edges
+from gat_jax.graphs.groups import Array
 
 
 class InGivenOrder(NamedTuple):
@@ -68,10 +68,11 @@ class PreparedGraph(jraph.GraphsTuple):
     places: _Places | None = None,
   ) -> 'PreparedGraph':
     """The graph with a structure, whose senders and receivers it takes."""
-    own = graph._asdict() | {
-      'senders': structure.senders,
-      'receivers': structure.receivers,
-    }
+    own = graph._asdict()
+    for name in ('senders', 'receivers'):
+      ids = getattr(structure, name)
+      # `jraph.unbatch_np` changes those of its graph.
+      own[name] = ids.copy() if isinstance(ids, np.ndarray) else ids
     made = cls(**own)
     made.structure, made._places = structure, places
     return made

@@ -11,10 +11,11 @@ import jraph
 import numpy as np
 
 from gat_jax.errors import InputError
-from gat_jax.graphs.edges import Array
 from gat_jax.graphs.edges import Edges
+from gat_jax.graphs.edges import as_int32
 from gat_jax.graphs.features import Features
 from gat_jax.graphs.features import SparseFeatures
+from gat_jax.graphs.groups import Array
 from gat_jax.graphs.prepared import PreparedGraph
 
 
@@ -114,11 +115,7 @@ def _ends(senders: Any, receivers: Any) -> tuple[Array, Array]:
         f'an array {ids.shape} of {ids.dtype}',
         'ids of nodes must be integers, [E]',
       )
-    if not np.can_cast(ids.dtype, np.int32):
-      most = np.iinfo(np.int32).max
-      xp = jnp if isinstance(ids, jax.Array) else np
-      ids = xp.where((ids < 0) | (ids > most), -1, ids.astype(np.int32))
-    both.append(ids.astype(np.int32))
+    both.append(as_int32(ids))
   senders, receivers = both
   if senders.shape != receivers.shape:
     raise InputError(

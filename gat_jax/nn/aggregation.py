@@ -8,6 +8,7 @@ from jax import numpy as jnp
 
 from gat_jax.errors import InputError
 from gat_jax.graphs import Edges
+from gat_jax.nn.dtypes import as_floats
 from gat_jax.nn.dtypes import broadcast
 from gat_jax.nn.dtypes import sum_dtype
 from gat_jax.nn.roads import blocks
@@ -55,6 +56,7 @@ def aggregate(
     InputError: if the shapes of weights, values and edges do not fit, or the
       edges are not prepared for the road that is wanted.
   """
+  weights, values = as_floats(weights), as_floats(values)
   wanted = (*jnp.shape(edges.receivers), *values.shape[1:2])
   fits = weights.shape == wanted and values.ndim == 3
   if not fits or values.shape[0] != edges.num_senders:

@@ -102,5 +102,5 @@ def _softmax(scores: jax.Array, edges: graphs.Edges) -> jax.Array:
     scores,
     edges.receivers,
     edges.num_receivers,
-    indices_are_sorted=edges.is_prepared,
+    indices_are_sorted=edges.receivers_are_sorted,
   )

@@ -40,9 +40,7 @@ class Dropout(NamedTuple):
     Raises:
       InputError: if `key` is no key, or `rate` is not from 0 to below 1.
     """
-    _check_key(self.key)
-    if not isinstance(self.rate, jax.core.Tracer):
-      _check_rate('rate', self.rate)
+    self._check()
     return Dropout(jax.random.fold_in(self.key, purpose), self.rate)
 
   def scales(
@@ -56,11 +54,20 @@ class Dropout(NamedTuple):
 
     Returns:
       Of that shape: 1 / (1 - rate) for what is kept, 0 for what is dropped.
+
+    Raises:
+      InputError: as `fold_in`.
     """
+    self._check()
     rate = jnp.asarray(self.rate, jnp.float32)
     threshold = (rate * 2.0**32).astype(jnp.uint32)
     kept = random_bits(self.key, shape) >= threshold
     return jnp.where(kept, (1 / (1 - rate)).astype(dtype), 0)
+
+  def _check(self) -> None:
+    _check_key(self.key)
+    if not isinstance(self.rate, jax.core.Tracer):
+      _check_rate('rate', self.rate)
 
 
 class DropoutModule(nnx.Module):
@@ -134,6 +141,20 @@ class DropoutModule(nnx.Module):
     """Lets `nnx.view` of newer Flax turn dropout on and off."""
     if deterministic is not None:
       self.deterministic = deterministic
+
+
+def check_dropout(dropout: object) -> None:
+  """Refuses what `forward` cannot take as its dropout.
+
+  Raises:
+    InputError: if it is neither None nor a `Dropout`.
+  """
+  if dropout is not None and not isinstance(dropout, Dropout):
+    raise InputError(
+      'dropout',
+      f'of {type(dropout).__name__}',
+      'give `Dropout(key, rate)`, or None to drop nothing',
+    )
 
 
 def _check_rate(name, rate) -> None:

@@ -19,6 +19,7 @@ from gat_jax.nn import operations
 from gat_jax.nn.dropout import INPUT
 from gat_jax.nn.dropout import Dropout
 from gat_jax.nn.dropout import DropoutModule
+from gat_jax.nn.dropout import check_dropout
 from gat_jax.nn.dropout import drop_features
 from gat_jax.nn.dtypes import as_dtype
 from gat_jax.nn.dtypes import broadcast
@@ -199,6 +200,7 @@ class HeadsLayer(DropoutModule):
       InputError: if the graph and the layer differ in D, or its edges have
         features, which no layer uses.
     """
+    check_dropout(dropout)
     edges, inputs = self.read(graph)
     if dropout is not None:
       own = dropout.fold_in(INPUT), inputs, self.num_heads

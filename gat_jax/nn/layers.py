@@ -18,6 +18,7 @@ from gat_jax.nn import products
 from gat_jax.nn.attention import AttentionLayer
 from gat_jax.nn.dropout import Dropout
 from gat_jax.nn.dtypes import broadcast
+from gat_jax.nn.dtypes import sum_dtype
 from gat_jax.nn.heads import HeadsLayer
 from gat_jax.nn.pairs import pair_scores
 
@@ -166,9 +167,10 @@ class GCNLayer(MLPLayer):
     """Returns initial + the normalised sum of W h, [N, K, F]."""
     del dropout
     values = self.project(inputs, self.kernel)
-    degrees = edges.degrees().astype(values.dtype)
+    degrees = edges.degrees().astype(sum_dtype(values.dtype))
     scales = jax.lax.rsqrt(jnp.maximum(degrees, 1))  # [N]
     weights = edges.of_senders(scales) * edges.of_receivers(scales)  # [E]
+    weights = weights.astype(values.dtype)
     weights = jnp.broadcast_to(
       weights[:, None], (weights.shape[0], self.num_heads)
     )

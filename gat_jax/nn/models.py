@@ -14,6 +14,7 @@ from gat_jax.nn import layers
 from gat_jax.nn.attention import AttentionLayer
 from gat_jax.nn.dropout import Dropout
 from gat_jax.nn.dropout import DropoutModule
+from gat_jax.nn.dropout import check_dropout
 from gat_jax.nn.heads import HeadsLayer
 from gat_jax.nn.operations import elu
 
@@ -194,6 +195,7 @@ class Model(DropoutModule):
 
     See `HeadsLayer.forward`.
     """
+    check_dropout(dropout)
     found = []
     for index, layer in enumerate(self.layers):
       graph = layer.forward(graph, dropout and dropout.fold_in(index))

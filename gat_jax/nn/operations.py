@@ -11,11 +11,13 @@ import functools
 import jax
 from jax import numpy as jnp
 import jraph
+import numpy as np
 
 from gat_jax.errors import InputError
 from gat_jax.graphs import Array
 from gat_jax.graphs import Features
 from gat_jax.graphs import SparseFeatures
+from gat_jax.graphs import as_int32
 from gat_jax.nn.aggregation import aggregate
 from gat_jax.nn.dtypes import sum_dtype
 from gat_jax.nn.products import product
@@ -124,24 +126,34 @@ def segment_softmax(
     alpha, [E, K]; those of a receiver with an unmasked edge sum to 1.
 
   Raises:
-    InputError: if logits and segment ids differ in E.
+    InputError: if logits and segment ids differ in E or have other dtypes.
   """
-  logits, segment_ids = jnp.asarray(logits), jnp.asarray(segment_ids)
+  logits = jnp.asarray(logits)
+  if not isinstance(segment_ids, jax.Array):
+    segment_ids = np.asarray(segment_ids)
   if logits.ndim != 2 or segment_ids.shape != logits.shape[:1]:
     raise InputError(
       'logits',
       f'{logits.shape} for segment ids {segment_ids.shape}',
       'shapes must be [E, K] and [E]',
     )
+  if not jnp.issubdtype(logits.dtype, jnp.floating):
+    raise InputError('logits', f'{logits.dtype} is no floating dtype')
+  if not jnp.issubdtype(segment_ids.dtype, jnp.integer):
+    raise InputError('segment_ids', f'{segment_ids.dtype} is no integer dtype')
   exact = logits.astype(sum_dtype(logits.dtype))
   masked = jnp.isneginf(exact)
   if not indices_are_sorted:
+    segment_ids = as_int32(segment_ids)
     is_segment = (segment_ids >= 0) & (segment_ids < num_segments)
     segment_ids = jnp.where(is_segment, segment_ids, num_segments)
     masked |= ~is_segment[:, None]
   if not num_segments:
     return jnp.zeros_like(logits)
-  finite = jnp.where(masked, jnp.finfo(exact.dtype).min, exact)
+  # What is masked is below everything else, the lowest number included.
+  least = jnp.finfo(exact.dtype).min
+  lowest = jnp.where(exact == least, jnp.nextafter(least, 0), exact)
+  finite = jnp.where(masked, least, lowest)
   weights = _finite_segment_softmax(
     num_segments, indices_are_sorted, finite, segment_ids
   )

@@ -84,6 +84,34 @@ def test_a_batch_with_a_bare_graph_is_bare():
   assert type(graphs.pad(joined, 99, 999)) is jraph.GraphsTuple
 
 
+@pytest.mark.parametrize(
+  ('fields', 'message'),
+  [
+    ({'senders': [0, 5, 1]}, 'senders: entry 1 is 5; ids of 2 nodes'),
+    ({'receivers': [0, -1, 1]}, 'receivers: entry 1 is -1'),
+    ({'n_node': [3]}, r'`n_node` \[3\] and `n_edge` \[3\] for 2 nodes and 3'),
+    ({'n_edge': [2]}, 'they must add up'),
+  ],
+)
+def test_edges_never_become_those_of_another_graph(fields, message):
+  graph = make_graph(2, [(0, 1)])
+  fields = {name: np.array(value) for name, value in fields.items()}
+  wrong = jraph.GraphsTuple(*graph)._replace(**fields)
+  with pytest.raises(InputError, match=message):
+    graphs.batch([graph, wrong])
+  with pytest.raises(InputError, match=message):
+    graphs.pad(wrong, 9, 99)
+
+
+def test_jraph_takes_a_batch_apart_and_leaves_the_structure_whole():
+  """`unbatch_np` changes the senders that it is given."""
+  joined = graphs.batch([GRAPHS['hub'], GRAPHS['one edge']])
+  senders = joined.structure.senders.copy()
+  _, last = jraph.unbatch_np(joined)
+  np.testing.assert_array_equal(last.senders, GRAPHS['one edge'].senders)
+  np.testing.assert_array_equal(joined.structure.senders, senders)
+
+
 @pytest.mark.parametrize(('n_node', 'n_edge'), [(3, 99), (99, 3)])
 def test_padding_to_less_is_refused(n_node, n_edge):
   with pytest.raises(ValueError, match='do not fit'):

@@ -260,3 +260,16 @@ def test_an_order_that_is_lost_is_not_made_up():
     graphs.batch([graph, graph]).in_given_order(np.zeros(12))
   with pytest.raises(InputError, match=r'\(5,\) for a graph of 6 edges'):
     graph.in_given_order(np.zeros(5))
+
+
+@pytest.mark.parametrize(
+  ('senders', 'receivers', 'message'),
+  [
+    ([0, 1], [1, 0], 'receivers: they decrease at entry 1; sort the edges'),
+    ([0, 2], [0, 1], 'senders: entry 1 is 2; there are 2 nodes'),
+    ([0, 1], [-1, 1], 'receivers: entry 0 is -1'),
+  ],
+)
+def test_only_sorted_edges_of_nodes_are_grouped(senders, receivers, message):
+  with pytest.raises(InputError, match=message):
+    graphs.Edges(np.array(senders), np.array(receivers), 2, 2).prepared()

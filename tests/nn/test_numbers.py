@@ -17,6 +17,7 @@ from small_layers import params_of
 from gat_jax import graphs
 from gat_jax.nn import segment_softmax
 from gat_jax.nn.layers import ConstGATLayer
+from gat_jax.nn.layers import GCNLayer
 from gat_jax.nn.models import Model
 
 
@@ -68,6 +69,22 @@ def test_a_hub_of_narrow_features_is_summed_in_float32(dtype):
       outputs = outputs_of(layer, narrow)
       assert outputs.dtype == np.float32
       np.testing.assert_allclose(outputs[0], expected, atol=1e-3)
+
+
+def test_float16_parameters_survive_a_hub_that_float16_cannot_count():
+  """GCN divides by the roots of degrees; 70,000 is infinite in float16."""
+  n = 70_000
+  graph = graphs.prepare(
+    np.zeros((n, 1)), np.zeros(n, int), np.arange(n), reverse=True
+  )
+  nodes = np.zeros((n, 1), np.float32)
+  nodes[0] = 1
+  layer = make_layer(GCNLayer, 1, 1, 1, activation=None)
+  graphdef, state = nnx.split(layer)
+  narrow = jax.tree.map(lambda x: x.astype(np.float16), state)
+  outputs = nnx.merge(graphdef, narrow)(graph._replace(nodes=nodes)).nodes
+  expected = outputs_of(layer, graph._replace(nodes=nodes))
+  np.testing.assert_allclose(outputs, expected, rtol=1e-2, atol=1e-3)
 
 
 def test_softmax_of_narrow_logits_sums_to_one_over_a_hub():

@@ -123,6 +123,27 @@ def test_softmax_of_masked_edges_is_zero_and_has_no_gradient_there():
   np.testing.assert_allclose(gradient, expected, rtol=1e-5)
 
 
+def test_softmax_tells_what_is_masked_from_the_lowest_number():
+  lowest = np.finfo(np.float32).min
+  logits = jnp.array([[-jnp.inf], [lowest], [lowest], [lowest]])
+  weights = nn.segment_softmax(logits, np.array([0, 0, 0, 1]), 2)
+  np.testing.assert_array_equal(weights[:, 0], [0, 0.5, 0.5, 1])
+
+
+@pytest.mark.parametrize(
+  ('logits', 'ids', 'message'),
+  [
+    (np.zeros((3, 1)), np.zeros(2, int), r'shapes must be \[E, K\] and \[E\]'),
+    (np.zeros(3), np.zeros(3, int), r'shapes must be \[E, K\] and \[E\]'),
+    (np.zeros((3, 1), int), np.zeros(3, int), 'no floating dtype'),
+    (np.zeros((3, 1)), np.zeros(3), 'no integer dtype'),
+  ],
+)
+def test_logits_that_are_none_are_refused(logits, ids, message):
+  with pytest.raises(InputError, match=message):
+    nn.segment_softmax(logits, ids, 2)
+
+
 def test_softmax_survives_huge_logits():
   logits = jnp.array([[3e38], [-3e38], [3e38]])
   weights = nn.segment_softmax(logits, jnp.array([0, 0, 0]), 1)

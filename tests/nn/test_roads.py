@@ -10,6 +10,7 @@ import functools
 from fixtures import all_graphs
 import jax
 from jax import numpy as jnp
+import jax.export
 from jax.test_util import check_grads
 import numpy as np
 import pytest
@@ -340,6 +341,80 @@ def test_a_node_hears_of_its_senders_alone():
     assert np.isnan(d_values[1:]).all()
 
 
+def test_groups_do_not_go_with_other_edges():
+  edges = prepared(GRAPHS['hub'])
+  weights = random((len(edges.senders), 2))
+  values = random((edges.num_senders, 2, 3), seed=1)
+  other = dataclasses.replace(edges, receivers=edges.senders[::-1])
+  assert not other.is_prepared
+  np.testing.assert_allclose(
+    aggregate(weights, values, other),
+    dense_aggregate(weights, values, other, 0),
+    rtol=1e-4,
+    atol=1e-5,
+  )
+  checked = dataclasses.replace(edges.checked(), senders=edges.senders - 1)
+  np.testing.assert_allclose(
+    aggregate(weights, values, checked),
+    dense_aggregate(weights, values, checked, 0),
+    rtol=1e-4,
+    atol=1e-5,
+  )
+
+
+@pytest.mark.parametrize('platform', ['cuda', 'tpu'])
+def test_no_other_platform_is_told_that_senders_are_sorted(platform):
+  """They are not, and there a scatter would be wrong."""
+  edges = prepared(GRAPHS['hub'])
+  weights = jnp.ones((len(edges.senders), 1))
+  values = jnp.ones((edges.num_senders, 1, 2))
+
+  def lowered(function):
+    exported = jax.export.export(jax.jit(function), platforms=[platform])
+    return exported(edges, weights, values).mlir_module()
+
+  forward = lowered(lambda e, w, v: aggregate(w, v, e))
+  assert forward.count('indices_are_sorted = true') == 1
+  backward = lowered(
+    lambda e, w, v: jax.grad(lambda v: aggregate(w, v, e).sum())(v)
+  )
+  assert 'scatter' in backward
+  assert 'indices_are_sorted = true' not in backward
+
+
+def test_integers_are_weights_and_values_as_well():
+  edges = prepared(GRAPHS['one edge'])
+  weights = np.full((len(edges.senders), 1), 0.5, np.float32)
+  values = np.full((edges.num_senders, 1, 2), 3)
+  expected = dense_aggregate(weights, values, edges, 0)
+  np.testing.assert_array_equal(aggregate(weights, values, edges), expected)
+  np.testing.assert_array_equal(
+    aggregate(np.rint(2 * weights).astype(int), values, edges), 2 * expected
+  )
+
+
+def test_narrow_ids_are_held_against_wide_numbers_of_nodes():
+  """uint8 ids of 300 nodes: N must not become 44."""
+  senders = np.array([200, 44, 255], np.uint8)
+  edges = Edges(senders, np.array([1, 2, 0], np.int8), 300, 300)
+  values = random((300, 1, 2))
+  weights = np.ones((3, 1), np.float32)
+  np.testing.assert_array_equal(
+    aggregate(weights, values, edges),
+    dense_aggregate(weights, values, edges, 0).astype(np.float32),
+  )
+  alpha = segment_softmax(jnp.zeros((3, 1)), senders, 300)
+  np.testing.assert_array_equal(alpha, 1)
+
+
+def test_graphs_without_features_have_gradients():
+  edges = prepared(GRAPHS['hub'])
+  weights = jnp.ones((len(edges.senders), 2))
+  values = jnp.ones((edges.num_senders, 2, 0))
+  gradient = jax.grad(lambda w: aggregate(w, values, edges).sum())(weights)
+  assert not gradient.any()
+
+
 @pytest.mark.parametrize(
   ('weights', 'num_senders'), [((4, 3), 2), ((5, 2), 2), ((5, 3), 4)]
 )
@@ -356,7 +431,7 @@ def test_roads_that_are_not_there_are_refused():
   weights, values = jnp.ones((3, 1)), jnp.ones((2, 1, 1))
   with pytest.raises(InputError, match="there is no 'fast'; choose 'plain'"):
     aggregate(weights, values, edges, implementation='fast')
-  bare = dataclasses.replace(edges, by_receiver=None, by_sender=None)
+  bare = dataclasses.replace(edges)  # leaves the groups behind
   with pytest.raises(InputError, match=r'`graphs\.prepare`'):
     aggregate(weights, values, bare, implementation='blocks')
 

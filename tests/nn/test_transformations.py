@@ -248,3 +248,12 @@ def test_a_dropout_that_is_none_is_refused(key, rate, message):
   layer = make_layer(MLPLayer)
   with pytest.raises(InputError, match=message):
     layer.forward(GRAPH, nn.Dropout(key, rate))
+  with pytest.raises(InputError, match=message):
+    nn.drop_features(nn.Dropout(key, rate), GRAPH.nodes, 2)
+
+
+def test_a_key_alone_is_no_dropout():
+  model = nn.Model(5, 2, num_heads=1, hidden_dim=1, rngs=nnx.Rngs(0))
+  for module in (model, make_layer(MLPLayer)):
+    with pytest.raises(InputError, match='give `Dropout'):
+      module.forward(GRAPH, jax.random.key(0))

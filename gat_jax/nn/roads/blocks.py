@@ -180,7 +180,7 @@ def _sums_per_edge(edges, product, shape, dtype, block):
   num_heads, num_features = shape
   if not edges.senders.shape[0]:
     return jnp.zeros((0, num_heads), dtype)
-  is_foldable = num_features % _VECTOR == 0
+  is_foldable = num_features > 0 and num_features % _VECTOR == 0
   is_foldable &= num_heads * num_features <= _MOST_FOLDED
   lanes = _VECTOR if is_foldable else num_features
   ones = jnp.ones((num_heads, lanes, 1), dtype)

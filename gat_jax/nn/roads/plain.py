@@ -38,7 +38,7 @@ def weighted_sums(
     messages.astype(initial.dtype),
     edges.receivers,
     edges.num_receivers,
-    indices_are_sorted=edges.is_prepared,
+    indices_are_sorted=edges.receivers_are_sorted,
   )
 
 
@@ -104,5 +104,5 @@ def slope_sums(
     jnp.where(pairs >= 0, weights, slope * weights),
     edges.receivers,
     edges.num_receivers,
-    indices_are_sorted=edges.is_prepared,
+    indices_are_sorted=edges.receivers_are_sorted,
   )

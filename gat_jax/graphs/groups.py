@@ -1,0 +1,141 @@
+"""Edges in groups that share a node, so that a group's sum is one row.
+
+Shapes: E edges, N nodes, T groups, C edges a group.
+"""
+
+from collections.abc import Sequence
+import dataclasses
+import functools
+
+import jax
+import numpy as np
+
+Array = jax.Array | np.ndarray
+
+# Edges of a node whose messages are added in one loop, before its sum is
+# touched. Nodes with fewer edges waste what is left.
+GROUP = 8
+
+
+@functools.partial(
+  jax.tree_util.register_dataclass,
+  data_fields=('edges', 'is_edge', 'others', 'nodes', 'degrees', 'num_groups'),
+  meta_fields=(),
+)
+@dataclasses.dataclass(frozen=True)
+class Groups:
+  """Up to C edges each that have one end in common, for all edges.
+
+  Attributes:
+    edges: [T, C] int32; a group that is not full repeats its last edge.
+    is_edge: [T, C], False for such repetitions and for all of a filler.
+    others: [T, C] int32, the other end of each.
+    nodes: [T] int32, the common end, never decreasing; fillers come last and
+      have the number of nodes.
+    degrees: [nodes] int32, the edges of each node.
+    num_groups: how many are no fillers, a scalar.
+  """
+
+  edges: Array
+  is_edge: Array
+  others: Array
+  nodes: Array
+  degrees: Array
+  num_groups: Array
+
+
+def group(
+  ends: np.ndarray, others: np.ndarray, num_nodes: int, size: int = GROUP
+) -> Groups:
+  """Groups edges by one of their ends, in their order, on the host.
+
+  Args:
+    ends: [E], the node at that end of each edge, in [0, N).
+    others: [E], the node at the other end.
+    num_nodes: N.
+    size: C.
+
+  Returns:
+    As many groups as are needed, without fillers.
+  """
+  num_edges = len(ends)
+  degrees = np.bincount(ends, minlength=num_nodes)
+  groups_of_node = -(-degrees // size)
+  nodes = np.repeat(np.arange(num_nodes), groups_of_node)
+  # Which of its node's groups each is, and where its edges are when sorted.
+  rank = (
+    np.arange(len(nodes)) - (groups_of_node.cumsum() - groups_of_node)[nodes]
+  )
+  until = degrees.cumsum()
+  first = (until - degrees)[nodes] + size * rank
+  last = until[nodes][:, None] - 1
+  places = first[:, None] + np.arange(size)
+  is_edge = places <= last
+  edges = np.minimum(places, last)
+  if num_edges and (ends[1:] < ends[:-1]).any():
+    edges = np.argsort(ends, kind='stable')[edges]
+  return Groups(
+    edges=edges.astype(np.int32),
+    is_edge=is_edge,
+    others=np.asarray(others, np.int32)[edges],
+    nodes=nodes.astype(np.int32),
+    degrees=degrees.astype(np.int32),
+    num_groups=np.array(len(nodes), np.int32),
+  )
+
+
+def fill_groups(groups: Groups, num_edges: int) -> Groups:
+  """Adds fillers: as many groups as so many edges and nodes can ever have."""
+  num_nodes = len(groups.degrees)
+  most = num_edges + (GROUP - 1) * min(num_nodes, num_edges)
+  extra = most // GROUP - len(groups.nodes)
+  rows = (0, extra), (0, 0)
+  return dataclasses.replace(
+    groups,
+    edges=np.pad(groups.edges, rows),
+    is_edge=np.pad(groups.is_edge, rows),
+    others=np.pad(groups.others, rows),
+    nodes=np.pad(groups.nodes, (0, extra), constant_values=num_nodes),
+  )
+
+
+def join_groups(
+  several: Sequence[Groups],
+  first_edge: np.ndarray,
+  first_node: np.ndarray,
+  first_other: np.ndarray,
+) -> Groups:
+  """The groups of several graphs as those of one, without fillers.
+
+  Args:
+    several: of each graph.
+    first_edge: where the edges of each begin.
+    first_node: where its nodes at the common end begin.
+    first_other: where those at the other end begin.
+  """
+  counts = [int(groups.num_groups) for groups in several]  # without fillers
+
+  def joined(name, starts):
+    arrays = [
+      getattr(g, name)[:n] for g, n in zip(several, counts, strict=True)
+    ]
+    return shifted(arrays, starts)
+
+  return Groups(
+    edges=joined('edges', first_edge),
+    is_edge=joined('is_edge', np.zeros_like(first_edge)).astype(bool),
+    others=joined('others', first_other),
+    nodes=joined('nodes', first_node),
+    degrees=np.concatenate([groups.degrees for groups in several]),
+    num_groups=np.array(sum(counts), np.int32),
+  )
+
+
+def shifted(arrays: Sequence[Array], starts: np.ndarray) -> np.ndarray:
+  """Joins arrays of ids, each counted from where its graph starts."""
+  return np.concatenate(
+    [
+      np.asarray(array, np.int32) + np.int32(start)
+      for array, start in zip(arrays, starts[:-1], strict=True)
+    ]
+  )
