@@ -10,7 +10,6 @@ from flax import nnx
 import jax
 from jax import numpy as jnp
 import jraph
-import numpy as np
 
 from gat_jax import graphs
 from gat_jax.errors import InputError
@@ -23,6 +22,8 @@ from gat_jax.nn.dropout import check_dropout
 from gat_jax.nn.dropout import drop_features
 from gat_jax.nn.dtypes import as_dtype
 from gat_jax.nn.dtypes import broadcast
+from gat_jax.nn.parameters import glorot
+from gat_jax.nn.parameters import zeros
 from gat_jax.nn.roads import choice
 from gat_jax.nn.roads.choice import Implementation
 
@@ -124,7 +125,7 @@ class HeadsLayer(DropoutModule):
     self.edge_block = edge_block
     self.compute_dtype = compute_dtype
     self.kernel_shape = (in_features, num_heads, out_features)
-    self.bias = nnx.Param(jnp.zeros((num_heads, out_features), np.float32))
+    self.bias = zeros(num_heads, out_features)
     if residual and in_features != out_features:
       self.skip_kernel = self._new_kernel(rngs)
       self.skip_bias = nnx.Param(
@@ -293,19 +294,9 @@ class HeadsLayer(DropoutModule):
     """Glorot-uniform [D, K, F]."""
     in_features, num_heads, out_features = self.kernel_shape
     fan_out = num_heads * out_features if self.fused_fan else out_features
-    return _glorot(rngs, self.kernel_shape, in_features + fan_out)
+    return glorot(rngs, self.kernel_shape, in_features + fan_out)
 
   def _new_vector(self, rngs: nnx.Rngs) -> nnx.Param:
     """Glorot-uniform [K, F] with fan (F, 1) for each head."""
     _, num_heads, out_features = self.kernel_shape
-    return _glorot(rngs, (num_heads, out_features), out_features + 1)
-
-
-def _glorot(rngs: nnx.Rngs, shape: tuple[int, ...], fans: int) -> nnx.Param:
-  """Uniform in +-sqrt(6 / (fan in + fan out)) (Glorot and Bengio, 2010)."""
-  limit = (6 / fans) ** 0.5
-  return nnx.Param(
-    jax.random.uniform(
-      rngs.params(), shape, np.float32, minval=-limit, maxval=limit
-    )
-  )
+    return glorot(rngs, (num_heads, out_features), out_features + 1)

@@ -10,7 +10,6 @@ Shapes: N nodes, E edges, K heads, D input features, F output features a head.
 from flax import nnx
 import jax
 from jax import numpy as jnp
-import numpy as np
 
 from gat_jax import graphs
 from gat_jax.nn import operations
@@ -21,6 +20,7 @@ from gat_jax.nn.dtypes import broadcast
 from gat_jax.nn.dtypes import sum_dtype
 from gat_jax.nn.heads import HeadsLayer
 from gat_jax.nn.pairs import pair_scores
+from gat_jax.nn.parameters import zeros
 
 NEGATIVE_SLOPE = 0.2  # of LeakyReLU, in both papers
 
@@ -53,8 +53,8 @@ class GATLayer(AttentionLayer):
     super().__init__(in_features, out_features, num_heads, **shared)
     self.score_bias = score_bias
     if score_bias:
-      self.receiver_bias = nnx.Param(jnp.zeros(num_heads, np.float32))
-      self.sender_bias = nnx.Param(jnp.zeros(num_heads, np.float32))
+      self.receiver_bias = zeros(num_heads)
+      self.sender_bias = zeros(num_heads)
 
   def values_and_scores(
     self, edges: graphs.Edges, inputs: graphs.Features
