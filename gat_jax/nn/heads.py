@@ -128,9 +128,7 @@ class HeadsLayer(DropoutModule):
     self.bias = zeros(num_heads, out_features)
     if residual and in_features != out_features:
       self.skip_kernel = self._new_kernel(rngs)
-      self.skip_bias = nnx.Param(
-        jnp.zeros((num_heads, out_features), np.float32)
-      )
+      self.skip_bias = zeros(num_heads, out_features)
     for name in self.KERNELS:
       setattr(self, name, self._new_kernel(rngs))
     for name in self.VECTORS:
