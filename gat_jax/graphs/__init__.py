@@ -7,9 +7,9 @@ from gat_jax.graphs.batches import batch as batch
 from gat_jax.graphs.batches import pad as pad
 from gat_jax.graphs.edges import Edges as Edges
 from gat_jax.graphs.edges import as_int32 as as_int32
+from gat_jax.graphs.edges import sum_dtype as sum_dtype
 from gat_jax.graphs.features import Features as Features
 from gat_jax.graphs.features import SparseFeatures as SparseFeatures
-from gat_jax.graphs.features import num_features as num_features
 from gat_jax.graphs.groups import Array as Array
 from gat_jax.graphs.groups import Groups as Groups
 from gat_jax.graphs.prepared import InGivenOrder as InGivenOrder

@@ -13,7 +13,6 @@ from gat_jax.graphs import edges
 from gat_jax.graphs.edges import Edges
 from gat_jax.graphs.features import Features
 from gat_jax.graphs.features import SparseFeatures
-from gat_jax.graphs.features import num_features
 from gat_jax.graphs.inputs import edges_of as edges_in_range
 from gat_jax.graphs.prepared import PreparedGraph
 
@@ -30,7 +29,7 @@ def batch(graphs: Sequence[jraph.GraphsTuple]) -> jraph.GraphsTuple:
   for graph in graphs:
     _check_sizes(graph)
   kinds = {
-    (isinstance(g.nodes, SparseFeatures), num_features(g.nodes)) for g in graphs
+    (isinstance(g.nodes, SparseFeatures), g.nodes.shape[1]) for g in graphs
   }
   if len(kinds) != 1:
     raise InputError(
@@ -40,9 +39,11 @@ def batch(graphs: Sequence[jraph.GraphsTuple]) -> jraph.GraphsTuple:
     )
   joined = jraph.batch_np([_plain(graph, nodes=None) for graph in graphs])
   joined = joined._replace(nodes=_join_features([g.nodes for g in graphs]))
-  if not all(isinstance(graph, PreparedGraph) for graph in graphs):
+  structures = [getattr(graph, 'structure', None) for graph in graphs]
+  prepared = [structure for structure in structures if structure is not None]
+  if len(prepared) < len(structures):
     return joined
-  return PreparedGraph.of(joined, edges.join([g.structure for g in graphs]))
+  return PreparedGraph.of(joined, edges.join(prepared))
 
 
 def pad(
@@ -80,16 +81,23 @@ def pad(
       f' {n_edge}',
       'leave at least one node for the padding',
     )
+  n_graph = n_graph or len(graph.n_node) + 1
+  if n_graph <= len(graph.n_node):
+    raise InputError(
+      'n_graph',
+      f'{n_graph} graphs have no room for {len(graph.n_node)} and the padding',
+    )
   padded = jraph.pad_with_graphs(
-    _plain(graph, nodes=None), n_node, n_edge, n_graph or len(graph.n_node) + 1
+    _plain(graph, nodes=None), n_node, n_edge, n_graph
   )
   padded = padded._replace(nodes=_pad_features(graph.nodes, n_node, n_nonzero))
-  if not isinstance(graph, PreparedGraph):
+  own = getattr(graph, 'structure', None)
+  if own is None:
     return padded
   to_itself = np.zeros(n_edge - old_edge, np.int32)
   extra = n_node - old_node
   padding = Edges(to_itself, to_itself, extra, extra).prepared()
-  structure = edges.fill(edges.join([graph.structure, padding]))
+  structure = edges.fill(edges.join([own, padding]))
   return PreparedGraph.of(padded, structure)
 
 
@@ -103,7 +111,7 @@ def _check_sizes(graph: jraph.GraphsTuple) -> None:
       f' and {n_edge} edges',
       'they must add up to them',
     )
-  if not isinstance(graph, PreparedGraph):
+  if getattr(graph, 'structure', None) is None:
     edges_in_range(graph.senders, graph.receivers, n_node)
 
 
@@ -117,14 +125,18 @@ def _join_features(features: Sequence[Features]) -> Features:
     return np.concatenate([np.asarray(dense) for dense in features])
   first_rows = np.cumsum([0, *(f.shape[0] for f in sparse)])
   rows = [f.rows + first for f, first in zip(sparse, first_rows, strict=False)]
-  joined = Edges(
+  return _by_row(
+    np.concatenate([f.values for f in sparse]),
     np.concatenate([f.columns for f in sparse]),
-    np.concatenate(rows).astype(np.int32),
-    sparse[0].shape[1],
-    int(first_rows[-1]),
+    np.concatenate(rows),
+    (int(first_rows[-1]), sparse[0].shape[1]),
   )
-  values = np.concatenate([f.values for f in sparse])
-  return SparseFeatures(values, joined.prepared())
+
+
+def _by_row(values, columns, rows, shape) -> SparseFeatures:
+  order = np.argsort(rows, kind='stable')
+  edges = Edges(columns[order], rows[order], shape[1], shape[0])
+  return SparseFeatures(values[order], edges.prepared())
 
 
 def _pad_features(features: Features, n_node: int, n_nonzero: int) -> Features:
@@ -137,12 +149,10 @@ def _pad_features(features: Features, n_node: int, n_nonzero: int) -> Features:
     raise InputError(
       'graph', f'{len(features.values)} non-zeros do not fit into {n_nonzero}'
     )
-  padded = Edges(
+  padded = _by_row(
+    np.pad(features.values, (0, extra)),
     np.pad(features.columns, (0, extra)),
     np.pad(features.rows, (0, extra), constant_values=old_node),
-    n_feature,
-    n_node,
+    (n_node, n_feature),
   )
-  return SparseFeatures(
-    np.pad(features.values, (0, extra)), edges.fill(padded.prepared())
-  )
+  return SparseFeatures(padded.values, edges.fill(padded.edges))

@@ -8,6 +8,7 @@ Shapes: E edges, M senders, N receivers, T groups, C edges a group.
 
 from collections.abc import Sequence
 import dataclasses
+from typing import Any
 
 import jax
 from jax import numpy as jnp
@@ -39,8 +40,7 @@ class Edges:
     by_receiver: what `prepared` made, the edges in groups of one receiver.
     by_sender: the same for senders.
     is_checked: whether `checked` made it.
-    receivers_are_sorted: whether it is known that they never decrease.
-    senders_are_sorted: the same for senders.
+    is_reversed: whether it is the other direction of prepared ones.
   """
 
   senders: Array
@@ -52,13 +52,17 @@ class Edges:
   by_receiver: Groups | None = dataclasses.field(init=False, default=None)
   by_sender: Groups | None = dataclasses.field(init=False, default=None)
   is_checked: bool = dataclasses.field(init=False, default=False)
-  receivers_are_sorted: bool = dataclasses.field(init=False, default=False)
-  senders_are_sorted: bool = dataclasses.field(init=False, default=False)
+  is_reversed: bool = dataclasses.field(init=False, default=False)
 
   @property
   def is_prepared(self) -> bool:
-    """Whether they are sorted by receiver, in range and grouped both ways."""
+    """Whether they are in range and grouped by either end."""
     return self.by_receiver is not None
+
+  @property
+  def receivers_are_sorted(self) -> bool:
+    """Whether it is known that receivers never decrease."""
+    return self.is_prepared and not self.is_reversed
 
   @property
   def reversed(self) -> 'Edges':
@@ -69,20 +73,20 @@ class Edges:
       by_receiver=self.by_sender,
       by_sender=self.by_receiver,
       is_checked=self.is_checked,
-      receivers_are_sorted=self.senders_are_sorted,
-      senders_are_sorted=self.receivers_are_sorted,
+      is_reversed=not self.is_reversed,
     )
 
   def prepared(self) -> 'Edges':
     """Groups them by either end, on the host.
 
     Raises:
-      InputError: if the receivers are not sorted, or an end is no node.
+      InputError: if the receivers are not sorted, an end is no node, or as
+        `checked`.
     """
-    ends = []
-    for name, ids, count in (
-      ('senders', np.asarray(self.senders), self.num_senders),
-      ('receivers', np.asarray(self.receivers), self.num_receivers),
+    senders, receivers = both = ends_of(self.senders, self.receivers)
+    counts = self.num_senders, self.num_receivers
+    for name, ids, count in zip(
+      ('senders', 'receivers'), both, counts, strict=True
     ):
       wrong = (ids < 0) | (ids >= count)
       if wrong.any():
@@ -90,9 +94,6 @@ class Edges:
         raise InputError(
           name, f'entry {first} is {ids[first]}', f'there are {count} nodes'
         )
-      ends.append(ids.astype(np.int32))
-      ends[-1].setflags(write=False)
-    senders, receivers = ends
     falls = receivers[1:] < receivers[:-1]
     if falls.any():
       raise InputError(
@@ -100,12 +101,12 @@ class Edges:
         f'they decrease at entry {int(falls.argmax()) + 1}',
         'sort the edges by receiver; `graphs.prepare` does',
       )
-    return Edges(
-      senders, receivers, self.num_senders, self.num_receivers
-    )._with(
+    senders, receivers = np.array(senders), np.array(receivers)
+    for ids in (senders, receivers):
+      ids.setflags(write=False)
+    return Edges(senders, receivers, *counts)._with(
       by_receiver=group(receivers, senders, self.num_receivers),
       by_sender=group(senders, receivers, self.num_senders),
-      receivers_are_sorted=True,
     )
 
   def checked(self) -> 'Edges':
@@ -113,22 +114,27 @@ class Edges:
 
     Prepared edges are right as they are. Of others, an edge with an end that is
     no node gets M as its sender and N as its receiver.
+
+    Raises:
+      InputError: if the ids are no integers, or their numbers differ.
     """
     if self.is_checked:
       return self
     edges = self
-    if not isinstance(self.senders, jax.core.Tracer):
-      # A graph that a compiled function closes over is a constant to XLA, which
-      # would compute with it while it compiles.
-      edges = jax.lax.optimization_barrier(jax.tree.map(jnp.asarray, self))
+    if not self.is_prepared:
+      ends = ends_of(self.senders, self.receivers)
+      edges = Edges(*ends, self.num_senders, self.num_receivers)
+    if not isinstance(edges.senders, jax.core.Tracer) and _is_compiling():
+      # What a compiled function closes over is a constant to XLA, which would
+      # compute with it while it compiles.
+      edges = jax.lax.optimization_barrier(jax.tree.map(jnp.asarray, edges))
     if self.is_prepared:
       return edges._with(is_checked=True)
-    senders, receivers = as_int32(edges.senders), as_int32(edges.receivers)
-    is_edge = (senders >= 0) & (senders < self.num_senders)
-    is_edge &= (receivers >= 0) & (receivers < self.num_receivers)
+    is_edge = (edges.senders >= 0) & (edges.senders < self.num_senders)
+    is_edge &= (edges.receivers >= 0) & (edges.receivers < self.num_receivers)
     return Edges(
-      jnp.where(is_edge, senders, self.num_senders),
-      jnp.where(is_edge, receivers, self.num_receivers),
+      jnp.where(is_edge, edges.senders, self.num_senders),
+      jnp.where(is_edge, edges.receivers, self.num_receivers),
       self.num_senders,
       self.num_receivers,
     )._with(is_checked=True)
@@ -165,12 +171,18 @@ class Edges:
     return self._at(of_nodes, self.checked().receivers)
 
   def _at(self, of_nodes, ids):
-    """Zeros for what is no edge."""
+    """Zeros for what is no edge.
+
+    The gradient is a sum over edges, and so as exact as all of them.
+    """
+    wide = of_nodes.astype(sum_dtype(of_nodes.dtype))
     if self.is_prepared:
-      return of_nodes[ids]
-    if not of_nodes.shape[0]:
-      return jnp.zeros((*ids.shape, *of_nodes.shape[1:]), of_nodes.dtype)
-    return of_nodes.at[ids].get(mode='fill', fill_value=0)
+      taken = wide[ids]
+    elif of_nodes.shape[0]:
+      taken = wide.at[ids].get(mode='fill', fill_value=0)
+    else:
+      taken = jnp.zeros((*ids.shape, *wide.shape[1:]), wide.dtype)
+    return taken.astype(of_nodes.dtype)
 
   def degrees(self) -> jax.Array:
     """How many edges come in at each receiver: [N] int32."""
@@ -182,23 +194,63 @@ class Edges:
 
 
 _CHILDREN = ('senders', 'receivers', 'by_receiver', 'by_sender')
-_STATIC = (
-  'num_senders',
-  'num_receivers',
-  'is_checked',
-  'receivers_are_sorted',
-  'senders_are_sorted',
-)
+_STATIC = ('num_senders', 'num_receivers', 'is_checked', 'is_reversed')
 _PRIVATE = (*_CHILDREN[2:], *_STATIC[2:])
 
 
-def as_int32(ids: Array) -> Array:
-  """Ids as int32; one beyond that is no node, and becomes -1."""
+def _is_compiling() -> bool:
+  """Whether what is computed here becomes part of a compiled function."""
+  return isinstance(jnp.zeros(()), jax.core.Tracer)
+
+
+def sum_dtype(dtype: jax.typing.DTypeLike) -> np.dtype:
+  """What entries of a floating dtype are added in: float32 at least."""
+  return np.dtype(dtype if np.dtype(dtype).itemsize >= 4 else np.float32)
+
+
+def ends_of(senders: Any, receivers: Any) -> tuple[Array, Array]:
+  """Both as int32 [E].
+
+  Raises:
+    InputError: if the ids are no integers, or their numbers differ.
+  """
+  senders, receivers = (
+    as_int32('senders', senders),
+    as_int32('receivers', receivers),
+  )
+  if senders.shape != receivers.shape:
+    raise InputError(
+      'receivers',
+      f'{receivers.shape[0]} for {senders.shape[0]} senders',
+      'entry e of both belongs to edge e',
+    )
+  return senders, receivers
+
+
+def as_int32(name: str, ids: Any) -> Array:
+  """Ids of nodes [E] as int32; one beyond that is no node, and becomes -1.
+
+  Args:
+    name: of the argument, for errors.
+    ids: an array, also a traced one, or a list.
+
+  Raises:
+    InputError: if they are no integers, or not [E].
+  """
+  if not isinstance(ids, jax.Array):
+    ids = np.asarray(ids)
+    ids = ids if ids.size else ids.astype(np.int32)  # of an empty list
+  if ids.ndim != 1 or ids.dtype.kind not in 'iu':
+    raise InputError(
+      name,
+      f'an array {ids.shape} of {ids.dtype}',
+      'ids of nodes must be integers, [E]',
+    )
   if not np.can_cast(ids.dtype, np.int32):
     most = np.iinfo(np.int32).max
     xp = jnp if isinstance(ids, jax.Array) else np
     ids = xp.where((ids < 0) | (ids > most), -1, ids.astype(np.int32))
-  return ids.astype(np.int32)
+  return ids if ids.dtype == np.int32 else ids.astype(np.int32)
 
 
 def join(several: Sequence[Edges]) -> Edges:
@@ -226,7 +278,6 @@ def join(several: Sequence[Edges]) -> Edges:
   return joined._with(
     by_receiver=groups(lambda e: e.by_receiver, *both[::-1]),
     by_sender=groups(lambda e: e.by_sender, *both),
-    receivers_are_sorted=True,
   )
 
 

@@ -62,20 +62,13 @@ class SparseFeatures:
         f'a sparse array {matrix.shape} of {matrix.dtype}',
         'it must be [N, D], of real numbers',
       )
-    matrix = matrix.tocsr().sorted_indices()
+    matrix = matrix.astype(np.float32).tocsr().sorted_indices()
     matrix.sum_duplicates()
     matrix.eliminate_zeros()
     n_node, n_feature = matrix.shape
     rows = np.repeat(np.arange(n_node, dtype=np.int32), np.diff(matrix.indptr))
-    edges = Edges(
-      matrix.indices.astype(np.int32), rows, int(n_feature), int(n_node)
-    )
-    return cls(matrix.data.astype(np.float32), edges.prepared())
+    edges = Edges(matrix.indices, rows, int(n_feature), int(n_node))
+    return cls(matrix.data, edges.prepared())
 
 
 Features = jax.Array | np.ndarray | SparseFeatures
-
-
-def num_features(features: Features) -> int:
-  """D of a feature matrix [N, D], dense or sparse."""
-  return features.shape[1]

@@ -113,7 +113,7 @@ def _ids(name: str, given: Any, n_node: int) -> np.ndarray:
     first = int(wrong.argmax())
     remedy = f'ids of {n_node} nodes are 0 to {n_node - 1}'
     if array.min() >= 1 and array.max() == n_node:
-      remedy = f'count nodes from 0: subtract 1 from all `{name}`'
+      remedy = 'count from 0: subtract 1 from all `senders` and `receivers`'
     if not n_node:
       remedy = 'a graph of no nodes has no edges'
     raise InputError(name, f'entry {first} is {array[first]}', remedy)

@@ -57,22 +57,24 @@ class PreparedGraph(jraph.GraphsTuple):
     structure: of the edges; `senders` and `receivers` are its own.
   """
 
-  structure: Edges
-  _places: _Places | None
+  structure: Edges | None = None  # of one that was not made by `of`
+  _places: _Places | None = None
+  _make = jraph.GraphsTuple._make  # of the seven fields alone
 
   @classmethod
   def of(
     cls,
     graph: jraph.GraphsTuple,
-    structure: Edges,
+    structure: Edges | None,
     places: _Places | None = None,
   ) -> 'PreparedGraph':
     """The graph with a structure, whose senders and receivers it takes."""
     own = graph._asdict()
     for name in ('senders', 'receivers'):
       ids = getattr(structure, name)
-      # `jraph.unbatch_np` changes those of its graph.
-      own[name] = ids.copy() if isinstance(ids, np.ndarray) else ids
+      if own[name] is None or not isinstance(ids, np.ndarray):
+        # `jraph.unbatch_np` changes those of its graph.
+        own[name] = ids.copy() if isinstance(ids, np.ndarray) else ids
     made = cls(**own)
     made.structure, made._places = structure, places
     return made
@@ -178,7 +180,7 @@ def prepare(
     self_loops: gives every node that has none an edge to itself, without which
       it does not see its own features (Velickovic et al., section 2.1).
     duplicates: what becomes of an edge that is given twice: an error, one edge,
-      or two edges that each count.
+      or two edges that each count. The last goes with no reverse edges.
 
   Returns:
     The graph; its edges are those that were given and those that were added.
@@ -201,9 +203,12 @@ def prepare(
   given = receivers.astype(np.int64) * n_node + senders
   backward = senders.astype(np.int64) * n_node + receivers
   loops = np.arange(n_node, dtype=np.int64) * (n_node + 1)
-  if duplicates == 'refuse' or (duplicates == 'keep' and reverse):
-    _refuse_duplicates(given, senders, receivers, reverse)
-  keys = given if duplicates == 'keep' else _unique(given)
+  keys = _unique(given)
+  if len(keys) < len(given):
+    if duplicates == 'refuse' or (duplicates == 'keep' and reverse):
+      _refuse_duplicates(given, senders, receivers, reverse)
+    if duplicates == 'keep':
+      keys = given
   if reverse:
     keys = _unique(np.concatenate([keys, backward]))
   if self_loops:
@@ -216,9 +221,9 @@ def prepare(
     made[1].astype(np.int32), made[0].astype(np.int32), n_node, n_node
   )
   places = _Places(
-    given=_places(keys, given),
-    reverse=np.searchsorted(keys, backward) if reverse else None,
-    self_loops=np.searchsorted(keys, loops) if self_loops else None,
+    given=_places_of(keys, given),
+    reverse=_search(keys, backward) if reverse else None,
+    self_loops=_search(keys, loops) if self_loops else None,
   )
   graph = jraph.GraphsTuple(
     nodes=features,
@@ -256,14 +261,16 @@ def _refuse_duplicates(given, senders, receivers, reverse) -> None:
   )
 
 
-def _places(keys: np.ndarray, given: np.ndarray) -> np.ndarray:
+def _search(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+  return np.searchsorted(keys, wanted).astype(np.int32)
+
+
+def _places_of(keys: np.ndarray, given: np.ndarray) -> np.ndarray:
   """Where the given keys are among the sorted ones, equal ones in order."""
+  first = _search(keys, given)
+  if (keys[1:] != keys[:-1]).all():
+    return first
   order = np.argsort(given, kind='stable')
   in_order = given[order]
-  places = np.empty(len(given), np.int64)
-  rank = np.arange(len(given)) - np.searchsorted(in_order, in_order)
-  first, last = (
-    np.searchsorted(keys, in_order, side) for side in ('left', 'right')
-  )
-  places[order] = np.minimum(first + rank, last - 1)
-  return places
+  first[order] += np.arange(len(given)) - np.searchsorted(in_order, in_order)
+  return first.astype(np.int32)

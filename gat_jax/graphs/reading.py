@@ -12,11 +12,9 @@ import numpy as np
 
 from gat_jax.errors import InputError
 from gat_jax.graphs.edges import Edges
-from gat_jax.graphs.edges import as_int32
+from gat_jax.graphs.edges import ends_of
 from gat_jax.graphs.features import Features
 from gat_jax.graphs.features import SparseFeatures
-from gat_jax.graphs.groups import Array
-from gat_jax.graphs.prepared import PreparedGraph
 
 
 def from_edges(
@@ -34,7 +32,7 @@ def from_edges(
   Raises:
     InputError: if the ids are no integers or their numbers differ.
   """
-  senders, receivers = _ends(senders, receivers)
+  senders, receivers = ends_of(senders, receivers)
   return jraph.GraphsTuple(
     nodes=features,
     edges=None,
@@ -52,6 +50,12 @@ def nodes_of(graph: jraph.GraphsTuple) -> Features:
   Raises:
     InputError: if they are something else.
   """
+  if not isinstance(graph, jraph.GraphsTuple):
+    raise InputError(
+      'graph',
+      f'of {type(graph).__name__}',
+      'give a `jraph.GraphsTuple`, as `graphs.prepare` makes',
+    )
   nodes = graph.nodes
   values = nodes.values if isinstance(nodes, SparseFeatures) else nodes
   is_masked = isinstance(values, np.ma.MaskedArray)
@@ -88,39 +92,13 @@ def edges_of(graph: jraph.GraphsTuple) -> Edges:
       prepared graph was given another number of nodes.
   """
   n_node = graph.nodes.shape[0]
-  if not isinstance(graph, PreparedGraph):
-    ends = _ends(graph.senders, graph.receivers)
-    return Edges(*ends, n_node, n_node).checked()
-  if graph.structure.num_receivers != n_node:
+  structure = getattr(graph, 'structure', None)
+  if structure is None:
+    return Edges(graph.senders, graph.receivers, n_node, n_node).checked()
+  if structure.num_receivers != n_node:
     raise InputError(
       'graph',
-      f'it was prepared with {graph.structure.num_receivers} nodes and has'
-      f' {n_node}',
+      f'it was prepared with {structure.num_receivers} nodes and has {n_node}',
       'prepare it again',
     )
-  return graph.structure.checked()
-
-
-def _ends(senders: Any, receivers: Any) -> tuple[Array, Array]:
-  """Both as int32; an id beyond that is no node, and becomes -1."""
-  both = []
-  for name, given in (('senders', senders), ('receivers', receivers)):
-    ids = given
-    if not isinstance(ids, jax.Array):
-      ids = np.asarray(ids)
-      ids = ids.astype(np.int32) if not ids.size else ids  # of no list at all
-    if ids.ndim != 1 or ids.dtype.kind not in 'iu':
-      raise InputError(
-        name,
-        f'an array {ids.shape} of {ids.dtype}',
-        'ids of nodes must be integers, [E]',
-      )
-    both.append(as_int32(ids))
-  senders, receivers = both
-  if senders.shape != receivers.shape:
-    raise InputError(
-      'receivers',
-      f'{receivers.shape[0]} for {senders.shape[0]} senders',
-      'entry e of both belongs to edge e',
-    )
-  return senders, receivers
+  return structure.checked()

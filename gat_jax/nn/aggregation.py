@@ -38,7 +38,7 @@ def aggregate(
   Args:
     weights: alpha, [E, K].
     values: v, [M, K, F]. Sums are as exact as float32 and come out in the dtype
-      of the values.
+      of the values, those of integers in float32.
     edges: E, from M senders to N receivers: `graphs.edges_of(graph)`, or
       `graphs.Edges` of arrays in any order.
     initial: what the sums start from, broadcast to [N, K, F] in the dtype of
@@ -53,8 +53,8 @@ def aggregate(
     [N, K, F]; `initial` where nothing comes in.
 
   Raises:
-    InputError: if the shapes of weights, values and edges do not fit, or the
-      edges are not prepared for the road that is wanted.
+    InputError: if the shapes of weights, values and edges do not fit, there is
+      no such implementation, or the edges are not prepared for it.
   """
   weights, values = as_floats(weights), as_floats(values)
   wanted = (*jnp.shape(edges.receivers), *values.shape[1:2])
@@ -66,7 +66,7 @@ def aggregate(
       f' {edges.num_senders} senders and values {values.shape}',
       'shapes must be [E, K] and [M, K, F]',
     )
-  choice.check(implementation)
+  choice.check(implementation, block)
   edges = edges.checked()
   if implementation is None and not edges.is_prepared:
     implementation = 'plain'

@@ -3,6 +3,8 @@
 Shapes: N nodes, E edges, K heads, D input features, F output features a head.
 """
 
+from typing import ClassVar
+
 import jax
 import jraph
 
@@ -25,10 +27,15 @@ class AttentionLayer(HeadsLayer):
   softmax and does not renormalise it. Dropout on v comes after the scores were
   computed from all of it.
 
-  A subclass holds the equation, `values_and_scores(edges, inputs)`, and W as
-  `kernel`, where v_j = W h_j. Where v is not dropped and wider than h, the sum
-  is made as W sum_j alpha_ij h_j, which aggregates fewer entries.
+  A subclass holds the equation, `values_and_scores(edges, inputs)`.
+
+  Attributes:
+    VALUES_ARE_PROJECTED: whether v_j = W h_j, W being `kernel`. Then, where v
+      is not dropped and wider than h, the sum is made as W sum_j alpha_ij h_j,
+      which aggregates fewer entries.
   """
+
+  VALUES_ARE_PROJECTED: ClassVar[bool] = False
 
   OPTIONS = (*HeadsLayer.OPTIONS, 'value_dropout')
 
@@ -93,7 +100,8 @@ class AttentionLayer(HeadsLayer):
     """Whether sum_j alpha_ij h_j has fewer entries than the same sum of v_j."""
     in_features, _, out_features = self.kernel_shape
     is_dense = not isinstance(inputs, graphs.SparseFeatures)
-    return is_dense and in_features < out_features
+    is_widening = is_dense and in_features < out_features
+    return self.VALUES_ARE_PROJECTED and is_widening
 
 
 def _softmax(scores: jax.Array, edges: graphs.Edges) -> jax.Array:

@@ -158,7 +158,8 @@ def check_dropout(dropout: object) -> None:
 
 
 def _check_rate(name, rate) -> None:
-  is_number = np.ndim(rate) == 0 and np.asarray(rate).dtype.kind in 'iuf'
+  dtype = np.asarray(rate).dtype
+  is_number = np.ndim(rate) == 0 and jnp.issubdtype(dtype, np.number)
   if not is_number or not 0 <= np.float32(rate) < 1:
     raise InputError(name, f'{rate!r} is no number from 0 to below 1')
 

@@ -9,16 +9,17 @@ import numpy as np
 from gat_jax.graphs import Array
 from gat_jax.graphs import Features
 from gat_jax.graphs import SparseFeatures
-
-
-def sum_dtype(dtype: jnp.dtype) -> jnp.dtype:
-  """What entries of a floating dtype are added in: float32 at least."""
-  return jnp.dtype(dtype if jnp.dtype(dtype).itemsize >= 4 else np.float32)
+from gat_jax.graphs import sum_dtype as sum_dtype
 
 
 def broadcast(x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-  """Repeats x along new leading axes, also where JAX refuses to by itself."""
-  return jnp.broadcast_to(jnp.expand_dims(x, range(len(shape) - x.ndim)), shape)
+  """Repeats x along new leading axes, also where JAX refuses to by itself.
+
+  The gradient is a sum over them, and so as exact as all of them.
+  """
+  wide = jnp.expand_dims(x, range(len(shape) - x.ndim))
+  wide = wide.astype(sum_dtype(x.dtype))
+  return jnp.broadcast_to(wide, shape).astype(x.dtype)
 
 
 def as_floats(x: Array) -> jax.Array:

@@ -98,7 +98,7 @@ class HeadsLayer(DropoutModule):
         authors' code: no, each head has fan (D, F).
       edge_block: edges that are aggregated at a time; 0 chooses.
       compute_dtype: of the factors of products, float32, bfloat16 or float16;
-        sums are always float32.
+        sums are float32 at least.
       implementation: 'plain' has derivatives of both modes, as `jax.hessian`
         needs. None chooses what is fast; see `gat_jax.nn.aggregate`.
       rngs: `params` is the source of the initial parameters, `dropout` that of
@@ -108,7 +108,7 @@ class HeadsLayer(DropoutModule):
       InputError: if the dropout rate is out of range, or there is no such dtype
         or implementation.
     """
-    choice.check(implementation)
+    choice.check(implementation, edge_block)
     if compute_dtype not in _COMPUTE_DTYPES:
       raise InputError(
         'compute_dtype',
@@ -196,8 +196,8 @@ class HeadsLayer(DropoutModule):
       As a call.
 
     Raises:
-      InputError: if the graph and the layer differ in D, or its edges have
-        features, which no layer uses.
+      InputError: if the graph and the layer differ in D, its edges have
+        features, or graph or dropout are not what they must be.
     """
     check_dropout(dropout)
     edges, inputs = self.read(graph)

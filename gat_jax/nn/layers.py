@@ -35,6 +35,7 @@ class GATLayer(AttentionLayer):
   """
 
   OPTIONS = (*AttentionLayer.OPTIONS, 'score_bias')
+  VALUES_ARE_PROJECTED = True
   VECTORS = ('receiver_vector', 'sender_vector')
 
   receiver_vector: nnx.Param
@@ -95,6 +96,7 @@ class GATv2Layer(AttentionLayer):
   """
 
   KERNELS = ('kernel', 'receiver_kernel')
+  VALUES_ARE_PROJECTED = True
   VECTORS = ('vector',)
 
   receiver_kernel: nnx.Param
@@ -122,6 +124,8 @@ class ConstGATLayer(AttentionLayer):
 
   e_ij = 0,  v_j = W h_j
   """
+
+  VALUES_ARE_PROJECTED = True
 
   def values_and_scores(
     self, edges: graphs.Edges, inputs: graphs.Features
@@ -153,7 +157,8 @@ class GCNLayer(MLPLayer):
 
       mix_i = sum_j W h_j / sqrt(d_i d_j)
 
-  over the incoming edges, self-loop included; d counts them. One head of F
+  over the incoming edges, self-loop included; d counts them, and is 1 for a
+  node that has none. One head of F
   features is the paper's layer; K heads are one of K F features.
   """
 

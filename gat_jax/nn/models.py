@@ -94,8 +94,8 @@ class Model(DropoutModule):
       **options: arguments of all layers, as `score_bias=False`.
 
     Raises:
-      InputError: if there is no layer of that name, `num_layers` is below 1, or
-        the dropout rate is out of range.
+      InputError: if there is no layer of that name, `num_layers` is below 1,
+        the dropout rate is out of range, or as the layer.
       TypeError: if the layer has no such option.
     """
     layer_type = _find(layer)

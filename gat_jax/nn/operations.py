@@ -11,7 +11,6 @@ import functools
 import jax
 from jax import numpy as jnp
 import jraph
-import numpy as np
 
 from gat_jax.errors import InputError
 from gat_jax.graphs import Array
@@ -49,10 +48,12 @@ def project(
     [N, K, F].
 
   Raises:
-    InputError: if features and kernel do not fit, or the kernel is of integers.
+    InputError: if features and kernel do not fit, the kernel is of integers, or
+      there is no such implementation.
   """
-  kernel = jnp.asarray(kernel)
-  if kernel.ndim != 3 or features.shape[-1] != kernel.shape[0]:
+  kernel, num_axes = jnp.asarray(kernel), len(features.shape)
+  fits = kernel.ndim == 3 and num_axes in (2, 3)
+  if not fits or features.shape[-1] != kernel.shape[0]:
     raise InputError(
       'features',
       f'{features.shape} for a kernel {kernel.shape}',
@@ -126,11 +127,11 @@ def segment_softmax(
     alpha, [E, K]; those of a receiver with an unmasked edge sum to 1.
 
   Raises:
-    InputError: if logits and segment ids differ in E or have other dtypes.
+    InputError: if logits and segment ids differ in E, or are no floats and no
+      integers.
   """
   logits = jnp.asarray(logits)
-  if not isinstance(segment_ids, jax.Array):
-    segment_ids = np.asarray(segment_ids)
+  segment_ids = as_int32('segment_ids', segment_ids)
   if logits.ndim != 2 or segment_ids.shape != logits.shape[:1]:
     raise InputError(
       'logits',
@@ -139,12 +140,9 @@ def segment_softmax(
     )
   if not jnp.issubdtype(logits.dtype, jnp.floating):
     raise InputError('logits', f'{logits.dtype} is no floating dtype')
-  if not jnp.issubdtype(segment_ids.dtype, jnp.integer):
-    raise InputError('segment_ids', f'{segment_ids.dtype} is no integer dtype')
   exact = logits.astype(sum_dtype(logits.dtype))
   masked = jnp.isneginf(exact)
   if not indices_are_sorted:
-    segment_ids = as_int32(segment_ids)
     is_segment = (segment_ids >= 0) & (segment_ids < num_segments)
     segment_ids = jnp.where(is_segment, segment_ids, num_segments)
     masked |= ~is_segment[:, None]
@@ -154,8 +152,10 @@ def segment_softmax(
   least = jnp.finfo(exact.dtype).min
   lowest = jnp.where(exact == least, jnp.nextafter(least, 0), exact)
   finite = jnp.where(masked, least, lowest)
+  # What is none of the segments has one of its own.
+  count = num_segments + (not indices_are_sorted)
   weights = _finite_segment_softmax(
-    num_segments, indices_are_sorted, finite, segment_ids
+    count, indices_are_sorted, finite, segment_ids
   )
   weights = jnp.where(masked, jnp.zeros((), weights.dtype), weights)
   return weights.astype(logits.dtype)

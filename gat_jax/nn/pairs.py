@@ -42,9 +42,10 @@ def pair_scores(
     [E, K], in the dtype of the queries, as exact as float32.
 
   Raises:
-    InputError: if the edges are not prepared for the road that is wanted.
+    InputError: if there is no such implementation, or the edges are not
+      prepared for it.
   """
-  choice.check(implementation)
+  choice.check(implementation, block)
   edges = edges.checked()
   if implementation is None and not edges.is_prepared:
     implementation = 'plain'

@@ -112,6 +112,31 @@ def test_jraph_takes_a_batch_apart_and_leaves_the_structure_whole():
   np.testing.assert_array_equal(joined.structure.senders, senders)
 
 
+def test_sparse_features_made_by_hand_are_sorted():
+  graph = as_sparse(GRAPHS['one edge'])
+  edges, order = graph.nodes.edges, [7, 3, 9, 0, 1, 2, 4, 5, 6, 8]
+  by_hand = graphs.SparseFeatures(
+    graph.nodes.values[order],
+    graphs.Edges(edges.senders[order], edges.receivers[order], 5, 2),
+  )
+  joined = graphs.batch([graph._replace(nodes=by_hand), graph])
+  expected = as_dense(graph.nodes)
+  np.testing.assert_array_equal(
+    as_dense(joined.nodes), np.concatenate([expected, expected])
+  )
+
+
+def test_small_integers_do_not_overflow_where_they_are_added():
+  twice = (np.array([200, 100], np.uint8), ([0, 0], [1, 1]))
+  features = graphs.SparseFeatures.from_csr(scipy.sparse.coo_array(twice))
+  assert features.values.tolist() == [300]
+
+
+def test_too_few_graphs_for_the_padding_are_refused():
+  with pytest.raises(InputError, match='n_graph: 1 graphs have no room'):
+    graphs.pad(GRAPHS['hub'], 99, 999, n_graph=1)
+
+
 @pytest.mark.parametrize(('n_node', 'n_edge'), [(3, 99), (99, 3)])
 def test_padding_to_less_is_refused(n_node, n_edge):
   with pytest.raises(ValueError, match='do not fit'):

@@ -250,6 +250,9 @@ def test_the_structure_goes_with_its_edges_and_never_with_others():
   np.testing.assert_array_equal(doubled.nodes, 2 * FEATURES)
   np.testing.assert_array_equal(doubled.senders, graph.senders)
   assert type(jraph.batch([graph, graph])) is jraph.GraphsTuple
+  made_of_fields = type(graph)._make(graph), type(graph)(*graph)
+  for other in made_of_fields:
+    assert not graphs.edges_of(other).is_prepared
   with pytest.raises(InputError, match='prepared with 4 nodes and has 2'):
     graphs.edges_of(graph._replace(nodes=FEATURES[:2]))
 

@@ -165,6 +165,11 @@ def test_what_no_graph_can_be_is_refused(name):
     make_layer(GATLayer)(GRAPH._replace(**fields))
 
 
+def test_an_array_is_no_graph():
+  with pytest.raises(InputError, match=r'as `graphs\.prepare` makes'):
+    make_layer(GATLayer)(np.ones((2, 5)))
+
+
 @pytest.mark.parametrize('form', [bare, lambda graph: mixed(graph)[0]])
 def test_sparse_features_may_be_in_any_order(form):
   dense, sparse_graph = sparse(ALL)
@@ -201,7 +206,12 @@ def test_graphs_of_nothing(layer_type):
     graphs.from_edges(no_nodes, empty, empty),
     graphs.from_edges(no_nodes, three, three),
   ):
+    nodes = graph.nodes
     assert layer(graph).nodes.shape == (0, 12)
+    gradient = jax.grad(
+      lambda nodes, graph=graph: layer(graph._replace(nodes=nodes)).nodes.sum()
+    )
+    assert gradient(nodes).shape == (0, 5)
   nodes = ALL.nodes[:2]
   for graph in (
     graphs.prepare(nodes, [], [], self_loops=False),

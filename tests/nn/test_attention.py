@@ -136,3 +136,28 @@ def test_aggregating_inputs_equals_aggregating_values(layer_type, monkeypatch):
   values_first = jax.jit(lambda: layer(graph, rngs=key).nodes)()
   assert (inputs_first != values_first).any()  # they did take two paths
   np.testing.assert_allclose(inputs_first, values_first, rtol=1e-4, atol=1e-5)
+
+
+def test_a_layer_of_other_values_is_not_summed_up_as_inputs():
+  """Where it is wider than its inputs and drops no values."""
+
+  class Doubled(GATLayer):
+    VALUES_ARE_PROJECTED = False
+
+    def values_and_scores(self, edges, inputs):
+      values, scores = super().values_and_scores(edges, inputs)
+      return 2 * values, scores
+
+  graph = GRAPHS['random']
+  options = {'out_features': 9, 'activation': None}
+  doubled, plain = (
+    make_layer(Doubled, **options),
+    make_layer(GATLayer, **options),
+  )
+  bias = np.asarray(plain.bias[...]).reshape(-1)
+  np.testing.assert_allclose(
+    outputs_of(doubled, graph) - bias,
+    2 * (outputs_of(plain, graph) - bias),
+    rtol=1e-4,
+    atol=1e-5,
+  )

@@ -31,6 +31,11 @@ def test_integers_and_booleans_are_as_good_as_floats(layer_type):
   counts = np.random.default_rng(0).integers(0, 3, ALL.nodes.shape)
   expected = outputs_of(layer, with_nodes(counts.astype(np.float32)))
   np.testing.assert_array_equal(outputs_of(layer, with_nodes(counts)), expected)
+  replaced = ALL._replace(nodes=counts)
+  np.testing.assert_array_equal(
+    outputs_of(layer, replaced),
+    outputs_of(layer, ALL._replace(nodes=counts.astype(np.float32))),
+  )
   of_flags = [
     outputs_of(layer, with_nodes((counts > 0).astype(dtype)))
     for dtype in (bool, np.float32)
@@ -69,6 +74,43 @@ def test_a_hub_of_narrow_features_is_summed_in_float32(dtype):
       outputs = outputs_of(layer, narrow)
       assert outputs.dtype == np.float32
       np.testing.assert_allclose(outputs[0], expected, atol=1e-3)
+
+
+@each_layer
+@pytest.mark.parametrize(
+  'form', [lambda graph: graph, lambda graph: jraph.GraphsTuple(*graph)]
+)
+def test_narrow_gradients_do_not_lose_a_hub(layer_type, form):
+  """A node that sends to 5,000 others hears of all of them in its gradient."""
+  n = 5000
+  nodes = np.random.default_rng(0).random((n, 3)).astype(np.float32)
+  graph = form(graphs.prepare(nodes, np.zeros(n - 1, int), np.arange(1, n)))
+  exact = make_layer(layer_type, 3, 2, 2, activation=None)
+  _, state = nnx.split(exact)
+  state = jax.tree.map(np.abs, state)
+
+  def gradient(dtype, compute_dtype='float32'):
+    layer = make_layer(
+      layer_type, 3, 2, 2, activation=None, compute_dtype=compute_dtype
+    )
+    graphdef, _ = nnx.split(layer)
+
+    def loss(state, nodes):
+      outputs = nnx.merge(graphdef, state)(graph._replace(nodes=nodes)).nodes
+      return outputs.astype(np.float32).sum()
+
+    own = jax.tree.map(lambda x: x.astype(dtype), state)
+    of_params, of_nodes = jax.jit(jax.grad(loss, (0, 1)))(own, nodes)
+    return nnx.to_pure_dict(of_params)['bias'], of_nodes[0]
+
+  expected = gradient(np.float32)
+  for found in (
+    gradient(jnp.bfloat16),
+    gradient(np.float16),
+    gradient(np.float32, 'bfloat16'),
+  ):
+    for ours, theirs in zip(found, expected, strict=True):
+      np.testing.assert_allclose(np.float32(ours), theirs, rtol=0.03)
 
 
 def test_float16_parameters_survive_a_hub_that_float16_cannot_count():

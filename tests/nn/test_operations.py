@@ -136,7 +136,7 @@ def test_softmax_tells_what_is_masked_from_the_lowest_number():
     (np.zeros((3, 1)), np.zeros(2, int), r'shapes must be \[E, K\] and \[E\]'),
     (np.zeros(3), np.zeros(3, int), r'shapes must be \[E, K\] and \[E\]'),
     (np.zeros((3, 1), int), np.zeros(3, int), 'no floating dtype'),
-    (np.zeros((3, 1)), np.zeros(3), 'no integer dtype'),
+    (np.zeros((3, 1)), np.zeros(3), 'ids of nodes must be integers'),
   ],
 )
 def test_logits_that_are_none_are_refused(logits, ids, message):
@@ -160,6 +160,20 @@ def test_softmax_has_forward_mode_and_second_derivatives():
       (random((len(graph.senders), 3), np.float64),),
       order=2,
     )
+
+
+def test_softmax_makes_no_nan_of_what_is_no_segment():
+  """Neither of an id beyond them nor of one before, the last one empty."""
+  ids = np.array([0, 5, -1])
+  with jax.debug_nans(True):
+    gradient = jax.grad(lambda x: (nn.segment_softmax(x, ids, 3) ** 2).sum())
+    assert np.isfinite(gradient(jnp.ones((3, 1)))).all()
+
+
+@pytest.mark.parametrize('shape', [(5,), (4, 1, 1, 5), (4, 2, 5)])
+def test_features_of_other_axes_are_refused(shape):
+  with pytest.raises(InputError, match=r'for a kernel \(5, 1, 2\)'):
+    nn.project(np.ones(shape), np.ones((5, 1, 2)))
 
 
 def test_features_of_another_width_are_refused():

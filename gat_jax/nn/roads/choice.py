@@ -7,6 +7,7 @@ platform it is lowered for; a name overrides that.
 
 from collections.abc import Callable
 import functools
+import numbers
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -17,8 +18,8 @@ Implementation = Literal['plain', 'blocks'] | None
 _NAMES = (None, 'plain', 'blocks')
 
 
-def check(implementation: Implementation) -> None:
-  """Refuses a name that no road has.
+def check(implementation: Implementation, block: int = 0) -> None:
+  """Refuses a name that no road has, and numbers of edges that are none.
 
   Raises:
     InputError: says which there are.
@@ -28,6 +29,13 @@ def check(implementation: Implementation) -> None:
       'implementation',
       f'there is no {implementation!r}',
       "choose 'plain', 'blocks' or None",
+    )
+  is_number = isinstance(block, numbers.Integral) and not isinstance(
+    block, bool
+  )
+  if not is_number or block < 0:
+    raise InputError(
+      'block', f'{block!r} is no number of edges', 'give 0, which chooses'
     )
 
 
@@ -76,7 +84,10 @@ def with_gradient(
     The function, with an error for forward-mode derivatives that names the road
     that has them.
   """
-  custom = jax.custom_vjp(function, nondiff_argnums=(static,))
+  # Compiled even where nothing else is: a choice among platforms would be
+  # compiled anew in every call.
+  compiled = jax.jit(function, static_argnums=static)
+  custom = jax.custom_vjp(compiled, nondiff_argnums=(static,))
   custom.defvjp(forward, backward)
 
   @functools.wraps(function)
