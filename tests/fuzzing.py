@@ -40,7 +40,7 @@ import small_archives
 import small_npz
 
 from configs import smoke
-from experiments import cli
+from experiments import arguments
 from gat_jax import datasets
 from gat_jax.datasets import ppi
 from gat_jax.errors import InputError
@@ -201,7 +201,7 @@ def read_overrides(folder):
       holders(sys.argv)
       config = holders.config
     except Exception as error:  # as the command line catches it
-      raise InputError('--config', cli._explain(error)) from error
+      raise InputError('--config', arguments.explain(error)) from error
     settings.check(config)
 
   return st.lists(st.tuples(names, values), min_size=1, max_size=3), read

@@ -210,8 +210,8 @@ def join(
   whole = dataclasses.replace(
     result,
     seeds=result.seeds + added.seeds,
-    compile_seconds=result.compile_seconds + added.compile_seconds,
-    train_seconds=result.train_seconds + added.train_seconds,
+    compile_seconds=round(result.compile_seconds + added.compile_seconds, 3),
+    train_seconds=round(result.train_seconds + added.train_seconds, 3),
   )
   checkpoints.join_best(path, len(result.seeds), more)
   with workdirs.explained(path):

@@ -35,7 +35,9 @@ FORMS = {
 each_form = pytest.mark.parametrize('form', FORMS.values(), ids=FORMS)
 
 
-@pytest.mark.parametrize('layer_type', [GATLayer, GATv2Layer])
+@pytest.mark.parametrize(
+  'layer_type', [pytest.param(GATLayer, marks=pytest.mark.slow), GATv2Layer]
+)
 @pytest.mark.parametrize(
   ('form', 'road', 'modes'),
   [('prepared', None, ['rev']), ('bare', 'plain', ['fwd', 'rev'])],
@@ -75,9 +77,8 @@ def test_the_hessian_is_that_of_reverse_over_reverse(layer_type):
     jax.hessian(loss(fast))(graph.nodes)
 
 
-@each_form
-def test_jit_of_nnx_checkpoint_and_scan(form):
-  graph = form(GRAPH)
+def test_jit_of_nnx_checkpoint_and_scan():
+  graph = GRAPH
   layer = make_layer(GATLayer, 8, 2, 4)
   nodes = np.random.default_rng(0).normal(size=(30, 8)).astype(np.float32)
   graph = graph._replace(nodes=nodes)
