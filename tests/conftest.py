@@ -1,5 +1,7 @@
 """Two CPU devices, so that seeds are really spread. What is compiled twice, by
-whatever process of a session, is compiled once. JAX is not started yet."""
+whatever process of a session, is compiled once. The first tier compiles without
+LLVM's optimisations, which take a third of its time; the second has them. JAX is
+not started yet."""
 
 import atexit
 import os
@@ -18,6 +20,13 @@ if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
   _cache = tempfile.mkdtemp(prefix='gat_jax-tests-')
   atexit.register(shutil.rmtree, _cache, ignore_errors=True)
   os.environ['JAX_COMPILATION_CACHE_DIR'] = _cache
+
+
+def pytest_configure(config):
+  """Before any test, and so JAX, is imported; workers have the same options."""
+  if config.option.markexpr == 'not slow':
+    quick = '--xla_backend_optimization_level=0'
+    os.environ['XLA_FLAGS'] = f'{os.environ.get("XLA_FLAGS", "")} {quick}'
 
 
 @pytest.fixture(scope='session')
