@@ -1,7 +1,10 @@
-"""Two CPU devices, so that seeds are really spread. What is compiled twice, by
+"""What all tests share.
+
+Two CPU devices, so that seeds are really spread. What is compiled twice, by
 whatever process of a session, is compiled once. The first tier compiles without
-LLVM's optimisations, which take a third of its time; the second has them. JAX is
-not started yet."""
+LLVM's optimisations, which take a third of its time; the second has them. JAX
+is not started yet.
+"""
 
 import atexit
 import os
