@@ -174,7 +174,8 @@ def configs(
 
   Raises:
     ConfigError: if the sweep is empty, has a change twice, a field that is not
-      there, or a value that is of another type or cannot be used.
+      there or changes nothing, or a value that is of another type or cannot be
+      used.
     DataError: if a field of the data set is not there or cannot be used.
   """
   if not changes:
@@ -184,7 +185,16 @@ def configs(
   for index, change in enumerate(changes):
     if change in changes[:index]:
       raise ConfigError('the sweep', f'it has {change} twice')
-  return [_apply(config, change) for change in changes]
+  changed = [_apply(config, change) for change in changes]
+  idle = [dict(settings.idle_fields(one)) for one in changed]
+  for name, values in fields(changes).items():
+    if len(values) > 1 and all(name in one for one in idle):
+      raise ConfigError(
+        f'config.{name}',
+        f'the sweep changes it, and it changes nothing {idle[0][name]}',
+        'leave it out',
+      )
+  return changed
 
 
 def _apply(config, change):

@@ -123,12 +123,12 @@ def without_effect(config: config_dict.ConfigDict) -> dict[str, str]:
   values = flat(config)
   return {
     name: reason
-    for name, reason in _idle_fields(config)
+    for name, reason in idle_fields(config)
     if values[name] != FIELDS[name].default
   }
 
 
-def _idle_fields(config: config_dict.ConfigDict) -> Iterator[tuple[str, str]]:
+def idle_fields(config: config_dict.ConfigDict) -> Iterator[tuple[str, str]]:
   """Fields of which no value would change the result, and why."""
   model = config.model
   of_layers = {

@@ -2,6 +2,7 @@
 
 from gat_jax.training import early_stopping as early_stopping
 from gat_jax.training.batching import Batches as Batches
+from gat_jax.training.debugging import looks_for_errors as looks_for_errors
 from gat_jax.training.debugging import own_jax_settings as own_jax_settings
 from gat_jax.training.drivers import BatchDriver as BatchDriver
 from gat_jax.training.drivers import Driver as Driver

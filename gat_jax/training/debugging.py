@@ -40,7 +40,7 @@ def own_jax_settings() -> Iterator[None]:
     yield
 
 
-def is_on() -> bool:
+def looks_for_errors() -> bool:
   """Whether JAX is asked to find NaNs, or not to compile."""
   config: Any = jax.config  # its type does not know its attributes
   return bool(config.jax_debug_nans or config.jax_disable_jit)

@@ -67,7 +67,7 @@ def choose_driver(
     dataset: what the replicas train on.
     replicas: their seeds and hyper-parameters.
   """
-  if debugging.is_on():
+  if debugging.looks_for_errors():
     return debugging.DebugDriver(config, dataset, replicas)
   if config.batch_size and config.batch_size < len(dataset.train):
     return BatchDriver(config, dataset, replicas)

@@ -84,6 +84,10 @@ def test_parse_takes_the_type_of_the_field(text, values):
     ),
     (lambda c: hyper.configs(c, [{'model.num_heads': 'x'}]), 'another type'),
     (lambda c: hyper.configs(c, [{'model.num_heads': 0}]), 'from 1'),
+    (
+      lambda c: hyper.configs(c, hyper.sweep('model.residual', [True, False])),
+      'the sweep changes it, and it changes nothing in a model of fewer than 3',
+    ),
     (lambda c: hyper.parse('seed', c), '--sweep=seed: it has no values'),
     (lambda c: hyper.parse('sed=1', c), 'config.sed: .*did you mean seed?'),
     # A field that is there, in another place than it was looked for.
@@ -120,3 +124,11 @@ def test_parse_takes_the_type_of_the_field(text, values):
 def test_mistakes_are_one_clear_error(make, words):
   with pytest.raises(ConfigError, match=words.replace('?', r'\?')):
     make(cora.get_config())
+
+
+def test_a_field_that_matters_to_one_of_several_models_may_be_swept():
+  changes = hyper.product(
+    hyper.sweep('model.name', ['gat', 'gcn']),
+    hyper.sweep('model.score_bias', [True, False]),
+  )
+  assert len(hyper.configs(cora.get_config(), changes)) == 4

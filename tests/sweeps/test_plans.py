@@ -123,6 +123,18 @@ def test_a_record_is_of_one_program_on_the_same_data(own_cache):
   assert records.recall(config, CARD) == (0.25, 1000)
 
 
+def test_what_takes_longer_to_find_errors_is_not_remembered(own_cache):
+  config = small_sweeps.config()
+  with jax.debug_nans(True):
+    records.remember(config, CARD, 9.0, 0)
+  assert records.recall(config, CARD) is None
+
+
+def test_the_plan_is_there_where_nothing_is_to_be_compiled():
+  with jax.disable_jit():
+    assert estimates.slowness() > 0
+
+
 def test_a_damaged_record_is_none_and_is_replaced(own_cache):
   config = small_sweeps.config()
   records.remember(config, CARD, 0.5, 1000)

@@ -86,6 +86,7 @@ def estimate(config: Any, dataset: datasets.Dataset) -> Estimate:
   return Estimate(int(at_once), work)
 
 
+@jax.disable_jit(False)  # also where JAX is told not to compile
 def slowness() -> float:
   """How much longer this device takes than the machine of the fit, now."""
   rng = np.random.default_rng(0)

@@ -16,6 +16,7 @@ import jax
 import platformdirs
 
 from gat_jax import storage
+from gat_jax import training
 from gat_jax.runs import settings
 
 _VERSION = 1  # of what stands in a file
@@ -43,12 +44,16 @@ def remember(
 ) -> None:
   """Notes what a program took; nothing where the cache cannot be written.
 
+  Nor where JAX looks for errors, which takes much longer.
+
   Args:
     config: of a trial; `settings.program_fields` say which program it is.
     card: of the data set that it trained on.
     seconds: of an epoch, on one core or device of this machine.
     num_bytes: that a process needed; None keeps what is known of it.
   """
+  if training.looks_for_errors():
+    return
   if num_bytes is None:
     before = recall(config, card)
     num_bytes = before and before.num_bytes
