@@ -6,8 +6,14 @@ import subprocess
 import sys
 
 from commands import ROOT
+import jax
+from jax import numpy as jnp
+import numpy as np
 import pytest
 import realdata
+
+from benchmarks import accelerators
+from benchmarks import launches
 
 
 def run(environment, module, *flags):
@@ -58,3 +64,58 @@ def test_steps_of_a_graph_that_is_trained_whole_are_refused(environment):
   )
   assert done.returncode == 2
   assert 'smoke has no batches' in done.stderr
+
+
+def test_launches_are_counted_as_often_as_their_loop_turns():
+  """Of what XLA made for this machine: five turns with a sort, then any."""
+
+  def function(x, turns):
+    x = jax.lax.fori_loop(0, 5, lambda _, x: jnp.sort(x[::-1] * 2), x)
+    return jax.lax.fori_loop(0, turns, lambda _, x: x @ x.T @ x, x)
+
+  program = jax.jit(function).lower(jnp.ones((64, 64)), 3).compile()
+  counted = launches.count(program.as_text())
+  assert (counted.closed_loops, counted.open_loops) == (1, 1)
+  assert counted.sorts == 5
+  assert counted.kernels == sum(counted.by_kind.values()) > 5
+
+
+@pytest.mark.slow
+def test_an_epoch_is_built_as_an_accelerator_would_run_it():
+  """On the CPU it is the step and the validation of the library."""
+  changes = {'model.name': 'mlp', 'model.dropout_rate': 0.0}
+  epoch = accelerators.Program('a small one', 'smoke', changes)
+  seeds = epoch._replace(seeds=2)
+  (run, args), (run_two, args_two) = (
+    accelerators.build(program, 'plain') for program in (epoch, seeds)
+  )
+  one, two = jax.jit(run)(*args), jax.jit(run_two)(*args_two)
+  assert one.epoch == 1
+  np.testing.assert_allclose(two.val_loss, [one.val_loss] * 2, rtol=1e-4)
+
+
+def test_the_table_takes_the_place_of_the_one_before(tmp_path):
+  path = tmp_path / 'RESULTS.md'
+  path.write_text('# Speed\n\nothers\n')
+  one = {
+    'kernels': 3,
+    'closed_loops': 0,
+    'sorts': 0,
+    'workspace': 2e6,
+    'bytes': 819e9,
+    'flops': 1.0,
+    'seconds': 4.0,
+  }
+  plain = one | {'kernels': 5, 'bytes': None, 'flops': None}
+  rows = [('v5e', 'cora', [one, plain])]
+  text = accelerators.table(rows)
+  for _ in range(2):
+    accelerators.replace_section(path, text)
+  written = path.read_text()
+  assert written.startswith('# Speed\n\nothers\n\n# What accelerators')
+  assert written.count('| TPU v5e | Cora, an epoch | 3 / 5 | 0 / 0 |') == 1
+  assert '| 819.0 / - | 0.0 / - | 1000.00 / - | 4 / 4 |' in written
+  accelerators.complain(rows, most_kernels=3)
+  for wrong in ({'kernels': 4}, {'sorts': 1}, {'closed_loops': 1}):
+    with pytest.raises(SystemExit, match='v5e, cora: '):
+      accelerators.complain([('v5e', 'cora', [one | wrong, plain])], 3)

@@ -1,0 +1,101 @@
+"""What a compiled program launches on an accelerator, read off XLA's text.
+
+A kernel is what the host launches: a fusion, a library call, a copy, a
+collective. Loops whose number of turns XLA knows count their body as often.
+"""
+
+import collections
+import re
+from typing import NamedTuple
+
+_KERNELS = (
+  'all-gather',
+  'all-reduce',
+  'all-to-all',
+  'collective-permute',
+  'convolution',
+  'copy',
+  'custom-call',
+  'dot',
+  'dynamic-slice',
+  'dynamic-update-slice',
+  'fusion',
+  'gather',
+  'ragged-all-to-all',
+  'reduce',
+  'reduce-scatter',
+  'rng-bit-generator',
+  'scatter',
+  'sort',
+)
+_COMPUTATION = re.compile(r'^(ENTRY )?%?([\w.\-]+) \(.*\{$')
+_INSTRUCTION = re.compile(
+  r'^\s+(?:ROOT )?%?[\w.\-]+ = (?P<shape>.*?) (?P<name>[a-z][a-z0-9\-]*)\('
+)
+_BODY = re.compile(r'body=%?([\w.\-]+)')
+_TURNS = re.compile(r'known_trip_count":\{"n":"(\d+)"')
+
+
+class Launches(NamedTuple):
+  """What a program launches when it is called once.
+
+  Attributes:
+    kernels: how many; those of a loop of unknown length count once.
+    by_kind: the same by the name of the operation.
+    closed_loops: loops whose number of turns is known: they only take time
+      that no loop would need.
+    open_loops: others, as that over epochs.
+    sorts: kernels that sort.
+  """
+
+  kernels: int
+  by_kind: dict[str, int]
+  closed_loops: int
+  open_loops: int
+  sorts: int
+
+
+def count(program: str) -> Launches:
+  """Counts what a program launches.
+
+  Args:
+    program: what `jax.stages.Compiled.as_text` returns.
+  """
+  operations, entry = _computations(program)
+  by_kind: collections.Counter = collections.Counter()
+  loops: collections.Counter = collections.Counter()
+
+  def walk(name: str, times: int) -> None:
+    for operation, body, turns in operations.get(name, ()):
+      if operation in _KERNELS:
+        by_kind[operation] += times
+      if body:
+        loops['open' if turns is None else 'closed'] += 1
+        walk(body, times * (turns or 1))
+
+  walk(entry, 1)
+  return Launches(
+    sum(by_kind.values()),
+    dict(by_kind.most_common()),
+    loops['closed'],
+    loops['open'],
+    by_kind['sort'],
+  )
+
+
+def _computations(program):
+  """Of each computation its operations, bodies and turns; and the entry."""
+  found: dict[str, list] = {}
+  entry = current = ''
+  for line in program.splitlines():
+    if head := _COMPUTATION.match(line):
+      current = head[2]
+      found[current] = []
+      entry = current if head[1] else entry
+    elif instruction := _INSTRUCTION.match(line):
+      name = instruction['name'].removesuffix('-start')
+      is_loop = name == 'while'
+      body = _BODY.search(line) if is_loop else None
+      turns = _TURNS.search(line) if is_loop else None
+      found[current].append((name, body and body[1], turns and int(turns[1])))
+  return found, entry
