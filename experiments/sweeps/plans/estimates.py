@@ -5,12 +5,12 @@ step works on,
 
     4 bytes x [15 (E + Z) + 4 Z K + sum over layers of 3.5 (N F + E) K + 1.5 M]
 
-with E F for E in GATv2, and M = N D K inputs that are dense and that each head
-drops for itself. Time is that of products, messages and masks, each at the
-speed of one core of a certain machine, times how much longer this one takes for
-a short calculation. The numbers were fitted to the programs of the sweeps in
-`configs/`, on a CPU: there memory was 0.7 to 1.5 times what XLA says. An
-accelerator takes more memory and another time.
+with 2 N F for N F in GATv2, which projects twice, and M = N D K inputs that are
+dense and that each head drops for itself. Time is that of products, messages
+and masks, each at the speed of one core of a certain machine, times how much
+longer this one takes for a short calculation. The numbers were fitted to the
+programs of the sweeps in `configs/`, on a CPU: there memory was 0.7 to 1.5
+times what XLA says. An accelerator takes more memory and another time.
 
 Shapes: N nodes, E edges, Z stored non-zeros of sparse features, K heads, D
 input features, F output features a head.
@@ -154,9 +154,9 @@ def _working_set(model: Any, layers: Sequence[_Layer], size: _Size) -> float:
   edges = _edges(model, size)
   count = 15 * (edges + size.non_zeros)
   for layer in layers:
-    of_an_edge = layer.features if model.name == 'gatv2' else 1
-    count += 3.5 * size.nodes * layer.heads * layer.features
-    count += 3.5 * edges * layer.heads * of_an_edge
+    projections = 2 if model.name == 'gatv2' else 1
+    count += 3.5 * projections * size.nodes * layer.heads * layer.features
+    count += 3.5 * edges * layer.heads
   if size.non_zeros:
     count += 4 * size.non_zeros * layers[0].heads
   return count + 1.5 * sum(_masks(model, layers, size))
@@ -176,11 +176,13 @@ def _work(model: Any, layers: Sequence[_Layer], size: _Size) -> float:
   """Seconds of one direction through all layers."""
   edges = _edges(model, size)
   seconds = _EDGE * (edges + size.non_zeros)
+  projections = 2 if model.name == 'gatv2' else 1
   for index, (inputs, heads, features) in enumerate(layers):
     width = heads * features
     if size.non_zeros and index == 0:
-      seconds += _MESSAGE * size.non_zeros * width
+      seconds += projections * _MESSAGE * size.non_zeros * width
     else:
-      seconds += _PRODUCT * size.nodes * inputs * width
-    seconds += _MESSAGE * edges * width + _WEIGHT * edges * heads
+      seconds += projections * _PRODUCT * size.nodes * inputs * width
+    seconds += projections * _MESSAGE * edges * width  # of scores, of sums
+    seconds += _WEIGHT * edges * heads
   return seconds
