@@ -15,6 +15,7 @@ from gat_jax.graphs.features import Features
 from gat_jax.graphs.features import SparseFeatures
 from gat_jax.graphs.inputs import edges_of as edges_in_range
 from gat_jax.graphs.prepared import PreparedGraph
+from gat_jax.graphs.prepared import structure_of
 
 
 def batch(graphs: Sequence[jraph.GraphsTuple]) -> jraph.GraphsTuple:
@@ -39,7 +40,7 @@ def batch(graphs: Sequence[jraph.GraphsTuple]) -> jraph.GraphsTuple:
     )
   joined = jraph.batch_np([_plain(graph, nodes=None) for graph in graphs])
   joined = joined._replace(nodes=_join_features([g.nodes for g in graphs]))
-  structures = [getattr(graph, 'structure', None) for graph in graphs]
+  structures = [structure_of(graph) for graph in graphs]
   prepared = [structure for structure in structures if structure is not None]
   if len(prepared) < len(structures):
     return joined
@@ -91,7 +92,7 @@ def pad(
     _plain(graph, nodes=None), n_node, n_edge, n_graph
   )
   padded = padded._replace(nodes=_pad_features(graph.nodes, n_node, n_nonzero))
-  own = getattr(graph, 'structure', None)
+  own = structure_of(graph)
   if own is None:
     return padded
   to_itself = np.zeros(n_edge - old_edge, np.int32)
@@ -111,7 +112,7 @@ def _check_sizes(graph: jraph.GraphsTuple) -> None:
       f' and {n_edge} edges',
       'they must add up to them',
     )
-  if getattr(graph, 'structure', None) is None:
+  if structure_of(graph) is None:
     edges_in_range(graph.senders, graph.receivers, n_node)
 
 

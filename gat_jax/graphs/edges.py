@@ -214,17 +214,24 @@ def ends_of(senders: Any, receivers: Any) -> tuple[Array, Array]:
   Raises:
     InputError: if the ids are no integers, or their numbers differ.
   """
-  senders, receivers = (
-    as_int32('senders', senders),
-    as_int32('receivers', receivers),
-  )
+  senders = as_int32('senders', senders)
+  receivers = as_int32('receivers', receivers)
+  require_same_number(senders, receivers)
+  return senders, receivers
+
+
+def require_same_number(senders: Array, receivers: Array) -> None:
+  """Refuses [E] senders and receivers that differ in E.
+
+  Raises:
+    InputError: says both numbers.
+  """
   if senders.shape != receivers.shape:
     raise InputError(
       'receivers',
       f'{receivers.shape[0]} for {senders.shape[0]} senders',
       'entry e of both belongs to edge e',
     )
-  return senders, receivers
 
 
 def as_int32(name: str, ids: Any) -> Array:

@@ -7,6 +7,7 @@ import dataclasses
 import functools
 
 import jax
+from jax import numpy as jnp
 import numpy as np
 
 from gat_jax.errors import InputError
@@ -56,7 +57,7 @@ class SparseFeatures:
     Raises:
       InputError: if it has no two axes, or its entries are not real numbers.
     """
-    if len(matrix.shape) != 2 or matrix.dtype.kind not in 'biuf':
+    if len(matrix.shape) != 2 or not is_real(matrix.dtype):
       raise InputError(
         'features',
         f'a sparse array {matrix.shape} of {matrix.dtype}',
@@ -69,6 +70,12 @@ class SparseFeatures:
     rows = np.repeat(np.arange(n_node, dtype=np.int32), np.diff(matrix.indptr))
     edges = Edges(matrix.indices, rows, int(n_feature), int(n_node))
     return cls(matrix.data, edges.prepared())
+
+
+def is_real(dtype: jax.typing.DTypeLike) -> bool:
+  """Whether features may be of it: floats, bfloat16 as well, and integers."""
+  is_float = jnp.issubdtype(dtype, np.floating)
+  return is_float or np.dtype(dtype).kind in 'biu'
 
 
 Features = jax.Array | np.ndarray | SparseFeatures

@@ -10,8 +10,10 @@ import numpy as np
 import scipy.sparse
 
 from gat_jax.errors import InputError
+from gat_jax.graphs.edges import require_same_number
 from gat_jax.graphs.features import Features
 from gat_jax.graphs.features import SparseFeatures
+from gat_jax.graphs.features import is_real
 
 _MOST_EDGES = 2**31 - 1
 
@@ -39,12 +41,11 @@ def features_of(given: Any) -> Features:
       f'an array of shape {array.shape}',
       'it must have two axes, nodes and features: [N, D]',
     )
-  is_float = jax.numpy.issubdtype(array.dtype, np.floating)  # bfloat16 as well
-  if not is_float and array.dtype.kind not in 'biu':
+  if not is_real(array.dtype):
     raise InputError(
       'features', f'{array.dtype} is no real number', 'give a float array'
     )
-  return array if is_float else array.astype(np.float32)
+  return array.astype(np.float32) if array.dtype.kind in 'biu' else array
 
 
 def edges_of(
@@ -82,12 +83,7 @@ def edges_of(
       )
   senders = _ids('senders', senders, n_node)
   receivers = _ids('receivers', receivers, n_node)
-  if len(senders) != len(receivers):
-    raise InputError(
-      'receivers',
-      f'{len(receivers)} for {len(senders)} senders',
-      'entry e of both belongs to edge e',
-    )
+  require_same_number(senders, receivers)
   return senders, receivers, undirected
 
 

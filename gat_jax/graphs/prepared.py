@@ -121,6 +121,11 @@ class PreparedGraph(jraph.GraphsTuple):
     )
 
 
+def structure_of(graph: jraph.GraphsTuple) -> Edges | None:
+  """The structure of a prepared graph's edges; None of any other graph."""
+  return getattr(graph, 'structure', None)
+
+
 _LEAVES = ('nodes', 'edges', 'globals', 'n_node', 'n_edge')
 
 

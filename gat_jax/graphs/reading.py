@@ -6,7 +6,6 @@ Shapes: N nodes, D features, E edges.
 from typing import Any
 
 import jax
-from jax import numpy as jnp
 import jraph
 import numpy as np
 
@@ -15,6 +14,8 @@ from gat_jax.graphs.edges import Edges
 from gat_jax.graphs.edges import ends_of
 from gat_jax.graphs.features import Features
 from gat_jax.graphs.features import SparseFeatures
+from gat_jax.graphs.features import is_real
+from gat_jax.graphs.prepared import structure_of
 
 
 def from_edges(
@@ -66,8 +67,7 @@ def nodes_of(graph: jraph.GraphsTuple) -> Features:
       'they must be an array [N, D] or `SparseFeatures`; `graphs.prepare` takes'
       ' lists and SciPy matrices as well',
     )
-  is_float = jnp.issubdtype(values.dtype, np.floating)  # bfloat16 as well
-  if not is_float and values.dtype.kind not in 'biu':
+  if not is_real(values.dtype):
     raise InputError(
       'graph',
       f'its nodes are of {values.dtype}, no real numbers',
@@ -92,7 +92,7 @@ def edges_of(graph: jraph.GraphsTuple) -> Edges:
       prepared graph was given another number of nodes.
   """
   n_node = graph.nodes.shape[0]
-  structure = getattr(graph, 'structure', None)
+  structure = structure_of(graph)
   if structure is None:
     return Edges(graph.senders, graph.receivers, n_node, n_node).checked()
   if structure.num_receivers != n_node:

@@ -66,10 +66,8 @@ def aggregate(
       f' {edges.num_senders} senders and values {values.shape}',
       'shapes must be [E, K] and [M, K, F]',
     )
-  choice.check(implementation, block)
+  implementation = choice.resolve(implementation, block, edges)
   edges = edges.checked()
-  if implementation is None and not edges.is_prepared:
-    implementation = 'plain'
   shape = (edges.num_receivers, *values.shape[1:])
   initial = jnp.asarray(initial, sum_dtype(values.dtype))
   initial = broadcast(initial, shape)
@@ -86,13 +84,8 @@ def aggregate(
 # each are made of both, and theirs again.
 
 
-def _weighted_sums_forward(road, initial, weights, values, edges):
-  sums = _weighted_sums(road, initial, weights, values, edges)
-  return sums, (weights, values, edges)
-
-
 def _weighted_sums_backward(road, residuals, cotangent):
-  weights, values, edges = residuals
+  _, weights, values, edges = residuals
   d_weights = _edge_products(road, values, cotangent, edges)
   d_values = _weighted_sums(
     road,
@@ -109,15 +102,9 @@ _weighted_sums = choice.with_gradient(
   lambda road, *args: road.run(
     plain.weighted_sums, blocks.weighted_sums, *args
   ),
-  _weighted_sums_forward,
   _weighted_sums_backward,
   static=0,
 )
-
-
-def _edge_products_forward(road, sent, received, edges):
-  products = _edge_products(road, sent, received, edges)
-  return products, (sent, received, edges)
 
 
 def _edge_products_backward(road, residuals, cotangent):
@@ -135,7 +122,6 @@ _edge_products = choice.with_gradient(
   lambda road, *args: road.run(
     plain.edge_products, blocks.edge_products, *args
   ),
-  _edge_products_forward,
   _edge_products_backward,
   static=0,
 )

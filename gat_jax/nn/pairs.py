@@ -45,10 +45,8 @@ def pair_scores(
     InputError: if there is no such implementation, or the edges are not
       prepared for it.
   """
-  choice.check(implementation, block)
+  implementation = choice.resolve(implementation, block, edges)
   edges = edges.checked()
-  if implementation is None and not edges.is_prepared:
-    implementation = 'plain'
   dtype = sum_dtype(queries.dtype)
   pairs = jnp.asarray(queries, dtype), jnp.asarray(values, dtype)
   vectors = jnp.asarray(vectors, dtype)
@@ -65,11 +63,6 @@ def pair_scores(
 # the scores' own: a times that for q and v, and q and v times that for a.
 
 
-def _scores_forward(road, queries, values, vectors, edges):
-  scores = _scores(road, queries, values, vectors, edges)
-  return scores, (queries, values, vectors, edges)
-
-
 def _scores_backward(road, residuals, cotangent):
   queries, values, vectors, edges = residuals
   of_receivers = _slope_sums(road, cotangent, queries, values, edges)
@@ -81,19 +74,13 @@ def _scores_backward(road, residuals, cotangent):
 
 _scores = choice.with_gradient(
   lambda road, *args: road.run(plain.pair_scores, blocks.pair_scores, *args),
-  _scores_forward,
   _scores_backward,
   static=0,
 )
 
 
-def _slope_sums_forward(road, weights, queries, values, edges):
-  sums = _slope_sums(road, weights, queries, values, edges)
-  return sums, (queries, values, edges)
-
-
 def _slope_sums_backward(road, residuals, cotangent):
-  queries, values, edges = residuals
+  _, queries, values, edges = residuals
   pairs = edges.of_receivers(queries) + edges.of_senders(values)  # [E, K, F]
   slopes = jnp.where(pairs >= 0, 1, dict(road.options)['slope']).astype(
     cotangent.dtype
@@ -104,7 +91,6 @@ def _slope_sums_backward(road, residuals, cotangent):
 
 _slope_sums = choice.with_gradient(
   lambda road, *args: road.run(plain.slope_sums, blocks.slope_sums, *args),
-  _slope_sums_forward,
   _slope_sums_backward,
   static=0,
 )

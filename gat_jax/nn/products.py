@@ -54,10 +54,6 @@ def _values(features, kernel, dtype):
   return products.swapaxes(0, 1)
 
 
-def _forward(features, kernel, dtype):
-  return _product(features, kernel, dtype), (features, kernel)
-
-
 def _backward(dtype, residuals, cotangent):
   features, kernel = residuals
   cotangent = jnp.asarray(cotangent, features.dtype)  # [N, K, F]
@@ -83,7 +79,7 @@ def _kernel_gradient(features, cotangent, dtype):
   return gradient if features.ndim == 2 else gradient.swapaxes(0, 1)
 
 
-_product = choice.with_gradient(_values, _forward, _backward, static=2)
+_product = choice.with_gradient(_values, _backward, static=2)
 
 
 def _dot(x, y, contracted, dtype, batched=((), ())):

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 
 from gat_jax.errors import InputError
+from gat_jax.graphs import Edges
 
 Implementation = Literal['plain', 'blocks'] | None
 _NAMES = (None, 'plain', 'blocks')
@@ -37,6 +38,20 @@ def check(implementation: Implementation, block: int = 0) -> None:
     raise InputError(
       'block', f'{block!r} is no number of edges', 'give 0, which chooses'
     )
+
+
+def resolve(
+  implementation: Implementation, block: int, edges: Edges
+) -> Implementation:
+  """The road along some edges: those that are not prepared have one alone.
+
+  Raises:
+    InputError: as `check`.
+  """
+  check(implementation, block)
+  if implementation is None and not edges.is_prepared:
+    return 'plain'
+  return implementation
 
 
 class Road(NamedTuple):
@@ -70,14 +85,14 @@ class Road(NamedTuple):
 
 
 def with_gradient(
-  function: Callable, forward: Callable, backward: Callable, static: int
+  function: Callable, backward: Callable, static: int
 ) -> Callable:
   """A function with a gradient of its own, in reverse mode alone.
 
   Args:
     function: what it computes.
-    forward: returns that and what the gradient needs; see `jax.custom_vjp`.
-    backward: returns the gradient.
+    backward: returns the gradient; see `jax.custom_vjp`. What it is given is
+      the static argument, all others as a tuple, and the cotangent.
     static: which argument is no array.
 
   Returns:
@@ -88,6 +103,10 @@ def with_gradient(
   # compiled anew in every call.
   compiled = jax.jit(function, static_argnums=static)
   custom = jax.custom_vjp(compiled, nondiff_argnums=(static,))
+
+  def forward(*args: Any) -> tuple[Any, tuple]:
+    return call(*args), (*args[:static], *args[static + 1 :])
+
   custom.defvjp(forward, backward)
 
   @functools.wraps(function)
