@@ -50,8 +50,7 @@ def whole_file(
   try:
     with open(temporary, **how) as file:
       yield file
-      file.flush()
-      os.fsync(file.fileno())
+      sync(file)
     os.replace(temporary, path)
   except BaseException:
     temporary.unlink(missing_ok=True)

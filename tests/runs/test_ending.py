@@ -5,8 +5,8 @@ import json
 
 import numpy as np
 import pytest
+import small_runs
 
-from configs import smoke
 from gat_jax import runs
 from gat_jax.errors import WorkdirError
 from gat_jax.runs import checkpoints
@@ -15,18 +15,8 @@ from gat_jax.runs import stored
 
 
 def make_config(**fields):
-  config = smoke.get_config()
-  config.dataset.num_nodes = 100
-  config.dataset.train_per_class = 5
-  config.dataset.num_val = 30
-  config.model.name = 'mlp'
-  config.model.num_layers = 1
-  config.max_epochs = 40
-  config.num_seeds = 2
-  config.log_every = 10
-  config.stop_rule = 'none'
-  config.update_from_flattened_dict(fields)
-  return config
+  of_all = {'max_epochs': 40, 'num_seeds': 2, 'stop_rule': 'none'}
+  return small_runs.make_config(**of_all | fields)
 
 
 class Asking(runs.Observer):

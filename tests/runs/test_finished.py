@@ -5,8 +5,8 @@ import os
 import shutil
 
 import pytest
+import small_runs
 
-from configs import smoke
 from gat_jax import runs
 from gat_jax.errors import WorkdirError
 from gat_jax.runs import results
@@ -14,19 +14,13 @@ from gat_jax.runs import workdirs
 
 
 def make_config(**fields):
-  config = smoke.get_config()
-  config.dataset.num_nodes = 100
-  config.dataset.train_per_class = 5
-  config.dataset.num_val = 30
-  config.model.name = 'mlp'
-  config.model.num_layers = 1
-  config.model.dropout_rate = 0.0
-  config.max_epochs = 60
-  config.patience = 8  # the seeds end in different epochs
-  config.log_every = 10
-  config.checkpoint_minutes = 0
-  config.update_from_flattened_dict(fields)
-  return config
+  of_all = {
+    'model.dropout_rate': 0.0,
+    'max_epochs': 60,
+    'patience': 8,  # the seeds end in different epochs
+    'checkpoint_minutes': 0,
+  }
+  return small_runs.make_config(**of_all | fields)
 
 
 class Listener(runs.Observer):
