@@ -23,3 +23,4 @@ from gat_jax.nn.models import num_parameters as num_parameters
 from gat_jax.nn.operations import elu as elu
 from gat_jax.nn.operations import project as project
 from gat_jax.nn.operations import segment_softmax as segment_softmax
+from gat_jax.nn.pairs import pair_scores as pair_scores
