@@ -60,6 +60,13 @@ class Edges:
     return self.by_receiver is not None
 
   @property
+  def incoming(self) -> Groups:
+    """`by_receiver`; raises InputError if they are not prepared."""
+    if self.by_receiver is None:
+      raise InputError('edges', 'not prepared', 'use `graphs.prepare`')
+    return self.by_receiver
+
+  @property
   def receivers_are_sorted(self) -> bool:
     """Whether it is known that receivers never decrease."""
     return self.is_prepared and not self.is_reversed

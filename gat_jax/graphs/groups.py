@@ -1,11 +1,13 @@
 """Edges in groups that share a node, so that a group's sum is one row.
 
-Shapes: E edges, N nodes, T groups, C edges a group.
+Shapes: E edges, N nodes, T groups, C edges a group, B sums added at a time, W
+sums that a node adds.
 """
 
 from collections.abc import Sequence
 import dataclasses
 import functools
+from typing import Any
 
 import jax
 import numpy as np
@@ -15,11 +17,25 @@ Array = jax.Array | np.ndarray
 # Edges of a node whose messages are added in one loop, before its sum is
 # touched. Nodes with fewer edges waste what is left.
 GROUP = 8
+# Sums of groups that are one sum more, where a node has more than it adds.
+FAN = 16
+# Sums that a node adds itself.
+ROOTS = 8
 
 
 @functools.partial(
   jax.tree_util.register_dataclass,
-  data_fields=('edges', 'is_edge', 'others', 'nodes', 'degrees', 'num_groups'),
+  data_fields=(
+    'edges',
+    'is_edge',
+    'others',
+    'nodes',
+    'degrees',
+    'num_groups',
+    'above',
+    'levels',
+    'roots',
+  ),
   meta_fields=(),
 )
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +50,11 @@ class Groups:
       have the number of nodes.
     degrees: [nodes] int32, the edges of each node.
     num_groups: how many are no fillers, a scalar.
+    above: a tree of sums over the groups, which are its level 0, so that every
+      sum is of few numbers. Level l + 1 is an array [rows, B] int32 of rows of
+      level l to be added; -1 for none.
+    levels: [nodes] int32, the level whose rows are added to the node's sum.
+    roots: [nodes, W] int32, those rows; -1 for none.
   """
 
   edges: Array
@@ -42,6 +63,9 @@ class Groups:
   nodes: Array
   degrees: Array
   num_groups: Array
+  above: tuple[Array, ...]
+  levels: Array
+  roots: Array
 
 
 def group(
@@ -60,7 +84,7 @@ def group(
   """
   num_edges = len(ends)
   degrees = np.bincount(ends, minlength=num_nodes)
-  groups_of_node = -(-degrees // size)
+  groups_of_node = _groups_of_node(degrees, size)
   nodes = np.repeat(np.arange(num_nodes), groups_of_node)
   # Which of its node's groups each is, and where its edges are when sorted.
   rank = (
@@ -81,21 +105,72 @@ def group(
     nodes=nodes.astype(np.int32),
     degrees=degrees.astype(np.int32),
     num_groups=np.array(len(nodes), np.int32),
+    **_tree(groups_of_node),
   )
+
+
+def _groups_of_node(degrees, size=GROUP):
+  return -(-np.asarray(degrees) // size)
+
+
+def _tree(
+  counts: np.ndarray, sizes: Sequence[int] | None = None
+) -> dict[str, Any]:
+  """What of `Groups` is above groups of which each node has so many.
+
+  Args:
+    counts: groups of each node.
+    sizes: rows of each level above them; what is needed if None.
+  """
+  levels = np.zeros(len(counts), np.int32)
+  first, roots = counts.cumsum() - counts, counts
+  above: list[np.ndarray] = []
+  while (counts > ROOTS).any() if sizes is None else len(above) < len(sizes):
+    children = np.where(counts > ROOTS, counts, 0)
+    counts = -(-children // FAN)
+    nodes = np.repeat(np.arange(len(counts)), counts)
+    rank = np.arange(len(nodes)) - (counts.cumsum() - counts)[nodes]
+    rows = first[nodes][:, None] + FAN * rank[:, None] + np.arange(FAN)
+    rows = np.where(rows < (first + children)[nodes][:, None], rows, -1)
+    if sizes is not None:
+      filler = (0, sizes[len(above)] - len(rows)), (0, 0)
+      rows = np.pad(rows, filler, constant_values=-1)
+    above.append(rows.astype(np.int32))
+    is_higher = counts > 0
+    levels[is_higher] = len(above)
+    first = np.where(is_higher, counts.cumsum() - counts, first)
+    roots = np.where(is_higher, counts, roots)
+  place = np.arange(ROOTS)
+  rows = np.where(place < roots[:, None], first[:, None] + place, -1)
+  return {
+    'above': tuple(above),
+    'levels': levels,
+    'roots': rows.astype(np.int32),
+  }
 
 
 def fill_groups(groups: Groups, num_edges: int) -> Groups:
   """Adds fillers: as many groups as so many edges and nodes can ever have."""
   num_nodes = len(groups.degrees)
   most = num_edges + (GROUP - 1) * min(num_nodes, num_edges)
-  extra = most // GROUP - len(groups.nodes)
+  num_groups = most // GROUP
+  extra = num_groups - len(groups.nodes)
   rows = (0, extra), (0, 0)
+  # A level needs a row for every B below, and one more for every node that has
+  # more than it adds.
+  sizes: list[int] = []
+  reach = GROUP * ROOTS
+  while reach < num_edges:
+    below = sizes[-1] if sizes else num_groups
+    sizes.append(below // FAN + below // (ROOTS + 1) + 1)
+    reach *= FAN
   return dataclasses.replace(
     groups,
     edges=np.pad(groups.edges, rows),
     is_edge=np.pad(groups.is_edge, rows),
     others=np.pad(groups.others, rows),
     nodes=np.pad(groups.nodes, (0, extra), constant_values=num_nodes),
+    **_tree(_groups_of_node(groups.degrees), sizes),
   )
 
 
@@ -121,13 +196,15 @@ def join_groups(
     ]
     return shifted(arrays, starts)
 
+  degrees = np.concatenate([groups.degrees for groups in several])
   return Groups(
     edges=joined('edges', first_edge),
     is_edge=joined('is_edge', np.zeros_like(first_edge)).astype(bool),
     others=joined('others', first_other),
     nodes=joined('nodes', first_node),
-    degrees=np.concatenate([groups.degrees for groups in several]),
+    degrees=degrees,
     num_groups=np.array(sum(counts), np.int32),
+    **_tree(_groups_of_node(degrees)),
   )
 
 

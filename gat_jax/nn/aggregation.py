@@ -11,9 +11,8 @@ from gat_jax.graphs import Edges
 from gat_jax.nn.dtypes import as_floats
 from gat_jax.nn.dtypes import broadcast
 from gat_jax.nn.dtypes import sum_dtype
-from gat_jax.nn.roads import blocks
 from gat_jax.nn.roads import choice
-from gat_jax.nn.roads import plain
+from gat_jax.nn.roads.road import Road
 
 
 def aggregate(
@@ -72,10 +71,10 @@ def aggregate(
   initial = jnp.asarray(initial, sum_dtype(values.dtype))
   initial = broadcast(initial, shape)
   factors = jnp.dtype(dtype or values.dtype)
+  road = Road(implementation, block, (('dtype', factors),))
   if implementation == 'plain':
-    sums = plain.weighted_sums(initial, weights, values, edges, factors)
+    sums = road.run('weighted_sums', initial, weights, values, edges)
   else:
-    road = choice.Road(implementation, block, (('dtype', factors),))
     sums = _weighted_sums(road, initial, weights, values, edges)
   return sums.astype(values.dtype)
 
@@ -99,9 +98,7 @@ def _weighted_sums_backward(road, residuals, cotangent):
 
 
 _weighted_sums = choice.with_gradient(
-  lambda road, *args: road.run(
-    plain.weighted_sums, blocks.weighted_sums, *args
-  ),
+  lambda road, *args: road.run('weighted_sums', *args),
   _weighted_sums_backward,
   static=0,
 )
@@ -119,9 +116,7 @@ def _edge_products_backward(road, residuals, cotangent):
 
 
 _edge_products = choice.with_gradient(
-  lambda road, *args: road.run(
-    plain.edge_products, blocks.edge_products, *args
-  ),
+  lambda road, *args: road.run('edge_products', *args),
   _edge_products_backward,
   static=0,
 )

@@ -15,6 +15,7 @@ from gat_jax.nn.dropout import WEIGHTS
 from gat_jax.nn.dropout import Dropout
 from gat_jax.nn.dtypes import broadcast
 from gat_jax.nn.heads import HeadsLayer
+from gat_jax.nn.scores import softmax
 
 
 class AttentionLayer(HeadsLayer):
@@ -72,7 +73,7 @@ class AttentionLayer(HeadsLayer):
     """
     edges, inputs = self.read(graph)
     _, scores = self.values_and_scores(edges, inputs)
-    return _softmax(scores, edges)
+    return softmax(scores, edges, self.implementation)
 
   def mix(
     self,
@@ -83,7 +84,7 @@ class AttentionLayer(HeadsLayer):
   ) -> jax.Array:
     """Returns initial + sum_j alpha_ij v_j, [N, K, F]."""
     values, scores = self.values_and_scores(edges, inputs)
-    weights = _softmax(scores, edges)
+    weights = softmax(scores, edges, self.implementation)
     if dropout is not None:
       weights *= dropout.fold_in(WEIGHTS).scales(weights.shape, weights.dtype)
       if self.value_dropout:
@@ -102,13 +103,3 @@ class AttentionLayer(HeadsLayer):
     is_dense = not isinstance(inputs, graphs.SparseFeatures)
     is_widening = is_dense and in_features < out_features
     return self.VALUES_ARE_PROJECTED and is_widening
-
-
-def _softmax(scores: jax.Array, edges: graphs.Edges) -> jax.Array:
-  """Scores [E, K] over the incoming edges of each receiver."""
-  return operations.segment_softmax(
-    scores,
-    edges.receivers,
-    edges.num_receivers,
-    indices_are_sorted=edges.receivers_are_sorted,
-  )

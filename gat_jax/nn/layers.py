@@ -21,6 +21,7 @@ from gat_jax.nn.dtypes import sum_dtype
 from gat_jax.nn.heads import HeadsLayer
 from gat_jax.nn.pairs import pair_scores
 from gat_jax.nn.parameters import zeros
+from gat_jax.nn.scores import end_scores
 
 NEGATIVE_SLOPE = 0.2  # of LeakyReLU, in both papers
 
@@ -67,8 +68,9 @@ class GATLayer(AttentionLayer):
     if self.score_bias:
       biases = (self.receiver_bias[...], self.sender_bias[...])
       by_role += broadcast(jnp.stack(biases, -1), by_role.shape)
-    scores = edges.of_receivers(by_role)[:, :, 0]
-    scores += edges.of_senders(by_role)[:, :, 1]
+    scores = end_scores(
+      by_role[:, :, 0], by_role[:, :, 1], edges, self.implementation
+    )
     return z, jax.nn.leaky_relu(scores, NEGATIVE_SLOPE)
 
   def _dot(

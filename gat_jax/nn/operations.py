@@ -6,6 +6,7 @@ Shapes: N nodes, E edges, K heads, D input features, F output features a head,
 Z stored non-zeros.
 """
 
+from collections.abc import Callable
 import functools
 
 import jax
@@ -140,23 +141,46 @@ def segment_softmax(
     )
   if not jnp.issubdtype(logits.dtype, jnp.floating):
     raise InputError('logits', f'{logits.dtype} is no floating dtype')
-  exact = logits.astype(sum_dtype(logits.dtype))
-  masked = jnp.isneginf(exact)
+  is_segment: Array | None = None
   if not indices_are_sorted:
     is_segment = (segment_ids >= 0) & (segment_ids < num_segments)
     segment_ids = jnp.where(is_segment, segment_ids, num_segments)
-    masked |= ~is_segment[:, None]
   if not num_segments:
     return jnp.zeros_like(logits)
+  # What is none of the segments has one of its own.
+  count = num_segments + (not indices_are_sorted)
+  return softmax_where_finite(
+    lambda finite: _finite_segment_softmax(
+      count, indices_are_sorted, finite, segment_ids
+    ),
+    logits,
+    is_segment,
+  )
+
+
+def softmax_where_finite(
+  softmax: Callable[[jax.Array], jax.Array],
+  logits: jax.Array,
+  is_edge: Array | None = None,
+) -> jax.Array:
+  """A softmax of logits of which some are masked.
+
+  Args:
+    softmax: of finite logits.
+    logits: [E, K], -inf where masked.
+    is_edge: [E], False where masked as well.
+
+  Returns:
+    alpha, [E, K], 0 where masked.
+  """
+  exact = logits.astype(sum_dtype(logits.dtype))
+  masked = jnp.isneginf(exact)
+  if is_edge is not None:
+    masked |= ~is_edge[:, None]
   # What is masked is below everything else, the lowest number included.
   least = jnp.finfo(exact.dtype).min
   lowest = jnp.where(exact == least, jnp.nextafter(least, 0), exact)
-  finite = jnp.where(masked, least, lowest)
-  # What is none of the segments has one of its own.
-  count = num_segments + (not indices_are_sorted)
-  weights = _finite_segment_softmax(
-    count, indices_are_sorted, finite, segment_ids
-  )
+  weights = softmax(jnp.where(masked, least, lowest))
   weights = jnp.where(masked, jnp.zeros((), weights.dtype), weights)
   return weights.astype(logits.dtype)
 

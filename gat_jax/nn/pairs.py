@@ -8,9 +8,8 @@ from jax import numpy as jnp
 
 from gat_jax.graphs import Edges
 from gat_jax.nn.dtypes import sum_dtype
-from gat_jax.nn.roads import blocks
 from gat_jax.nn.roads import choice
-from gat_jax.nn.roads import plain
+from gat_jax.nn.roads.road import Road
 
 
 def pair_scores(
@@ -50,10 +49,10 @@ def pair_scores(
   dtype = sum_dtype(queries.dtype)
   pairs = jnp.asarray(queries, dtype), jnp.asarray(values, dtype)
   vectors = jnp.asarray(vectors, dtype)
+  road = Road(implementation, block, (('slope', slope),))
   if implementation == 'plain':
-    scores = plain.pair_scores(*pairs, vectors, edges, slope)
+    scores = road.run('pair_scores', *pairs, vectors, edges)
   else:
-    road = choice.Road(implementation, block, (('slope', slope),))
     scores = _scores(road, *pairs, vectors, edges)
   return scores.astype(queries.dtype)
 
@@ -73,7 +72,7 @@ def _scores_backward(road, residuals, cotangent):
 
 
 _scores = choice.with_gradient(
-  lambda road, *args: road.run(plain.pair_scores, blocks.pair_scores, *args),
+  lambda road, *args: road.run('pair_scores', *args),
   _scores_backward,
   static=0,
 )
@@ -90,7 +89,7 @@ def _slope_sums_backward(road, residuals, cotangent):
 
 
 _slope_sums = choice.with_gradient(
-  lambda road, *args: road.run(plain.slope_sums, blocks.slope_sums, *args),
+  lambda road, *args: road.run('slope_sums', *args),
   _slope_sums_backward,
   static=0,
 )

@@ -24,3 +24,19 @@ def assert_groups_hold_every_edge_once(edges):
     np.testing.assert_array_equal(
       own[groups.edges[:count]], owners[:count]
     )  # also where a group is not full
+    assert_tree_adds_every_group_once(groups)
+
+
+def assert_tree_adds_every_group_once(groups):
+  """What a node adds leads to its own groups, each of them once."""
+  leaves = [[group] for group in range(len(groups.nodes))]
+  for level in range(len(groups.above) + 1):
+    if level:
+      leaves = [
+        [group for row in rows[rows >= 0] for group in leaves[row]]
+        for rows in groups.above[level - 1]
+      ]
+    for node in np.flatnonzero(groups.levels == level):
+      roots = groups.roots[node]
+      found = [group for row in roots[roots >= 0] for group in leaves[row]]
+      np.testing.assert_array_equal(found, np.flatnonzero(groups.nodes == node))

@@ -232,7 +232,7 @@ def test_what_a_layer_does_not_use_it_refuses(layer_type):
   [
     ({'compute_dtype': 'int8'}, "there is no 'int8'; choose one of float32"),
     ({'compute_dtype': None}, 'there is no None'),
-    ({'implementation': 'fast'}, "there is no 'fast'; choose 'plain'"),
+    ({'implementation': 'fast'}, "there is no 'fast'; choose one of 'plain'"),
     ({'edge_block': -1}, 'block: -1 is no number of edges'),
     ({'edge_block': 8.0}, r'block: 8\.0 is no number of edges'),
     ({'dropout_rate': 1.0}, 'from 0 to below 1'),

@@ -10,9 +10,9 @@ C edges a group.
 import jax
 from jax import numpy as jnp
 
-from gat_jax.errors import InputError
 from gat_jax.graphs import Edges
 from gat_jax.nn.products import dot_per_head
+from gat_jax.nn.roads import plain
 
 # Edges at a time, so that a block stays in the cache.
 _BLOCK = 512
@@ -58,6 +58,18 @@ def weighted_sums(
   weights = jnp.asarray(weights, dtype)
   sums = _sum_messages(initial, weights, edges, message, block)
   return sums[:, :, :num_features]
+
+
+def edge_sums(of_edges: jax.Array, edges: Edges, block: int = 0) -> jax.Array:
+  """The same as `plain.edge_sums`: [N, K]."""
+  del block  # one number an edge and head is little
+  return plain.edge_sums(of_edges, edges)
+
+
+def softmax(logits: jax.Array, edges: Edges, block: int = 0) -> jax.Array:
+  """The same as `plain.softmax`: [E, K]."""
+  del block
+  return plain.softmax(logits, edges)
 
 
 def edge_products(
@@ -137,13 +149,7 @@ def _sum_messages(sums, weights, edges, message, block):
 
   A message is made of weights [T, K] and of the ids of both ends, [T].
   """
-  groups = edges.by_receiver
-  if groups is None:
-    raise InputError(
-      'edges',
-      "they are not prepared, as the road 'blocks' needs them",
-      'make the graph with `graphs.prepare`, or leave the choice to the layer',
-    )
+  groups = edges.incoming
   num_groups, size = groups.edges.shape
   if not num_groups:
     return sums

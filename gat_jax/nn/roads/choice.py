@@ -8,15 +8,15 @@ platform it is lowered for; a name overrides that.
 from collections.abc import Callable
 import functools
 import numbers
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import jax
 
 from gat_jax.errors import InputError
 from gat_jax.graphs import Edges
 
-Implementation = Literal['plain', 'blocks'] | None
-_NAMES = (None, 'plain', 'blocks')
+Implementation = Literal['plain', 'blocks', 'rows'] | None
+NAMES: tuple[Implementation, ...] = (None, 'plain', 'blocks', 'rows')
 
 
 def check(implementation: Implementation, block: int = 0) -> None:
@@ -25,11 +25,12 @@ def check(implementation: Implementation, block: int = 0) -> None:
   Raises:
     InputError: says which there are.
   """
-  if implementation not in _NAMES:
+  if implementation not in NAMES:
+    named = ', '.join(repr(name) for name in NAMES[1:])
     raise InputError(
       'implementation',
       f'there is no {implementation!r}',
-      "choose 'plain', 'blocks' or None",
+      f'choose one of {named}, or None',
     )
   is_number = isinstance(block, numbers.Integral) and not isinstance(
     block, bool
@@ -54,38 +55,12 @@ def resolve(
   return implementation
 
 
-class Road(NamedTuple):
-  """A choice of one of several functions with the same arguments and results.
-
-  Attributes:
-    implementation: the name of a road, or None.
-    block: edges at a time on the road 'blocks'; 0 chooses.
-    options: names and values of what all roads take besides.
-  """
-
-  implementation: Implementation
-  block: int
-  options: tuple[tuple[str, Any], ...]
-
-  def run(self, plain: Callable, blocks: Callable, *args: Any) -> Any:
-    """Calls one of them.
-
-    Args:
-      plain: for every platform that has no other.
-      blocks: for a CPU.
-      *args: arrays.
-    """
-    plain = functools.partial(plain, **dict(self.options))
-    blocks = functools.partial(blocks, **dict(self.options), block=self.block)
-    if self.implementation == 'plain':
-      return plain(*args)
-    if self.implementation == 'blocks':
-      return blocks(*args)
-    return jax.lax.platform_dependent(*args, cpu=blocks, default=plain)
-
-
 def with_gradient(
-  function: Callable, backward: Callable, static: int
+  function: Callable,
+  backward: Callable,
+  static: int,
+  *,
+  keeps_result: bool = False,
 ) -> Callable:
   """A function with a gradient of its own, in reverse mode alone.
 
@@ -94,6 +69,7 @@ def with_gradient(
     backward: returns the gradient; see `jax.custom_vjp`. What it is given is
       the static argument, all others as a tuple, and the cotangent.
     static: which argument is no array.
+    keeps_result: whether that tuple ends with the result.
 
   Returns:
     The function, with an error for forward-mode derivatives that names the road
@@ -105,7 +81,9 @@ def with_gradient(
   custom = jax.custom_vjp(compiled, nondiff_argnums=(static,))
 
   def forward(*args: Any) -> tuple[Any, tuple]:
-    return call(*args), (*args[:static], *args[static + 1 :])
+    result = call(*args)
+    kept = (*args[:static], *args[static + 1 :])
+    return result, (*kept, result) if keeps_result else kept
 
   custom.defvjp(forward, backward)
 

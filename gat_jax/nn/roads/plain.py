@@ -8,6 +8,7 @@ Shapes: E edges, M senders, N receivers, K heads, F features a head.
 
 import jax
 from jax import numpy as jnp
+import jraph
 
 from gat_jax.graphs import Edges
 from gat_jax.nn.products import dot_per_head
@@ -36,6 +37,26 @@ def weighted_sums(
   messages = weights[:, :, None] * edges.of_senders(values)  # [E, K, F]
   return initial + jax.ops.segment_sum(
     messages.astype(initial.dtype),
+    edges.receivers,
+    edges.num_receivers,
+    indices_are_sorted=edges.receivers_are_sorted,
+  )
+
+
+def edge_sums(of_edges: jax.Array, edges: Edges) -> jax.Array:
+  """Adds what edges have at every receiver: [E, ...] -> [N, ...]."""
+  return jax.ops.segment_sum(
+    of_edges,
+    edges.receivers,
+    edges.num_receivers,
+    indices_are_sorted=edges.receivers_are_sorted,
+  )
+
+
+def softmax(logits: jax.Array, edges: Edges) -> jax.Array:
+  """Softmax of finite logits [E, K] over the edges of each receiver."""
+  return jraph.segment_softmax(
+    logits,
     edges.receivers,
     edges.num_receivers,
     indices_are_sorted=edges.receivers_are_sorted,
