@@ -212,7 +212,7 @@ def build(program: Program, road: str) -> tuple[Any, tuple]:
       layer.implementation = 'plain'
     trained = dataclasses.replace(trained, graphdef=nnx.graphdef(model))
   replica = training.Replica.of(config)[0]
-  state, hyper = trained.init(replica.seed), replica.hyper
+  state, hyper = trained.pack(trained.init(replica.seed)), replica.hyper
   train, val = dataset.train, dataset.val
   if program.is_step:
     batches = training.Batches.plan(
@@ -221,11 +221,10 @@ def build(program: Program, road: str) -> tuple[Any, tuple]:
     train, val = batches.epoch(seed=0, epoch=0)[:1], []
 
   def run(state, hyper, train, val):
-    state = trained.step(state, hyper, train)
+    state = trained.unpack(state)
     if not val:
-      return state
-    counts = trained.count(state.params, val)
-    return trained.end_epoch(state, hyper, counts)
+      return trained.pack(trained.step(state, hyper, train))
+    return trained.pack(trained.one_epoch(state, hyper, train, val))
 
   if program.seeds:
     state, hyper = jax.tree.map(

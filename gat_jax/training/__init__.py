@@ -8,7 +8,7 @@ from gat_jax.training.drivers import BatchDriver as BatchDriver
 from gat_jax.training.drivers import Driver as Driver
 from gat_jax.training.drivers import choose_driver as choose_driver
 from gat_jax.training.metrics import Counts as Counts
-from gat_jax.training.program import BREAKABLE as BREAKABLE
 from gat_jax.training.program import Program as Program
-from gat_jax.training.program import ReplicaState as ReplicaState
+from gat_jax.training.replicas import BREAKABLE as BREAKABLE
 from gat_jax.training.replicas import Replica as Replica
+from gat_jax.training.replicas import ReplicaState as ReplicaState

@@ -19,9 +19,9 @@ from gat_jax.datasets import Example
 from gat_jax.training import batching
 from gat_jax.training import metrics
 from gat_jax.training.program import Program
-from gat_jax.training.program import ReplicaState
 from gat_jax.training.replicas import Hyperparameters
 from gat_jax.training.replicas import Replica
+from gat_jax.training.replicas import ReplicaState
 
 
 @contextlib.contextmanager

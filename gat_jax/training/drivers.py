@@ -23,9 +23,9 @@ from gat_jax.training import batching
 from gat_jax.training import debugging
 from gat_jax.training import memory
 from gat_jax.training.program import Program
-from gat_jax.training.program import ReplicaState
-from gat_jax.training.program import over_replicas
 from gat_jax.training.replicas import Replica
+from gat_jax.training.replicas import ReplicaState
+from gat_jax.training.replicas import over_replicas
 
 
 class Driver(Protocol):
@@ -88,8 +88,9 @@ class ResidentDriver:
     devices = jax.local_devices()[: len(replicas)]
     self._mesh = Mesh(np.array(devices), ('replicas',))
     self._loop = config.seed_loop
+    self._packs = jax.default_backend() != 'cpu'
     if self._loop == 'auto':
-      self._loop = 'map' if jax.default_backend() == 'cpu' else 'vmap'
+      self._loop = 'vmap' if self._packs else 'map'
     everywhere = NamedSharding(self._mesh, PartitionSpec())
     self._apart = NamedSharding(self._mesh, PartitionSpec('replicas'))
     self._data = jax.device_put((dataset.train, dataset.val), everywhere)
@@ -106,7 +107,9 @@ class ResidentDriver:
 
     def advance(shared, replica):
       (epoch, (train, val)), (state, hyper) = shared, replica
-      return self._program.run_until(epoch, state, hyper, train, val)
+      return self._program.run_until(
+        epoch, state, hyper, train, val, packs=self._packs
+      )
 
     advance = over_replicas(advance, self._mesh, self._loop)
     num_replicas = len(self._hypers.patience)  # with the fillers

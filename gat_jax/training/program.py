@@ -9,14 +9,11 @@ Shapes: N nodes, C classes, R replicas trained by one program.
 
 from collections.abc import Callable, Sequence
 import dataclasses
-import functools
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from flax import nnx
 import jax
 from jax import numpy as jnp
-from jax.sharding import Mesh
-from jax.sharding import PartitionSpec
 import optax
 
 from gat_jax import nn
@@ -24,46 +21,12 @@ from gat_jax.datasets import Dataset
 from gat_jax.datasets import Example
 from gat_jax.training import early_stopping
 from gat_jax.training import metrics
+from gat_jax.training import packing
 from gat_jax.training.replicas import Hyperparameters
+from gat_jax.training.replicas import ReplicaState
 
 # What a replica folds into its key: parameters, and the dropout of each epoch.
 _PARAMETERS, _DROPOUT = range(2)
-
-# What ends a replica at once if it is not finite, in the order of the checks.
-BREAKABLE = ('training loss', 'gradient', 'validation loss')
-
-
-class ReplicaState(NamedTuple):
-  """Everything a replica remembers between two epochs.
-
-  Attributes:
-    seed: the source of all its randomness.
-    epoch: epochs done.
-    params: parameters after the last epoch.
-    opt_state: of the optimiser.
-    kept: what its rule of early stopping has kept.
-    others: what other rules, by name, would have kept.
-    train_loss: cross-entropy of the last step, with dropout, without L2.
-    val_loss: validation loss after the last epoch.
-    val_score: validation accuracy or micro-F1 after the last epoch.
-    broken: which of `BREAKABLE` was not finite in the last epoch; -1 for none.
-  """
-
-  seed: jax.Array
-  epoch: jax.Array
-  params: nnx.State
-  opt_state: optax.OptState
-  kept: early_stopping.Kept
-  others: dict[str, early_stopping.Kept]
-  train_loss: jax.Array
-  val_loss: jax.Array
-  val_score: jax.Array
-  broken: jax.Array
-
-  @property
-  def stopped(self) -> jax.Array:
-    """Whether early stopping or a number that is not finite has ended it."""
-    return self.kept.stopped | (self.broken >= 0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +36,7 @@ class Program:
   Attributes:
     graphdef: structure of the model, without parameters.
     init_params: key -> initial parameters.
+    shapes: of the parameters.
     optimizer: `adam` (L2 in the gradient, as the paper) or `adamw`.
     stop_rule: see `early_stopping.update`.
     other_rules: those whose choices are told as well.
@@ -81,6 +45,7 @@ class Program:
 
   graphdef: nnx.GraphDef
   init_params: Callable[[jax.Array], nnx.State]
+  shapes: nnx.State
   optimizer: Literal['adam', 'adamw']
   stop_rule: early_stopping.StopRule
   other_rules: tuple[early_stopping.StopRule, ...]
@@ -98,11 +63,15 @@ class Program:
         nnx.Rngs(params=key),
       )
 
+    def init_params(key: jax.Array) -> nnx.State:
+      return nnx.state(build(key), nnx.Param)
+
     others = [rule for rule in early_stopping.RULES if rule != config.stop_rule]
     abstract = nnx.eval_shape(build, jax.random.key(0))
     return cls(
       graphdef=nnx.graphdef(abstract),
-      init_params=lambda key: nnx.state(build(key), nnx.Param),
+      init_params=init_params,
+      shapes=jax.eval_shape(init_params, jax.random.key(0)),
       optimizer=config.optimizer,
       stop_rule=config.stop_rule,
       other_rules=tuple(others) if config.compare_rules else (),
@@ -138,7 +107,7 @@ class Program:
       params: of the model.
       examples: of the split, whose counts are added up.
     """
-    model = nnx.merge(self.graphdef, params)
+    model = nnx.merge(self.graphdef, packing.whole(params, self.shapes))
     counts = [
       metrics.count(model.forward(e.graph), e.labels, e.mask) for e in examples
     ]
@@ -162,11 +131,15 @@ class Program:
     Returns:
       The state with new parameters; `train_loss` is that of this step.
     """
-    key = jax.random.fold_in(jax.random.key(state.seed), _DROPOUT)
-    key = jax.random.fold_in(jax.random.fold_in(key, state.epoch), index)
+    dropout = nn.Dropout(jax.random.key(state.seed), hyper.dropout_rate)
+    for number in (_DROPOUT, state.epoch, index):
+      dropout = dropout.fold_in(number)
     train_loss, grads = jax.value_and_grad(self._train_loss)(
-      state.params, batch, nn.Dropout(key, hyper.dropout_rate)
+      packing.whole(state.params, self.shapes), batch, dropout
     )
+    if isinstance(state.params, list):
+      # Once all are there, so that parameters change in place.
+      grads = jax.lax.optimization_barrier(packing.joined(grads))
     updates, opt_state = self._optimizer(
       hyper.learning_rate, hyper.weight_decay
     ).update(grads, state.opt_state, state.params)
@@ -209,6 +182,17 @@ class Program:
       broken=broken,
     )
 
+  def one_epoch(
+    self,
+    state: ReplicaState,
+    hyper: Hyperparameters,
+    train: Sequence[Example],
+    val: Sequence[Example],
+  ) -> ReplicaState:
+    """An epoch of one step, and its validation."""
+    state = self.step(state, hyper, train)
+    return self.end_epoch(state, hyper, self.count(state.params, val))
+
   def run_until(
     self,
     epoch: jax.Array,
@@ -216,16 +200,52 @@ class Program:
     hyper: Hyperparameters,
     train: Sequence[Example],
     val: Sequence[Example],
+    packs: bool = False,
   ) -> ReplicaState:
-    """Trains epochs of one step each: to `epoch`, or until it ends before."""
+    """Trains epochs of one step each: to `epoch`, or until it ends before.
+
+    Args:
+      epoch: where to stop.
+      state: where to start.
+      hyper: the replica's hyper-parameters.
+      train: the training split, one batch.
+      val: the validation split.
+      packs: whether the state goes from epoch to epoch in a few arrays. That
+        spares an accelerator kernels.
+
+    Returns:
+      The state after the last epoch.
+    """
     last = jnp.minimum(epoch, hyper.max_epochs)
 
-    def one_epoch(state: ReplicaState) -> ReplicaState:
-      state = self.step(state, hyper, train)
-      return self.end_epoch(state, hyper, self.count(state.params, val))
+    def packed(state: ReplicaState) -> Any:
+      return self.pack(state) if packs else state
 
-    return jax.lax.while_loop(
-      lambda state: ~state.stopped & (state.epoch < last), one_epoch, state
+    def unpacked(carry: Any, *, whole: bool = False) -> ReplicaState:
+      return self.unpack(carry, whole=whole) if packs else carry
+
+    def goes_on(carry):
+      state = unpacked(carry)
+      return ~state.stopped & (state.epoch < last)
+
+    def one_epoch(carry):
+      return packed(self.one_epoch(unpacked(carry), hyper, train, val))
+
+    carry = jax.lax.while_loop(goes_on, one_epoch, packed(state))
+    return unpacked(carry, whole=True)
+
+  def pack(self, state: ReplicaState) -> packing.Packed:
+    """The state in a few arrays."""
+    return packing.pack(state)
+
+  def unpack(
+    self, packed: packing.Packed, *, whole: bool = False
+  ) -> ReplicaState:
+    """The state that was packed; its parameters stay joined unless `whole`."""
+    return packing.unpack(
+      packed,
+      jax.eval_shape(self.init, 0),
+      packing.whole if whole else lambda params, _: params,
     )
 
   def _train_loss(self, params, examples, dropout):
@@ -259,36 +279,3 @@ def _first_not_finite(train_loss, params, val_loss) -> jax.Array:
     ]
   )
   return jnp.where(finite.all(), -1, jnp.argmin(finite)).astype(jnp.int32)
-
-
-def over_replicas(
-  function: Callable, mesh: Mesh, loop: Literal['map', 'vmap']
-) -> Callable:
-  """Spreads `function(shared, replica)` over replicas and devices.
-
-  Args:
-    function: takes what all replicas share and what is a replica's own.
-    mesh: devices with one axis, `replicas`.
-    loop: how a device goes through its replicas. `map` takes them one after the
-      other, which suits a CPU; `vmap` all at once, which suits an accelerator.
-
-  Returns:
-    A function of the shared arguments and the stacked replicas [R, ...]; R is a
-    multiple of the number of devices.
-  """
-
-  def on_one_device(shared, replicas):
-    apply = functools.partial(function, shared)
-    return (
-      jax.lax.map(apply, replicas)
-      if loop == 'map'
-      else jax.vmap(apply)(replicas)
-    )
-
-  return jax.shard_map(
-    on_one_device,
-    mesh=mesh,
-    in_specs=(PartitionSpec(), PartitionSpec('replicas')),
-    out_specs=PartitionSpec('replicas'),
-    check_vma=False,
-  )

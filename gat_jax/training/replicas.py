@@ -1,9 +1,23 @@
-"""What a program takes as arguments: it may differ between replicas."""
+"""Replicas: what may differ between them, what they remember, how they share.
 
-from typing import Any, NamedTuple
+Shapes: R replicas trained by one program.
+"""
 
+from collections.abc import Callable
+import functools
+from typing import Any, Literal, NamedTuple
+
+from flax import nnx
 import jax
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec
 import numpy as np
+import optax
+
+from gat_jax.training import early_stopping
+
+# What ends a replica at once if it is not finite, in the order of the checks.
+BREAKABLE = ('training loss', 'gradient', 'validation loss')
 
 
 class Hyperparameters(NamedTuple):
@@ -39,3 +53,69 @@ class Replica(NamedTuple):
     hyper = Hyperparameters.from_config(config)
     seeds = range(config.seed, config.seed + config.num_seeds)
     return [cls(seed, hyper) for seed in seeds]
+
+
+class ReplicaState(NamedTuple):
+  """Everything a replica remembers between two epochs.
+
+  Attributes:
+    seed: the source of all its randomness.
+    epoch: epochs done.
+    params: parameters after the last epoch.
+    opt_state: of the optimiser.
+    kept: what its rule of early stopping has kept.
+    others: what other rules, by name, would have kept.
+    train_loss: cross-entropy of the last step, with dropout, without L2.
+    val_loss: validation loss after the last epoch.
+    val_score: validation accuracy or micro-F1 after the last epoch.
+    broken: which of `BREAKABLE` was not finite in the last epoch; -1 for none.
+  """
+
+  seed: jax.Array
+  epoch: jax.Array
+  params: nnx.State
+  opt_state: optax.OptState
+  kept: early_stopping.Kept
+  others: dict[str, early_stopping.Kept]
+  train_loss: jax.Array
+  val_loss: jax.Array
+  val_score: jax.Array
+  broken: jax.Array
+
+  @property
+  def stopped(self) -> jax.Array:
+    """Whether early stopping or a number that is not finite has ended it."""
+    return self.kept.stopped | (self.broken >= 0)
+
+
+def over_replicas(
+  function: Callable, mesh: Mesh, loop: Literal['map', 'vmap']
+) -> Callable:
+  """Spreads `function(shared, replica)` over replicas and devices.
+
+  Args:
+    function: takes what all replicas share and what is a replica's own.
+    mesh: devices with one axis, `replicas`.
+    loop: how a device goes through its replicas. `map` takes them one after the
+      other, which suits a CPU; `vmap` all at once, which suits an accelerator.
+
+  Returns:
+    A function of the shared arguments and the stacked replicas [R, ...]; R is a
+    multiple of the number of devices.
+  """
+
+  def on_one_device(shared, replicas):
+    apply = functools.partial(function, shared)
+    return (
+      jax.lax.map(apply, replicas)
+      if loop == 'map'
+      else jax.vmap(apply)(replicas)
+    )
+
+  return jax.shard_map(
+    on_one_device,
+    mesh=mesh,
+    in_specs=(PartitionSpec(), PartitionSpec('replicas')),
+    out_specs=PartitionSpec('replicas'),
+    check_vma=False,
+  )

@@ -11,8 +11,9 @@ import pytest
 from configs import base
 from gat_jax import training
 from gat_jax.training import metrics
-from gat_jax.training.program import over_replicas
+from gat_jax.training import packing
 from gat_jax.training.replicas import Hyperparameters
+from gat_jax.training.replicas import over_replicas
 
 DATASET = small_dataset()
 SHORT = {'max_epochs': 500, 'patience': 5, 'learning_rate': 0.02}
@@ -223,7 +224,7 @@ def test_training_lowers_for_cuda_and_tpu(name, loop):
   mesh = Mesh(np.array(jax.devices()[:1]), ('replicas',))
   function = over_replicas(
     lambda epoch, run: program.run_until(
-      epoch, *run, DATASET.train, DATASET.val
+      epoch, *run, DATASET.train, DATASET.val, packs=True
     ),
     mesh,
     loop,
@@ -237,6 +238,28 @@ def test_training_lowers_for_cuda_and_tpu(name, loop):
     text = traced.lower(lowering_platforms=(platform,)).as_text()
     assert text.count('stablehlo.while') == (2 if loop == 'map' else 1)
     assert 'stablehlo.sort' not in text
+
+
+@pytest.mark.parametrize('large', [4, 1000])
+def test_packed_state_trains_the_same_model(monkeypatch, large):
+  """Whether arrays of parameters count as large or not."""
+  monkeypatch.setattr(packing, '_LARGE', large)
+  fields = {'compare_rules': True, 'model.name': 'mlp', **SHORT}
+  config = make_config(**fields, **{'model.dropout_rate': 0.0})
+  program = training.Program.from_config(config, DATASET)
+  state = program.init(0)
+  packed = program.pack(state)
+  assert (len(packed.params[0]) > 1) == (large == 4)
+  assert_same_bits(state, program.unpack(packed, whole=True))
+  assert_same_bits(packed, program.pack(program.unpack(packed)))
+  hyper = Hyperparameters.from_config(config)
+  run = jax.jit(program.run_until, static_argnames='packs')
+  args = 4, state, hyper, DATASET.train, DATASET.val
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
+    run(*args, packs=True),
+    run(*args, packs=False),
+  )
 
 
 def test_multilabel_training_improves_micro_f1():
