@@ -17,15 +17,15 @@ That machine needs Python 3.12 with JAX 0.11.2 for CUDA and what JAX, Flax,
 Optax and Orbax need; PyTorch and PyTorch Geometric for what is compared with
 them. `carry` lists what it brings.
 
-The parts, in the order in which they are run (`parts.PARTS`):
+The parts, which are run in the order of `parts.PARTS`:
   machine    copies, matrix products, what a launch and a turn of a loop cost
   roads      every road against NumPy in float64, values and gradients
   cora       an epoch, by every road; citeseer; seeds100 and seeds1000 at once
-  ppi        a step and an epoch; gatv2 the same
+  ppi        a step by every road, and an epoch; gatv2 a step
   torch_*    the same models in PyTorch Geometric
   sums       an aggregation and its gradient at five sizes, by every road
   layers     a layer and its gradient
-  bits       parameters after some steps, twice, then again in another process
+  bits       parameters after some steps, twice; bits_again in another process
   kernels    which kernels take the time (with --profile, or asked for)
 
 Each is a process of its own with a time limit: one that crashes or hangs loses

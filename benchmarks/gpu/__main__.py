@@ -1,6 +1,8 @@
 """Runs the parts, each in a process of its own, and keeps what they found."""
 
 import argparse
+import concurrent.futures
+import itertools
 import json
 import os
 import pathlib
@@ -45,12 +47,9 @@ def main() -> None:
     )
     parts.PARTS[name].load()(report)
     return
-  chosen = args.only or [
-    name for name, part in parts.PARTS.items() if not part.is_extra
-  ]
-  if args.profile:
-    chosen = [n for n in parts.PARTS if n in {*chosen, 'kernels'}]
-  run_all(chosen, output, args)
+  wanted = {name for name, part in parts.PARTS.items() if not part.is_extra}
+  wanted = set(args.only or wanted) | ({'kernels'} if args.profile else set())
+  run_all([name for name in parts.PARTS if name in wanted], output, args)
 
 
 def run_all(
@@ -59,28 +58,35 @@ def run_all(
   """Runs parts while there is time; writes all that is known after each."""
   results: dict[str, Any] = {'about': about(args), 'parts': {}}
   end = time.monotonic() + 60 * args.minutes
-  for name in chosen:
-    limit = min(parts.PARTS[name].seconds, end - time.monotonic())
-    if args.rehearse:
-      limit = 600.0
-    if limit < _LEAST:
-      results['parts'][name] = {'error': 'dropped: no time left', 'rows': []}
-    else:
-      results['parts'][name] = run_one(name, limit, output, args)
+  waves = itertools.groupby(
+    enumerate(chosen),
+    lambda one: one[0] if parts.PARTS[one[1]].is_timed else 'beside',
+  )
+  for _, wave in waves:
+    names = [name for _, name in wave]
+    left = 600.0 if args.rehearse else end - time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+      found = pool.map(lambda name: run_one(name, left, output, args), names)  # noqa: B023
+    for name, one in zip(names, found, strict=True):
+      results['parts'][name] = one
+      (output / 'log.txt').open('a').write(one.pop('log'))
+      print(
+        f'{name}: {one["seconds"]:.0f} s, {len(one["rows"])} rows'
+        f' {one["error"] or ""}',
+        flush=True,
+      )
     write(results, output)
-    one = results['parts'][name]
-    print(
-      f'{name}: {one.get("seconds", 0):.0f} s, {len(one["rows"])} rows'
-      f' {one["error"] or ""}',
-      flush=True,
-    )
-  print((output / 'results.md').read_text())
+  print(tables.summary(results))
 
 
 def run_one(
-  name: str, limit: float, output: pathlib.Path, args: argparse.Namespace
+  name: str, left: float, output: pathlib.Path, args: argparse.Namespace
 ) -> dict[str, Any]:
-  """The rows of a part, and how it ended."""
+  """The rows of a part, how it ended, and what it printed."""
+  if left < _LEAST:
+    error = 'dropped: no time left'
+    return {'error': error, 'seconds': 0.0, 'rows': [], 'log': ''}
+  limit = left if args.rehearse else min(parts.PARTS[name].seconds, left)
   environment = os.environ | {
     # So that PyTorch finds memory, and a peak is one.
     'XLA_PYTHON_CLIENT_PREALLOCATE': 'false',
@@ -94,33 +100,30 @@ def run_one(
   if args.rehearse:
     command.append('--rehearse')
   start, error = time.monotonic(), None
-  with (
-    tempfile.TemporaryDirectory() as folder,
-    (output / 'log.txt').open('a') as log,
-  ):
-    path = pathlib.Path(folder, 'rows')
-    log.write(f'== {name}\n')
-    log.flush()
-    try:
-      done = subprocess.run(
-        [*command, '--part', name, str(path)],
-        cwd=ROOT,
-        env=environment,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        timeout=limit,
-        check=False,
-      )
-      if done.returncode:
-        error = f'exit code {done.returncode}, see log.txt'
-    except subprocess.TimeoutExpired:
-      error = f'stopped after {limit:.0f} s'
+  with tempfile.TemporaryDirectory() as folder:
+    path, log = pathlib.Path(folder, 'rows'), pathlib.Path(folder, 'log')
+    with log.open('w') as stream:
+      try:
+        done = subprocess.run(
+          [*command, '--part', name, str(path)],
+          cwd=ROOT,
+          env=environment,
+          stdout=stream,
+          stderr=subprocess.STDOUT,
+          timeout=limit,
+          check=False,
+        )
+        if done.returncode:
+          error = f'exit code {done.returncode}, see log.txt'
+      except subprocess.TimeoutExpired:
+        error = f'stopped after {limit:.0f} s'
     lines = path.read_text().splitlines() if path.exists() else []
-  return {
-    'error': error,
-    'seconds': time.monotonic() - start,
-    'rows': [json.loads(line) for line in lines],
-  }
+    return {
+      'error': error,
+      'seconds': time.monotonic() - start,
+      'rows': [json.loads(line) for line in lines],
+      'log': f'== {name}\n{log.read_text(errors="replace")}\n',
+    }
 
 
 def about(args: argparse.Namespace) -> dict[str, Any]:

@@ -91,9 +91,9 @@ def read(path: pathlib.Path) -> tuple[collections.Counter, collections.Counter]:
   planes = list(data.planes)
   on_gpu = [plane for plane in planes if plane.name.startswith('/device:GPU')]
   for plane in on_gpu or planes:
-    for line in plane.lines:
-      if not line.name.startswith('Stream' if on_gpu else 'tf_XLA'):
-        continue
+    lines = list(plane.lines)
+    wanted = 'Stream' if on_gpu else 'tf_XLA'
+    for line in [n for n in lines if n.name.startswith(wanted)] or lines:
       for event in line.events:
         name = event.name
         operation = dict(event.stats).get('hlo_op')

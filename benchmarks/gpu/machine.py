@@ -46,8 +46,8 @@ def run(report: rows.Report) -> None:
     )
   report.attempt(3, _launch, what='a call of a small program')
   for what, is_known in (
-    ('a kernel in a loop of known length', True),
-    ('a turn of a loop of unknown length', False),
+    ('a turn of a loop of known length, two small kernels', True),
+    ('a turn of a loop of unknown length, the same', False),
   ):
     report.attempt(
       3, lambda add, is_known=is_known: _loop(add, is_known), what=what

@@ -1,7 +1,6 @@
 """The same models and sums in PyTorch, as its users write them.
 
-Layers are PyTorch Geometric's GATConv and GATv2Conv, or a plain one of the same
-equation where that is not installed. Models have the sizes of our configs and
+Models are those of `torch_models`. They have the sizes of our configs and
 PyTorch's own precision, float32 in full; a row with precision `high` allows
 TF32, as JAX does on its own. An epoch of Cora is a step and a forward pass
 without dropout, a step of PPI one on the same two graphs as ours.
@@ -16,11 +15,7 @@ from torch.nn import functional
 from benchmarks.gpu import programs
 from benchmarks.gpu import rows
 from benchmarks.gpu import sums as our_sums
-
-try:
-  from torch_geometric import nn as geometric
-except ImportError:
-  geometric = None
+from benchmarks.gpu import torch_models
 
 DEVICE = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
 
@@ -28,12 +23,14 @@ DEVICE = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
 def citation(report: rows.Report) -> None:
   """An epoch of Cora and of Citeseer."""
   for name in ('cora', 'citeseer'):
-    report.attempt(
-      8,
-      lambda add, name=name: _citation(report, add, name),
-      what=f'{name}, an epoch',
-      by=_library(),
-    )
+    for precision in ('highest', 'high'):
+      report.attempt(
+        6,
+        lambda add, args=(name, precision): _citation(report, add, *args),
+        what=f'{name}, an epoch',
+        by=torch_models.LIBRARY,
+        precision=precision,
+      )
 
 
 def ppi(report: rows.Report) -> None:
@@ -44,7 +41,7 @@ def ppi(report: rows.Report) -> None:
         8,
         lambda add, args=(kind, precision): _ppi(report, add, *args),
         what=f'ppi, {kind}, a step',
-        by=_library(),
+        by=torch_models.LIBRARY,
         precision=precision,
       )
 
@@ -75,114 +72,10 @@ def layers(report: rows.Report) -> None:
           add, *args
         ),
         what=f'{kind}, {name}',
-        by=_library(),
+        by=torch_models.LIBRARY,
+        precision='high',
         edges=len(graph.senders),
       )
-
-
-def _library():
-  return 'PyG' if geometric else 'plain PyTorch'
-
-
-class PlainConv(torch.nn.Module):
-  """GATConv or GATv2Conv in a few lines of PyTorch."""
-
-  def __init__(
-    self,
-    in_features: int,
-    out_features: int,
-    heads: int,
-    *,
-    concat: bool = True,
-    dropout: float = 0.0,
-    residual: bool = False,
-    is_v2: bool = False,
-  ):
-    """See the classes of PyTorch Geometric."""
-    super().__init__()
-    self.shape, self.concat, self.dropout = (
-      (heads, out_features),
-      concat,
-      dropout,
-    )
-    linear = torch.nn.Linear
-    width = heads * out_features
-    self.kernel = linear(in_features, width, bias=False)
-    self.query = linear(in_features, width, bias=False) if is_v2 else None
-    self.skip = linear(in_features, width, bias=False) if residual else None
-    self.vectors = torch.nn.Parameter(torch.randn(2, heads, out_features) / 10)
-    self.bias = torch.nn.Parameter(
-      torch.zeros(width if concat else out_features)
-    )
-
-  def forward(self, x: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
-    """Outputs for [N, D] inputs and [2, E] senders and receivers."""
-    loops = torch.arange(len(x), device=x.device).expand(2, -1)
-    senders, receivers = torch.cat([ends, loops], 1)
-    z = self.kernel(x).view(-1, *self.shape)
-    if self.query is None:
-      of, to = (z * self.vectors[0]).sum(-1), (z * self.vectors[1]).sum(-1)
-      scores = functional.leaky_relu(of[senders] + to[receivers], 0.2)
-    else:
-      queries = self.query(x).view(-1, *self.shape)
-      pairs = functional.leaky_relu(z[senders] + queries[receivers], 0.2)
-      scores = (pairs * self.vectors[0]).sum(-1)
-    index = receivers[:, None].expand_as(scores)
-    most = scores.new_full((len(x), scores.shape[1]), -torch.inf)
-    most = most.scatter_reduce(0, index, scores.detach(), 'amax')
-    weights = (scores - most[receivers]).exp()
-    total = torch.zeros_like(most).index_add(0, receivers, weights)
-    weights = weights / total[receivers]
-    weights = functional.dropout(weights, self.dropout, self.training)
-    mixed = torch.zeros_like(z).index_add(
-      0, receivers, weights[..., None] * z[senders]
-    )
-    mixed = mixed.flatten(1) if self.concat else mixed.mean(1)
-    if self.skip is not None:
-      mixed = mixed + self.skip(x)
-    return mixed + self.bias
-
-
-def _conv(kind: str, *args: Any, **options: Any) -> torch.nn.Module:
-  if geometric is None:
-    return PlainConv(*args, **options, is_v2=kind == 'gatv2')
-  convs = {'gat': geometric.GATConv, 'gatv2': geometric.GATv2Conv}
-  return convs[kind](*args, **options)
-
-
-class Model(torch.nn.Module):
-  """A stack of layers that a config of ours describes."""
-
-  def __init__(self, config: Any, num_features: int, num_classes: int):
-    """Builds it with the dropout of PyTorch Geometric's example."""
-    super().__init__()
-    model, layers, width = config.model, [], num_features
-    self.rate = model.dropout_rate
-    for index in range(model.num_layers):
-      is_last = index + 1 == model.num_layers
-      layers.append(
-        _conv(
-          model.name,
-          width,
-          num_classes if is_last else model.hidden_dim,
-          model.num_output_heads if is_last else model.num_heads,
-          concat=not is_last,
-          dropout=self.rate,
-          residual=model.residual and index > 0 and not is_last,
-        )
-      )
-      width = model.hidden_dim * model.num_heads
-    self.layers = torch.nn.ModuleList(layers)
-
-  def forward(self, x: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
-    """Logits."""
-    for index, layer in enumerate(self.layers):
-      if self.rate:
-        x = functional.dropout(x, self.rate, self.training)
-      x = layer(x, ends)
-      if index + 1 < len(self.layers):
-        x = functional.elu(x)
-    return x
 
 
 def _ends(graph: Any) -> torch.Tensor:
@@ -210,22 +103,22 @@ def _peak() -> dict[str, float]:
   return {'peak_mb': torch.cuda.max_memory_allocated() / 1e6}
 
 
-def _start() -> None:
+def _start(precision: str = 'highest') -> None:
   torch.manual_seed(0)
-  torch.set_float32_matmul_precision('highest')
+  torch.set_float32_matmul_precision(precision)
   if DEVICE.type == 'cuda':
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
 
 
-def _citation(report, add, name):
-  _start()
+def _citation(report, add, name, precision):
+  _start(precision)
   config, dataset = programs.config(name), programs.load(name)
   (example,) = dataset.train
   x, ends = _dense(example.graph.nodes), _ends(example.graph)
   labels = torch.tensor(example.labels.astype(np.int64), device=DEVICE)
   mask = torch.tensor(np.flatnonzero(example.mask), device=DEVICE)
-  model = Model(config, x.shape[1], dataset.num_classes).to(DEVICE)
+  model = torch_models.Model(config, x.shape[1], dataset.num_classes).to(DEVICE)
   optimizer = torch.optim.Adam(
     model.parameters(), config.learning_rate, weight_decay=config.weight_decay
   )
@@ -241,13 +134,12 @@ def _citation(report, add, name):
       model(x, ends).argmax(1)
     return loss
 
-  found = rows.times(epoch, _wait, seconds=3, inner=report.size(10, 1))
+  found = rows.times(epoch, _wait, seconds=2, inner=report.size(10, 1))
   add(**found, **_peak(), loss=epoch().item())
 
 
 def _ppi(report, add, kind, precision):
-  _start()
-  torch.set_float32_matmul_precision(precision)
+  _start(precision)
   changes = {'model__hidden_dim': 4} if report.is_rehearsal else {}
   config = programs.config('ppi', model__name=kind, **changes)
   dataset = programs.load('ppi')
@@ -262,7 +154,7 @@ def _ppi(report, add, kind, precision):
     )
   )
   labels = torch.tensor(example.labels[:real].astype(np.float32), device=DEVICE)
-  model = Model(config, x.shape[1], dataset.num_classes).to(DEVICE)
+  model = torch_models.Model(config, x.shape[1], dataset.num_classes).to(DEVICE)
   optimizer = torch.optim.Adam(model.parameters(), config.learning_rate)
 
   def step():
@@ -272,7 +164,7 @@ def _ppi(report, add, kind, precision):
     optimizer.step()
     return loss
 
-  found = rows.times(step, _wait, seconds=3, inner=report.size(10, 1), most=20)
+  found = rows.times(step, _wait, seconds=2, inner=report.size(10, 1), most=20)
   add(**found, **_peak(), loss=step().item(), nodes=real, edges=edges)
 
 
@@ -297,9 +189,9 @@ def _sums(add, graph, size):
 
 
 def _layer(add, graph, kind, width, heads, features):
-  _start()
+  _start('high')
   x, ends = _dense(graph.nodes).requires_grad_(), _ends(graph)
-  layer = _conv(kind, width, features, heads).to(DEVICE)
+  layer = torch_models.conv(kind, width, features, heads).to(DEVICE)
   shape = len(x), heads * features
   cotangent = torch.tensor(programs.random(shape, 3), device=DEVICE)
   wanted = (x, *layer.parameters())
