@@ -19,8 +19,10 @@ Array = jax.Array | np.ndarray
 GROUP = 8
 # Sums of groups that are one sum more, where a node has more than it adds.
 FAN = 16
-# Sums that a node adds itself.
+# Sums that a node adds itself; more, if no node has more and all nodes together
+# not so many that nothing would be added for most of them.
 ROOTS = 8
+_MOST_ROOTS = 2**16
 
 
 @functools.partial(
@@ -122,11 +124,14 @@ def _tree(
     counts: groups of each node.
     sizes: rows of each level above them; what is needed if None.
   """
+  width, most = ROOTS, int(counts.max(initial=0))
+  if sizes is None and most * len(counts) <= _MOST_ROOTS:
+    width = most
   levels = np.zeros(len(counts), np.int32)
   first, roots = counts.cumsum() - counts, counts
   above: list[np.ndarray] = []
-  while (counts > ROOTS).any() if sizes is None else len(above) < len(sizes):
-    children = np.where(counts > ROOTS, counts, 0)
+  while (counts > width).any() if sizes is None else len(above) < len(sizes):
+    children = np.where(counts > width, counts, 0)
     counts = -(-children // FAN)
     nodes = np.repeat(np.arange(len(counts)), counts)
     rank = np.arange(len(nodes)) - (counts.cumsum() - counts)[nodes]
@@ -140,7 +145,7 @@ def _tree(
     levels[is_higher] = len(above)
     first = np.where(is_higher, counts.cumsum() - counts, first)
     roots = np.where(is_higher, counts, roots)
-  place = np.arange(ROOTS)
+  place = np.arange(width)
   rows = np.where(place < roots[:, None], first[:, None] + place, -1)
   return {
     'above': tuple(above),
@@ -152,17 +157,14 @@ def _tree(
 def fill_groups(groups: Groups, num_edges: int) -> Groups:
   """Adds fillers: as many groups as so many edges and nodes can ever have."""
   num_nodes = len(groups.degrees)
-  most = num_edges + (GROUP - 1) * min(num_nodes, num_edges)
-  num_groups = most // GROUP
+  num_groups = (num_edges + (GROUP - 1) * min(num_nodes, num_edges)) // GROUP
   extra = num_groups - len(groups.nodes)
   rows = (0, extra), (0, 0)
   # A level needs a row for every B below, and one more for every node that has
   # more than it adds.
-  sizes: list[int] = []
-  reach = GROUP * ROOTS
+  sizes, reach = [num_groups], GROUP * ROOTS
   while reach < num_edges:
-    below = sizes[-1] if sizes else num_groups
-    sizes.append(below // FAN + below // (ROOTS + 1) + 1)
+    sizes.append(sizes[-1] // FAN + sizes[-1] // (ROOTS + 1) + 1)
     reach *= FAN
   return dataclasses.replace(
     groups,
@@ -170,7 +172,7 @@ def fill_groups(groups: Groups, num_edges: int) -> Groups:
     is_edge=np.pad(groups.is_edge, rows),
     others=np.pad(groups.others, rows),
     nodes=np.pad(groups.nodes, (0, extra), constant_values=num_nodes),
-    **_tree(_groups_of_node(groups.degrees), sizes),
+    **_tree(_groups_of_node(groups.degrees), sizes[1:]),
   )
 
 

@@ -12,7 +12,7 @@ from gat_jax.nn.roads.choice import Implementation
 
 _ROADS = {'plain': plain, 'blocks': blocks, 'rows': rows}
 # Where nothing is named: the plain one is for all others.
-_PLATFORMS = {'cpu': 'blocks'}
+_PLATFORMS = {'cpu': 'blocks', 'cuda': 'rows'}
 
 
 class Road(NamedTuple):
