@@ -78,7 +78,8 @@ class Program(NamedTuple):
     config: module of `configs` that it is of.
     changes: to that config.
     seeds: trained at once by vmap; 0 for one without.
-    is_step: a step on a batch of graphs, not an epoch with its validation.
+    is_step: a step on a batch of graphs, not an epoch with its validation. An
+      epoch of batches has all its steps, and puts its batches together.
   """
 
   title: str
@@ -93,6 +94,7 @@ PROGRAMS = {
   'citeseer': Program('Citeseer, an epoch', 'citeseer'),
   'cora100': Program('Cora, an epoch of 100 seeds', 'cora', seeds=100),
   'ppi': Program('PPI, rebuilt, a step', 'ppi', is_step=True),
+  'ppi_epoch': Program('PPI, rebuilt, an epoch', 'ppi'),
   'gatv2': Program(
     'PPI, rebuilt, a step of GATv2',
     'ppi',
@@ -212,26 +214,30 @@ def build(program: Program, road: str) -> tuple[Any, tuple]:
       layer.implementation = 'plain'
     trained = dataclasses.replace(trained, graphdef=nnx.graphdef(model))
   replica = training.Replica.of(config)[0]
-  state, hyper = trained.pack(trained.init(replica.seed)), replica.hyper
-  train, val = dataset.train, dataset.val
-  if program.is_step:
+  state, hyper = training.pack(trained.init(replica.seed)), replica.hyper
+  train, val, order = dataset.train, dataset.val, None
+  if config.batch_size:
     batches = training.Batches.plan(
       train, config.batch_size, config.batch_shapes
     )
-    train, val = batches.epoch(seed=0, epoch=0)[:1], []
+    if program.is_step:
+      train, val = batches.epoch(seed=0, epoch=0)[:1], []
+    else:
+      train, order = batches.on_device(), batches.order(seed=0, epoch=0)
+      val = training.validation(config, dataset)
 
-  def run(state, hyper, train, val):
+  def run(state, hyper, train, val, order):
     state = trained.unpack(state)
     if not val:
-      return trained.pack(trained.step(state, hyper, train))
-    return trained.pack(trained.one_epoch(state, hyper, train, val))
+      return training.pack(trained.step(state, hyper, train))
+    return training.pack(trained.one_epoch(state, hyper, train, val, order))
 
   if program.seeds:
     state, hyper = jax.tree.map(
       lambda x: jnp.stack([x] * program.seeds), (state, hyper)
     )
-    run = jax.vmap(run, in_axes=(0, 0, None, None))
-  return run, jax.tree.map(jnp.asarray, (state, hyper, train, val))
+    run = jax.vmap(run, in_axes=(0, 0, None, None, None))
+  return run, jax.tree.map(jnp.asarray, (state, hyper, train, val, order))
 
 
 def table(rows: list) -> str:

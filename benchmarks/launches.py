@@ -1,7 +1,8 @@
 """What a compiled program launches on an accelerator, read off XLA's text.
 
 A kernel is what the host launches: a fusion, a library call, a copy, a
-collective. Loops whose number of turns XLA knows count their body as often.
+collective. Loops whose number of turns XLA knows count their body as often, of
+the branches of a choice the one with most kernels counts.
 """
 
 import collections
@@ -32,7 +33,8 @@ _COMPUTATION = re.compile(r'^(ENTRY )?%?([\w.\-]+) \(.*\{$')
 _INSTRUCTION = re.compile(
   r'^\s+(?:ROOT )?%?[\w.\-]+ = (?P<shape>.*?) (?P<name>[a-z][a-z0-9\-]*)\('
 )
-_BODY = re.compile(r'body=%?([\w.\-]+)')
+_BODY = re.compile(r'(?:body|(?:true|false)_computation)=%?([\w.\-]+)')
+_BRANCHES = re.compile(r'branch_computations=\{([^}]*)\}')
 _TURNS = re.compile(r'known_trip_count":\{"n":"(\d+)"')
 
 
@@ -62,25 +64,31 @@ def count(program: str) -> Launches:
     program: what `jax.stages.Compiled.as_text` returns.
   """
   operations, entry = _computations(program)
-  by_kind: collections.Counter = collections.Counter()
   loops: collections.Counter = collections.Counter()
 
-  def walk(name: str, times: int) -> None:
-    for operation, body, turns in operations.get(name, ()):
-      if operation in _KERNELS:
-        by_kind[operation] += times
-      if body:
+  def kernels(name: str) -> collections.Counter:
+    found: collections.Counter = collections.Counter()
+    for operation, bodies, turns in operations.get(name, ()):
+      found[operation] += operation in _KERNELS
+      inside = [kernels(body) for body in bodies]
+      if operation == 'while':
         loops['open' if turns is None else 'closed'] += 1
-        walk(body, times * (turns or 1))
+      for kind, number in max(inside, key=_total, default={}).items():
+        found[kind] += number * (turns or 1)
+    return found
 
-  walk(entry, 1)
+  kinds = +kernels(entry)
   return Launches(
-    sum(by_kind.values()),
-    dict(by_kind.most_common()),
+    _total(kinds),
+    dict(kinds.most_common()),
     loops['closed'],
     loops['open'],
-    by_kind['sort'],
+    kinds['sort'],
   )
+
+
+def _total(kinds: collections.Counter) -> int:
+  return sum(kinds.values())
 
 
 def _computations(program):
@@ -94,8 +102,11 @@ def _computations(program):
       entry = current if head[1] else entry
     elif instruction := _INSTRUCTION.match(line):
       name = instruction['name'].removesuffix('-start')
-      is_loop = name == 'while'
-      body = _BODY.search(line) if is_loop else None
-      turns = _TURNS.search(line) if is_loop else None
-      found[current].append((name, body and body[1], turns and int(turns[1])))
+      bodies, turns = [], None
+      if name in ('while', 'conditional'):
+        branches = _BRANCHES.search(line)
+        names = re.findall(r'[\w.\-]+', branches[1]) if branches else []
+        bodies = [*_BODY.findall(line), *names]
+        turns = _TURNS.search(line)
+      found[current].append((name, bodies, turns and int(turns[1])))
   return found, entry

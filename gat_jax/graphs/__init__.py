@@ -5,6 +5,8 @@ Layers take any `jraph.GraphsTuple`, and are fast on one that `prepare` made.
 
 from gat_jax.graphs.batches import batch as batch
 from gat_jax.graphs.batches import pad as pad
+from gat_jax.graphs.dealing import Deck as Deck
+from gat_jax.graphs.dealing import deal as deal
 from gat_jax.graphs.edges import Edges as Edges
 from gat_jax.graphs.edges import as_int32 as as_int32
 from gat_jax.graphs.edges import sum_dtype as sum_dtype

@@ -5,15 +5,31 @@ Shapes: N nodes, E edges of a batch.
 
 from collections.abc import Sequence
 import dataclasses
+import functools
 import itertools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from gat_jax import graphs
+from gat_jax.datasets import Dataset
 from gat_jax.datasets import Example
 
 _MOST_COMBINATIONS = 2000
+
+
+class Order(NamedTuple):
+  """Which examples are the batches of an epoch; [..., of several epochs].
+
+  Attributes:
+    examples: [steps, batch_size], their indices; after those of a smaller batch
+      their number, which is no example.
+    shapes: [steps], the index of the shape that each batch is padded to.
+  """
+
+  examples: jax.Array | np.ndarray
+  shapes: jax.Array | np.ndarray
 
 
 class Shape(NamedTuple):
@@ -56,28 +72,83 @@ class Batches:
       ),
     )
 
-  def epoch(self, seed: int, epoch: int) -> list[Example]:
+  def order(self, seed: int, epoch: int) -> Order:
     """The batches of an epoch, in an order that (seed, epoch) alone decide."""
     order = np.random.default_rng([seed, epoch]).permutation(len(self.examples))
-    return [
-      self._pad([self.examples[i] for i in order[first:][: self.batch_size]])
-      for first in range(0, len(order), self.batch_size)
-    ]
+    missing = -len(order) % self.batch_size
+    dealt = np.pad(order, (0, missing), constant_values=len(order))
+    dealt = dealt.reshape(-1, self.batch_size).astype(np.int32)
+    sizes = np.array([*map(size, self.examples), (0, 0)])[dealt].sum(axis=1)
+    shapes = [self._shape(Shape(*own)) for own in sizes.tolist()]
+    return Order(dealt, np.array(shapes, np.int32))
+
+  def epoch(self, seed: int, epoch: int) -> list[Example]:
+    """The batches of an epoch, on the host; see `order`."""
+    order = self.order(seed, epoch)
+    batches = []
+    for chosen, index in zip(*order, strict=True):
+      own = [self.examples[i] for i in chosen if i < len(self.examples)]
+      batch = pad(join(own), self.shapes[index], self.batch_size + 1)
+      batches.append(batch)
+    return batches
+
+  def on_device(self) -> 'OnDevice':
+    """What makes the batches of an `order` in a compiled function."""
+    return OnDevice(
+      graphs.Deck.of(
+        [example.graph for example in self.examples],
+        [{'labels': e.labels, 'mask': e.mask} for e in self.examples],
+      ),
+      self.shapes,
+    )
 
   def smallest(self, shape: Shape) -> Example:
     """A batch of that shape, for compiling."""
     example = min(self.examples, key=size)
     return pad(join([example]), shape, self.batch_size + 1)
 
-  def _pad(self, examples: list[Example]) -> Example:
-    joined = join(examples)
-    own = size(joined)
-    shape = next(
-      shape
-      for shape in self.shapes
+  def _shape(self, own: Shape) -> int:
+    return next(
+      index
+      for index, shape in enumerate(self.shapes)
       if own.n_edge <= shape.n_edge and own.n_node < shape.n_node
     )
-    return pad(joined, shape, self.batch_size + 1)
+
+
+@functools.partial(
+  jax.tree_util.register_dataclass,
+  data_fields=('deck',),
+  meta_fields=('shapes',),
+)
+@dataclasses.dataclass(frozen=True)
+class OnDevice:
+  """All training examples, of which batches are made on a device.
+
+  Attributes:
+    deck: their graphs, labels and masks.
+    shapes: what batches are padded to.
+  """
+
+  deck: graphs.Deck
+  shapes: tuple[Shape, ...]
+
+  def batch(self, chosen: jax.Array, shape: Shape) -> Example:
+    """The same as in `Batches.epoch`, of a row of `Order.examples`."""
+    graph, given = graphs.deal(self.deck, chosen, shape.n_node, shape.n_edge)
+    return Example(graph, given['labels'], given['mask'])
+
+
+def is_in_batches(config: Any, dataset: Dataset) -> bool:
+  """Whether the training set is divided into batches."""
+  return bool(config.batch_size) and config.batch_size < len(dataset.train)
+
+
+def validation(config: Any, dataset: Dataset) -> list[Example]:
+  """The validation split in batches."""
+  return [
+    join(dataset.val[first:][: config.batch_size])
+    for first in range(0, len(dataset.val), config.batch_size)
+  ]
 
 
 def join(examples: Sequence[Example]) -> Example:

@@ -64,14 +64,11 @@ class DebugDriver:
     self._train = dataset.train
     self._val: Sequence[Example] = dataset.val
     self._batches = None
-    if config.batch_size and config.batch_size < len(dataset.train):
+    if batching.is_in_batches(config, dataset):
       self._batches = batching.Batches.plan(
         dataset.train, config.batch_size, config.batch_shapes
       )
-      self._val = [
-        batching.join(dataset.val[first:][: config.batch_size])
-        for first in range(0, len(dataset.val), config.batch_size)
-      ]
+      self._val = batching.validation(config, dataset)
     self._step = jax.jit(self._program.step)
     self._count = jax.jit(self._program.count)
     self._end = jax.jit(self._end_epoch)

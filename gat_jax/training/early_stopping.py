@@ -141,3 +141,17 @@ def after_epoch(
 def choose(condition: jax.Array, yes: Any, no: Any) -> Any:
   """One of two pytrees of the same structure."""
   return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
+
+
+def first_not_finite(train_loss, params, val_loss) -> jax.Array:
+  """Index into `BREAKABLE`, or -1; a gradient shows in what it updated."""
+  finite = jnp.stack(
+    [
+      jnp.isfinite(train_loss),
+      jnp.all(
+        jnp.stack([jnp.isfinite(x).all() for x in jax.tree.leaves(params)])
+      ),
+      jnp.isfinite(val_loss),
+    ]
+  )
+  return jnp.where(finite.all(), -1, jnp.argmin(finite)).astype(jnp.int32)

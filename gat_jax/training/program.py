@@ -9,16 +9,19 @@ Shapes: N nodes, C classes, R replicas trained by one program.
 
 from collections.abc import Callable, Sequence
 import dataclasses
+import functools
 from typing import Any, Literal
 
 from flax import nnx
 import jax
 from jax import numpy as jnp
+import numpy as np
 import optax
 
 from gat_jax import nn
 from gat_jax.datasets import Dataset
 from gat_jax.datasets import Example
+from gat_jax.training import batching
 from gat_jax.training import early_stopping
 from gat_jax.training import metrics
 from gat_jax.training import packing
@@ -164,7 +167,9 @@ class Program:
     Returns:
       The state after the epoch.
     """
-    broken = _first_not_finite(state.train_loss, state.params, val.mean_loss)
+    broken = early_stopping.first_not_finite(
+      state.train_loss, state.params, val.mean_loss
+    )
 
     def after_epoch(rule, kept):
       news = (state.params, val.score, val.mean_loss, hyper.patience)
@@ -186,40 +191,80 @@ class Program:
     self,
     state: ReplicaState,
     hyper: Hyperparameters,
-    train: Sequence[Example],
+    train: Sequence[Example] | batching.OnDevice,
     val: Sequence[Example],
+    order: batching.Order | None = None,
   ) -> ReplicaState:
-    """An epoch of one step, and its validation."""
-    state = self.step(state, hyper, train)
+    """An epoch and its validation; `train_loss` is the mean of its steps.
+
+    Args:
+      state: before it.
+      hyper: as in `step`.
+      train: the training split, one batch; or what batches are made of.
+      val: the validation split.
+      order: of the batches.
+    """
+    if isinstance(train, batching.OnDevice):
+      state = self._steps(state, hyper, train, order)
+    else:
+      state = self.step(state, hyper, train)
     return self.end_epoch(state, hyper, self.count(state.params, val))
+
+  def _steps(self, state, hyper, train, order) -> ReplicaState:
+    def on_batch(shape, changing, chosen, index):
+      params, opt_state = changing
+      after = self.step(
+        state._replace(params=params, opt_state=opt_state),
+        hyper,
+        [train.batch(chosen, shape)],
+        index,
+      )
+      return (after.params, after.opt_state), after.train_loss
+
+    branches = [functools.partial(on_batch, shape) for shape in train.shapes]
+
+    def one_step(changing, step):
+      shape, *args = step
+      return jax.lax.switch(shape, branches, changing, *args)
+
+    (params, opt_state), losses = jax.lax.scan(
+      one_step,
+      (state.params, state.opt_state),
+      (order.shapes, order.examples, np.arange(len(order.shapes))),
+    )
+    return state._replace(
+      params=params, opt_state=opt_state, train_loss=losses.mean()
+    )
 
   def run_until(
     self,
     epoch: jax.Array,
     state: ReplicaState,
     hyper: Hyperparameters,
-    train: Sequence[Example],
+    train: Sequence[Example] | batching.OnDevice,
     val: Sequence[Example],
+    orders: batching.Order | None = None,
     packs: bool = False,
   ) -> ReplicaState:
-    """Trains epochs of one step each: to `epoch`, or until it ends before.
+    """Trains to `epoch`, or until it ends before, or the orders do.
 
     Args:
       epoch: where to stop.
       state: where to start.
-      hyper: the replica's hyper-parameters.
-      train: the training split, one batch.
+      hyper: as in `step`.
+      train: the training split, one batch; or what batches are made of.
       val: the validation split.
+      orders: of the batches of the next epochs, stacked.
       packs: whether the state goes from epoch to epoch in a few arrays. That
         spares an accelerator kernels.
-
-    Returns:
-      The state after the last epoch.
     """
+    first = state.epoch
     last = jnp.minimum(epoch, hyper.max_epochs)
+    if orders is not None:
+      last = jnp.minimum(last, first + len(orders.shapes))
 
     def packed(state: ReplicaState) -> Any:
-      return self.pack(state) if packs else state
+      return packing.pack(state) if packs else state
 
     def unpacked(carry: Any, *, whole: bool = False) -> ReplicaState:
       return self.unpack(carry, whole=whole) if packs else carry
@@ -229,19 +274,17 @@ class Program:
       return ~state.stopped & (state.epoch < last)
 
     def one_epoch(carry):
-      return packed(self.one_epoch(unpacked(carry), hyper, train, val))
+      state = unpacked(carry)
+      order = jax.tree.map(
+        lambda of_epochs: of_epochs[state.epoch - first], orders
+      )
+      return packed(self.one_epoch(state, hyper, train, val, order))
 
     carry = jax.lax.while_loop(goes_on, one_epoch, packed(state))
     return unpacked(carry, whole=True)
 
-  def pack(self, state: ReplicaState) -> packing.Packed:
-    """The state in a few arrays."""
-    return packing.pack(state)
-
-  def unpack(
-    self, packed: packing.Packed, *, whole: bool = False
-  ) -> ReplicaState:
-    """The state that was packed; its parameters stay joined unless `whole`."""
+  def unpack(self, packed: packing.Packed, whole: bool = False) -> ReplicaState:
+    """What was packed; its parameters stay joined unless `whole`."""
     return packing.unpack(
       packed,
       jax.eval_shape(self.init, 0),
@@ -265,17 +308,3 @@ class Program:
     if self.optimizer == 'adamw':
       return optax.chain(adam, decay, descent)
     return optax.chain(decay, adam, descent)
-
-
-def _first_not_finite(train_loss, params, val_loss) -> jax.Array:
-  """Index into `BREAKABLE`, or -1; a gradient shows in what it updated."""
-  finite = jnp.stack(
-    [
-      jnp.isfinite(train_loss),
-      jnp.all(
-        jnp.stack([jnp.isfinite(x).all() for x in jax.tree.leaves(params)])
-      ),
-      jnp.isfinite(val_loss),
-    ]
-  )
-  return jnp.where(finite.all(), -1, jnp.argmin(finite)).astype(jnp.int32)

@@ -11,6 +11,7 @@ from flax import nnx
 import jax
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec
+from jax.sharding import Sharding
 import numpy as np
 import optax
 
@@ -118,4 +119,16 @@ def over_replicas(
     in_specs=(PartitionSpec(), PartitionSpec('replicas')),
     out_specs=PartitionSpec('replicas'),
     check_vma=False,
+  )
+
+
+def abstract_states(
+  init: Callable[[int], ReplicaState], sharding: Sharding, *leading: int
+) -> ReplicaState:
+  """The shapes of a state, or of so many stacked ones, and where they are."""
+  return jax.tree.map(
+    lambda leaf: jax.ShapeDtypeStruct(
+      (*leading, *leaf.shape), leaf.dtype, sharding=sharding
+    ),
+    jax.eval_shape(init, 0),
   )

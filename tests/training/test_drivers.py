@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 
 from fixtures import many_graphs
 import jax
@@ -9,6 +10,7 @@ import pytest
 from configs import base
 from gat_jax import training
 from gat_jax.training import drivers
+from gat_jax.training import stepping
 from gat_jax.training.replicas import Hyperparameters
 from gat_jax.training.replicas import Replica
 
@@ -53,7 +55,7 @@ def test_driver_follows_the_batch_size():
   for batch_size in (0, 7, 100, 2):
     config = make_config(batch_size=batch_size)
     driver = make_driver(config)
-    dealt = isinstance(driver, drivers.BatchDriver)
+    dealt = isinstance(driver, stepping.BatchDriver)
     assert dealt == (batch_size == 2)
 
 
@@ -78,6 +80,33 @@ def test_nothing_is_traced_after_compile():
   driver.advance(12)
   assert driver.num_traces == traces
   assert len(driver._steps) == 2
+
+
+@pytest.mark.parametrize('packs', [False, True])
+def test_batches_made_on_the_device_train_the_same(monkeypatch, packs):
+  """As on an accelerator: three replicas on two devices, orders sent twice."""
+  monkeypatch.setattr(drivers, '_MOST_EPOCHS', 2)
+  config = make_config(**{'model.name': 'mlp'})
+  hyper = Hyperparameters.from_config(config)
+  replicas = [Replica(seed, hyper) for seed in (0, 3, 7)]
+  there = drivers.ResidentDriver(config, DATASET, replicas)
+  there._packs = packs
+  here = stepping.BatchDriver(config, DATASET, replicas)
+  for driver in (here, there):
+    driver.compile()
+    driver.advance(1)
+    driver.restore([driver.state(i) for i in range(3)])
+    driver.advance(4)
+  for index in range(3):
+    jax.tree.map(
+      functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6)
+      if packs
+      else np.testing.assert_array_equal,
+      here.state(index)._replace(train_loss=0),
+      there.state(index)._replace(train_loss=0),
+    )
+  losses = here.fetch('train_loss'), there.fetch('train_loss')
+  np.testing.assert_allclose(*losses, rtol=1e-5)
 
 
 def test_replicas_start_as_the_program_says():

@@ -248,10 +248,10 @@ def test_packed_state_trains_the_same_model(monkeypatch, large):
   config = make_config(**fields, **{'model.dropout_rate': 0.0})
   program = training.Program.from_config(config, DATASET)
   state = program.init(0)
-  packed = program.pack(state)
+  packed = packing.pack(state)
   assert (len(packed.params[0]) > 1) == (large == 4)
   assert_same_bits(state, program.unpack(packed, whole=True))
-  assert_same_bits(packed, program.pack(program.unpack(packed)))
+  assert_same_bits(packed, packing.pack(program.unpack(packed)))
   hyper = Hyperparameters.from_config(config)
   run = jax.jit(program.run_until, static_argnames='packs')
   args = 4, state, hyper, DATASET.train, DATASET.val
