@@ -7,6 +7,8 @@ Shapes: E edges, M senders, N receivers, K heads, F features a head, T groups,
 C edges a group.
 """
 
+import math
+
 import jax
 from jax import numpy as jnp
 
@@ -14,8 +16,10 @@ from gat_jax.graphs import Edges
 from gat_jax.nn.products import dot_per_head
 from gat_jax.nn.roads import plain
 
-# Edges at a time, so that a block stays in the cache.
-_BLOCK = 512
+# Edges at a time, so that a block stays in the cache: some numbers, but neither
+# so few edges that starting a block takes longer, nor so many as to leave it.
+_BLOCK_NUMBERS = 2**18
+_LEAST, _MOST = 512, 4096
 # Entries that a core takes at a time: rows that are no multiple of it, as PPI's
 # 121 labels, take twice as long to add.
 _VECTOR = 16
@@ -155,7 +159,7 @@ def _sum_messages(sums, weights, edges, message, block):
     return sums
   weights = weights[groups.edges]  # [T, C, K]
   weights = jnp.where(groups.is_edge[:, :, None], weights, 0)
-  at_once = max(1, (block or _BLOCK) // size)
+  at_once = max(1, (block or _block_for(sums)) // size)
   blocks = (
     _in_blocks(weights, at_once),
     _in_blocks(groups.others, at_once),
@@ -190,7 +194,7 @@ def _sums_per_edge(edges, product, shape, dtype, block):
   is_foldable &= num_heads * num_features <= _MOST_FOLDED
   lanes = _VECTOR if is_foldable else num_features
   ones = jnp.ones((num_heads, lanes, 1), dtype)
-  block = block or _BLOCK
+  block = block or _LEAST
 
   def folded(senders, receivers):
     """[block, K, lanes]."""
@@ -210,6 +214,11 @@ def _sums_per_edge(edges, product, shape, dtype, block):
   ends = _in_blocks(edges.senders, block), _in_blocks(edges.receivers, block)
   _, sums = jax.lax.scan(sum_block, None, ends)
   return sums.reshape(-1, num_heads)[: len(edges.senders)]
+
+
+def _block_for(sums):
+  """Edges at a time for sums [N, K, F]."""
+  return min(max(_LEAST, _BLOCK_NUMBERS // math.prod(sums.shape[1:])), _MOST)
 
 
 def _filled_up(*arrays):
