@@ -177,7 +177,7 @@ def _predict_graph(
     nodes = model.activations(graph) if hidden else [model.forward(graph)]
     return nodes, model.attention(graph) if attention else []
 
-  (*hidden_nodes, logits), attentions = jax.jit(apply)(graph)
+  (*hidden_nodes, logits), attentions = training.jit(apply)(graph)
   normalize = jax.nn.softmax if labels.ndim == 1 else jax.nn.sigmoid
   splits = np.full(len(labels), '', dtype='U5')
   for split, example in examples.items():

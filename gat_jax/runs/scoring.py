@@ -26,7 +26,7 @@ class Scorer:
       dataset: has the splits.
       params: of the shapes and types of all that are evaluated later.
     """
-    self._count = jax.jit(program.count)
+    self._count = training.jit(program.count)
     self._dataset = dataset
     jax.block_until_ready(self._counts(params))
 

@@ -3,8 +3,9 @@
 from gat_jax.training import early_stopping as early_stopping
 from gat_jax.training.batching import Batches as Batches
 from gat_jax.training.batching import validation as validation
+from gat_jax.training.compiling import jit as jit
+from gat_jax.training.compiling import own_jax_settings as own_jax_settings
 from gat_jax.training.debugging import looks_for_errors as looks_for_errors
-from gat_jax.training.debugging import own_jax_settings as own_jax_settings
 from gat_jax.training.drivers import Driver as Driver
 from gat_jax.training.drivers import choose_driver as choose_driver
 from gat_jax.training.metrics import Counts as Counts

@@ -7,8 +7,7 @@ a loop. `jax_disable_jit` wants nothing compiled at all.
 Shapes: R replicas.
 """
 
-from collections.abc import Iterator, Sequence
-import contextlib
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -22,22 +21,6 @@ from gat_jax.training.program import Program
 from gat_jax.training.replicas import Hyperparameters
 from gat_jax.training.replicas import Replica
 from gat_jax.training.replicas import ReplicaState
-
-
-@contextlib.contextmanager
-def own_jax_settings() -> Iterator[None]:
-  """A run has the same bits whatever JAX is told for the code around it.
-
-  It is float32 throughout, also where `jax_enable_x64` is on, and promotes
-  types and ranks where `jax_numpy_dtype_promotion` or
-  `jax_numpy_rank_promotion` forbid that elsewhere.
-  """
-  with (
-    jax.enable_x64(False),
-    jax.numpy_dtype_promotion('standard'),
-    jax.numpy_rank_promotion('allow'),
-  ):
-    yield
 
 
 def looks_for_errors() -> bool:

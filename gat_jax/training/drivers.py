@@ -19,6 +19,7 @@ import numpy as np
 
 from gat_jax.datasets import Dataset
 from gat_jax.training import batching
+from gat_jax.training import compiling
 from gat_jax.training import debugging
 from gat_jax.training import memory
 from gat_jax.training import stepping
@@ -136,7 +137,7 @@ class ResidentDriver:
     states = abstract_states(self._program.init, self._apart, num_replicas)
     orders = self._orders(np.zeros(num_replicas, int))
     args = (np.int32(0), self._data), (states, self._hypers, orders)
-    self._advance = jax.jit(advance).lower(*args).compile()
+    self._advance = compiling.jit(advance).lower(*args).compile()
     num_bytes = dict.fromkeys(
       self._mesh.devices.flat, memory.needed(self._advance)
     )
