@@ -14,9 +14,12 @@ from gat_jax.graphs.features import Features as Features
 from gat_jax.graphs.features import SparseFeatures as SparseFeatures
 from gat_jax.graphs.groups import Array as Array
 from gat_jax.graphs.groups import Groups as Groups
+from gat_jax.graphs.items import Items as Items
+from gat_jax.graphs.items import Side as Side
 from gat_jax.graphs.prepared import InGivenOrder as InGivenOrder
 from gat_jax.graphs.prepared import PreparedGraph as PreparedGraph
 from gat_jax.graphs.prepared import prepare as prepare
+from gat_jax.graphs.prepared import with_items as with_items
 from gat_jax.graphs.reading import edges_of as edges_of
 from gat_jax.graphs.reading import from_edges as from_edges
 from gat_jax.graphs.reading import nodes_of as nodes_of

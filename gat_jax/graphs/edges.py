@@ -21,6 +21,7 @@ from gat_jax.graphs.groups import fill_groups
 from gat_jax.graphs.groups import group
 from gat_jax.graphs.groups import join_groups
 from gat_jax.graphs.groups import shifted
+from gat_jax.graphs.items import Items
 
 
 @jax.tree_util.register_pytree_with_keys_class
@@ -39,6 +40,7 @@ class Edges:
     num_receivers: N, static under `jax.jit`.
     by_receiver: what `prepared` made, the edges in groups of one receiver.
     by_sender: the same for senders.
+    items: what `graphs.with_items` made.
     is_checked: whether `checked` made it.
     is_reversed: whether it is the other direction of prepared ones.
   """
@@ -47,10 +49,10 @@ class Edges:
   receivers: Array
   num_senders: int
   num_receivers: int
-  # No arguments, so that `dataclasses.replace` leaves them behind: they are not
-  # those of other edges.
+  # No arguments, so that `dataclasses.replace` leaves them behind.
   by_receiver: Groups | None = dataclasses.field(init=False, default=None)
   by_sender: Groups | None = dataclasses.field(init=False, default=None)
+  items: Items | None = dataclasses.field(init=False, default=None)
   is_checked: bool = dataclasses.field(init=False, default=False)
   is_reversed: bool = dataclasses.field(init=False, default=False)
 
@@ -200,7 +202,7 @@ class Edges:
     return jax.ops.segment_sum(ones, edges.receivers, edges.num_receivers)
 
 
-_CHILDREN = ('senders', 'receivers', 'by_receiver', 'by_sender')
+_CHILDREN = ('senders', 'receivers', 'by_receiver', 'by_sender', 'items')
 _STATIC = ('num_senders', 'num_receivers', 'is_checked', 'is_reversed')
 _PRIVATE = (*_CHILDREN[2:], *_STATIC[2:])
 
@@ -276,7 +278,6 @@ def join(several: Sequence[Edges]) -> Edges:
   first_sender = _starts([edges.num_senders for edges in several])
   first_receiver = _starts([edges.num_receivers for edges in several])
   starts = _starts([len(edges.senders) for edges in several])
-  both = first_sender, first_receiver
 
   def groups(of, own, other):
     return join_groups([of(edges) for edges in several], starts, own, other)
@@ -290,8 +291,8 @@ def join(several: Sequence[Edges]) -> Edges:
   if not all(edges.is_prepared for edges in several):
     return joined
   return joined._with(
-    by_receiver=groups(lambda e: e.by_receiver, *both[::-1]),
-    by_sender=groups(lambda e: e.by_sender, *both),
+    by_receiver=groups(lambda e: e.by_receiver, first_receiver, first_sender),
+    by_sender=groups(lambda e: e.by_sender, first_sender, first_receiver),
   )
 
 

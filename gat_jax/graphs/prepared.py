@@ -15,6 +15,7 @@ from gat_jax.errors import InputError
 from gat_jax.graphs import inputs
 from gat_jax.graphs.edges import Edges
 from gat_jax.graphs.groups import Array
+from gat_jax.graphs.items import make_items
 
 
 class InGivenOrder(NamedTuple):
@@ -124,6 +125,31 @@ class PreparedGraph(jraph.GraphsTuple):
 def structure_of(graph: jraph.GraphsTuple) -> Edges | None:
   """The structure of a prepared graph's edges; None of any other graph."""
   return getattr(graph, 'structure', None)
+
+
+def with_items(graph: jraph.GraphsTuple) -> PreparedGraph:
+  """Adds what layers need on the road 'fused', on the host.
+
+  It comes last: `batch` and `pad` leave it behind. Its shapes depend on the
+  degrees, so a function is compiled anew for each graph.
+
+  Args:
+    graph: prepared.
+
+  Raises:
+    InputError: if it is not prepared, or traced.
+  """
+  edges = structure_of(graph)
+  if edges is None or isinstance(edges.senders, jax.core.Tracer):
+    raise InputError(
+      'graph',
+      'not prepared, or traced',
+      'use `graphs.prepare`, and give it to compiled functions with its items',
+    )
+  ends = np.asarray(edges.senders), np.asarray(edges.receivers)
+  items = make_items(*ends, edges.num_senders, edges.num_receivers)
+  places = getattr(graph, '_places', None)
+  return PreparedGraph.of(graph, edges._with(items=items), places)
 
 
 _LEAVES = ('nodes', 'edges', 'globals', 'n_node', 'n_edge')

@@ -3,19 +3,39 @@
 Shapes: N nodes, E edges, K heads, D input features, F output features a head.
 """
 
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import jax
 import jraph
 
 from gat_jax import graphs
+from gat_jax.errors import InputError
 from gat_jax.nn import operations
 from gat_jax.nn.dropout import VALUES
 from gat_jax.nn.dropout import WEIGHTS
 from gat_jax.nn.dropout import Dropout
 from gat_jax.nn.dtypes import broadcast
 from gat_jax.nn.heads import HeadsLayer
+from gat_jax.nn.roads import fused
 from gat_jax.nn.scores import softmax
+
+
+class FusedTerms(NamedTuple):
+  """What the road 'fused' makes of nodes alone; see `fused.attention`.
+
+  Attributes:
+    values: v, [N, K, F].
+    queries: q, [N, K], or with a vector [N, K, F].
+    slope: of LeakyReLU below 0.
+    keys: k, [N, K]; e_ij = LeakyReLU(q_i + k_j).
+    vector: a, [K, F]; e_ij = a . LeakyReLU(q_i + v_j), and there are no keys.
+  """
+
+  values: jax.Array
+  queries: jax.Array
+  slope: float
+  keys: jax.Array | None = None
+  vector: jax.Array | None = None
 
 
 class AttentionLayer(HeadsLayer):
@@ -29,6 +49,11 @@ class AttentionLayer(HeadsLayer):
   computed from all of it.
 
   A subclass holds the equation, `values_and_scores(edges, inputs)`.
+
+  With `implementation='fused'` scores, softmax, dropout on alpha and the sum
+  are one operation, for NVIDIA GPUs, jax-triton and graphs from
+  `graphs.with_items`; anything else is an InputError. GAT and GATv2 have it.
+  Const-GAT and `attention` go the way of None.
 
   Attributes:
     VALUES_ARE_PROJECTED: whether v_j = W h_j, W being `kernel`. Then, where v
@@ -59,6 +84,11 @@ class AttentionLayer(HeadsLayer):
     """Returns v, [N, K, F], and e, [E, K], for the inputs of `mix`."""
     raise NotImplementedError
 
+  def fused_terms(self, inputs: graphs.Features) -> FusedTerms | None:
+    """Returns what the road 'fused' takes; None if the layer has no such."""
+    del inputs
+    return None
+
   def attention(self, graph: jraph.GraphsTuple) -> jax.Array:
     """Returns alpha without dropout, [E, K], in the order of `graph.senders`.
 
@@ -73,7 +103,7 @@ class AttentionLayer(HeadsLayer):
     """
     edges, inputs = self.read(graph)
     _, scores = self.values_and_scores(edges, inputs)
-    return softmax(scores, edges, self.implementation)
+    return softmax(scores, edges, self.road)
 
   def mix(
     self,
@@ -83,8 +113,13 @@ class AttentionLayer(HeadsLayer):
     dropout: Dropout | None,
   ) -> jax.Array:
     """Returns initial + sum_j alpha_ij v_j, [N, K, F]."""
+    if self.implementation == 'fused':
+      terms = self.fused_terms(inputs)
+      if terms is not None:
+        mixed = self._fused(edges, terms, dropout)
+        return mixed + broadcast(initial, mixed.shape)
     values, scores = self.values_and_scores(edges, inputs)
-    weights = softmax(scores, edges, self.implementation)
+    weights = softmax(scores, edges, self.road)
     if dropout is not None:
       weights *= dropout.fold_in(WEIGHTS).scales(weights.shape, weights.dtype)
       if self.value_dropout:
@@ -96,6 +131,39 @@ class AttentionLayer(HeadsLayer):
       mixed = self.project(sums, self.kernel)
       return mixed + broadcast(initial, mixed.shape)
     return self.aggregate(edges, weights, values, initial)
+
+  def _fused(
+    self, edges: graphs.Edges, terms: FusedTerms, dropout: Dropout | None
+  ) -> jax.Array:
+    """Returns sum_j alpha_ij v_j, [N, K, F], as one operation."""
+    values, queries, slope, keys, vector = terms
+    if self.compute_dtype != 'float32':
+      raise InputError(
+        'compute_dtype',
+        f"'fused' has no {self.compute_dtype}",
+        "choose 'float32', or another implementation",
+      )
+    scales = None
+    if dropout is not None:
+      shape = edges.senders.shape[0], self.num_heads
+      scales = dropout.fold_in(WEIGHTS).scales(shape, values.dtype)
+      if self.value_dropout and vector is not None:
+        raise InputError(
+          'value_dropout',
+          "'fused' has one v for scores and sums, and cannot drop it in one",
+          'choose False, or another implementation',
+        )
+      if self.value_dropout:
+        values *= dropout.fold_in(VALUES).scales(values.shape, values.dtype)
+    return fused.attention(
+      values,
+      queries,
+      edges,
+      keys=keys,
+      vector=vector,
+      scales=scales,
+      slope=slope,
+    )
 
   def _is_widening(self, inputs: graphs.Features) -> bool:
     """Whether sum_j alpha_ij h_j has fewer entries than the same sum of v_j."""

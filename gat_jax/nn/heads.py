@@ -26,6 +26,7 @@ from gat_jax.nn.parameters import glorot
 from gat_jax.nn.parameters import zeros
 from gat_jax.nn.roads import choice
 from gat_jax.nn.roads.choice import Implementation
+from gat_jax.nn.roads.choice import LayerImplementation
 
 _COMPUTE_DTYPES = ('float32', 'bfloat16', 'float16')
 
@@ -79,7 +80,7 @@ class HeadsLayer(DropoutModule):
     fused_fan: bool = False,
     edge_block: int = 0,
     compute_dtype: str = 'float32',
-    implementation: Implementation = None,
+    implementation: LayerImplementation = None,
     rngs: nnx.Rngs,
   ):
     """Creates the parameters.
@@ -100,7 +101,8 @@ class HeadsLayer(DropoutModule):
       compute_dtype: of the factors of products, float32, bfloat16 or float16;
         sums are float32 at least.
       implementation: 'plain' has derivatives of both modes, as `jax.hessian`
-        needs. None chooses what is fast; see `gat_jax.nn.aggregate`.
+        needs. None chooses what is fast; see `gat_jax.nn.aggregate`. 'fused'
+        is never chosen; see `AttentionLayer`. Other layers go the way of None.
       rngs: `params` is the source of the initial parameters, `dropout` that of
         the masks; `default` stands in for either. See `DropoutModule`.
 
@@ -108,7 +110,7 @@ class HeadsLayer(DropoutModule):
       InputError: if the dropout rate is out of range, or there is no such dtype
         or implementation.
     """
-    choice.check(implementation, edge_block)
+    choice.check(implementation, edge_block, of_layer=True)
     if compute_dtype not in _COMPUTE_DTYPES:
       raise InputError(
         'compute_dtype',
@@ -251,7 +253,7 @@ class HeadsLayer(DropoutModule):
       kernel[...],
       dtype=self._narrow_dtype(),
       block=self.edge_block,
-      implementation=self.implementation,
+      implementation=self.road,
     )
 
   def aggregate(
@@ -273,8 +275,13 @@ class HeadsLayer(DropoutModule):
       initial=initial,
       dtype=self._narrow_dtype(),
       block=self.edge_block,
-      implementation=self.implementation,
+      implementation=self.road,
     )
+
+  @property
+  def road(self) -> Implementation:
+    """What operations take; 'fused' is none of theirs."""
+    return None if self.implementation == 'fused' else self.implementation
 
   def _narrow_dtype(self) -> jnp.dtype | None:
     """None where the parameters' own precision is wanted."""

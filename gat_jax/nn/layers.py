@@ -15,6 +15,7 @@ from gat_jax import graphs
 from gat_jax.nn import operations
 from gat_jax.nn import products
 from gat_jax.nn.attention import AttentionLayer
+from gat_jax.nn.attention import FusedTerms
 from gat_jax.nn.dropout import Dropout
 from gat_jax.nn.dtypes import broadcast
 from gat_jax.nn.dtypes import sum_dtype
@@ -62,16 +63,26 @@ class GATLayer(AttentionLayer):
     self, edges: graphs.Edges, inputs: graphs.Features
   ) -> tuple[jax.Array, jax.Array]:
     """Returns z, [N, K, F], and e, [E, K]."""
+    z, of_receivers, of_senders = self._ends(inputs)
+    scores = end_scores(of_receivers, of_senders, edges, self.road)
+    return z, jax.nn.leaky_relu(scores, NEGATIVE_SLOPE)
+
+  def fused_terms(self, inputs: graphs.Features) -> FusedTerms:
+    """Returns v = z, q = a_r . z + b_r, k = a_s . z + b_s."""
+    z, of_receivers, of_senders = self._ends(inputs)
+    return FusedTerms(z, of_receivers, NEGATIVE_SLOPE, keys=of_senders)
+
+  def _ends(
+    self, inputs: graphs.Features
+  ) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Returns z, [N, K, F], and what either end adds to a score, [N, K]."""
     z = self.project(inputs, self.kernel)  # [N, K, F]
     vectors = (self.receiver_vector[...], self.sender_vector[...])
     by_role = self._dot(inputs, z, jnp.stack(vectors, -1))  # [N, K, 2]
     if self.score_bias:
       biases = (self.receiver_bias[...], self.sender_bias[...])
       by_role += broadcast(jnp.stack(biases, -1), by_role.shape)
-    scores = end_scores(
-      by_role[:, :, 0], by_role[:, :, 1], edges, self.implementation
-    )
-    return z, jax.nn.leaky_relu(scores, NEGATIVE_SLOPE)
+    return z, by_role[:, :, 0], by_role[:, :, 1]
 
   def _dot(
     self, inputs: graphs.Features, z: jax.Array, vectors: jax.Array
@@ -84,9 +95,7 @@ class GATLayer(AttentionLayer):
     if isinstance(inputs, graphs.SparseFeatures):
       return products.dot_per_head(z, vectors)
     folded = jnp.einsum('dkf,kfv->dkv', self.kernel[...], vectors)
-    return operations.project(
-      inputs, folded, implementation=self.implementation
-    )
+    return operations.project(inputs, folded, implementation=self.road)
 
 
 class GATv2Layer(AttentionLayer):
@@ -108,17 +117,22 @@ class GATv2Layer(AttentionLayer):
     self, edges: graphs.Edges, inputs: graphs.Features
   ) -> tuple[jax.Array, jax.Array]:
     """Returns W_s h, [N, K, F], and e, [E, K]."""
-    values = self.project(inputs, self.kernel)  # [N, K, F]
-    queries = self.project(inputs, self.receiver_kernel)  # [N, K, F]
-    return values, pair_scores(
-      queries,
-      values,
+    terms = self.fused_terms(inputs)
+    return terms.values, pair_scores(
+      terms.queries,
+      terms.values,
       self.vector[...],
       edges,
-      slope=NEGATIVE_SLOPE,
+      slope=terms.slope,
       block=self.edge_block,
-      implementation=self.implementation,
+      implementation=self.road,
     )
+
+  def fused_terms(self, inputs: graphs.Features) -> FusedTerms:
+    """Returns v = W_s h, q = W_r h and a."""
+    values = self.project(inputs, self.kernel)  # [N, K, F]
+    queries = self.project(inputs, self.receiver_kernel)  # [N, K, F]
+    return FusedTerms(values, queries, NEGATIVE_SLOPE, vector=self.vector[...])
 
 
 class ConstGATLayer(AttentionLayer):

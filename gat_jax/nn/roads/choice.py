@@ -17,16 +17,26 @@ from gat_jax.graphs import Edges
 
 Implementation = Literal['plain', 'blocks', 'rows'] | None
 NAMES: tuple[Implementation, ...] = (None, 'plain', 'blocks', 'rows')
+# Of layers: one road more, on which all of attention is one operation.
+LayerImplementation = Implementation | Literal['fused']
 
 
-def check(implementation: Implementation, block: int = 0) -> None:
+def check(
+  implementation: LayerImplementation, block: int = 0, *, of_layer: bool = False
+) -> None:
   """Refuses a name that no road has, and numbers of edges that are none.
+
+  Args:
+    implementation: the name, or None.
+    block: edges at a time.
+    of_layer: whether it may be a road that layers alone have.
 
   Raises:
     InputError: says which there are.
   """
-  if implementation not in NAMES:
-    named = ', '.join(repr(name) for name in NAMES[1:])
+  names = (*NAMES, 'fused') if of_layer else NAMES
+  if implementation not in names:
+    named = ', '.join(repr(name) for name in names[1:])
     raise InputError(
       'implementation',
       f'there is no {implementation!r}',
