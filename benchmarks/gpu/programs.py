@@ -6,6 +6,7 @@ Shapes: N nodes, E edges, K heads, F features a head.
 import dataclasses
 import functools
 import importlib
+import importlib.util
 import time
 import typing
 from typing import Any, NamedTuple
@@ -23,10 +24,17 @@ from gat_jax import training
 _FOR_CPUS = ('blocks',)
 
 
-def road_names() -> list[str]:
-  """Every road that `nn.aggregate` takes by name."""
-  hint = typing.get_type_hints(nn.aggregate)['implementation']
-  return [name for part in _flat(hint) for name in typing.get_args(part)]
+def road_names(of_layers: bool = False) -> list[str]:
+  """Every road that `nn.aggregate` takes by name, or a layer where it can."""
+  takes = nn.HeadsLayer.__init__ if of_layers else nn.aggregate
+  hint = typing.get_type_hints(takes)['implementation']
+  names = [name for part in _flat(hint) for name in typing.get_args(part)]
+  return [n for n in names if n != 'fused' or _has_triton()]
+
+
+def _has_triton() -> bool:
+  on_gpu = jax.default_backend() == 'gpu'
+  return on_gpu and importlib.util.find_spec('jax_triton') is not None
 
 
 def _flat(hint):
@@ -36,13 +44,14 @@ def _flat(hint):
   return [found for one in typing.get_args(hint) for found in _flat(one)]
 
 
-def roads() -> list[str | None]:
+def roads(of_layers: bool = False) -> list[str | None]:
   """What is timed: what the library chooses, and every other by name.
 
   On a CPU the roads that are made for it as well, so that they are rehearsed.
   """
   on_cpu = jax.default_backend() == 'cpu'
-  names = [n for n in road_names() if on_cpu or n not in _FOR_CPUS]
+  names = road_names(of_layers)
+  names = [n for n in names if on_cpu or n not in _FOR_CPUS]
   return [None, *names]
 
 

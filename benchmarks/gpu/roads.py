@@ -129,7 +129,8 @@ def _check(add, make, edges, heads, features):
     return jax.jit(run).lower(edges, args, cotangent)
 
   all_args = edges, args, cotangent
-  _compare(add, lower, all_args, lambda found: (found, expected))
+  names = programs.road_names()
+  _compare(add, lower, all_args, lambda found: (found, expected), names)
 
 
 def _check_layer(add, kind, edges, shape):
@@ -148,9 +149,8 @@ def _check_layer(add, kind, edges, shape):
   expected = reference.layer(
     kind, own, np.float64(nodes), np.float64(cotangent), ends
   )
-  graph = graphs.PreparedGraph.of(
-    graphs.from_edges(nodes, edges.senders, edges.receivers), edges
-  )
+  graph = graphs.from_edges(nodes, edges.senders, edges.receivers)
+  graph = graphs.with_items(graphs.PreparedGraph.of(graph, edges))
 
   def lower(road):
     def outputs(graph, params, nodes):
@@ -180,6 +180,7 @@ def _check_layer(add, kind, edges, shape):
         lower,
         (graph, params, cotangent),
         pair,
+        programs.road_names(of_layers=True),
       )
 
 
@@ -189,10 +190,10 @@ def ends_of(edges: graphs.Edges) -> reference.Ends:
   return reference.Ends(senders, receivers, edges.num_receivers)
 
 
-def _compare(add, lower, args, pair):
+def _compare(add, lower, args, pair, names):
   """A row for each road; `pair` returns what was found and expected."""
   lowered = {}
-  for road in (None, *programs.road_names()):
+  for road in (None, *names):
     try:
       lowered[road] = lower(road)
     except Exception as error:  # the others can still be compared

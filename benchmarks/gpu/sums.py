@@ -73,12 +73,12 @@ def layers(report: rows.Report) -> None:
   """Layers of GAT and GATv2 at two sizes, without dropout."""
   for name, (width, heads, features) in LAYER_SIZES.items():
     size = scaled(report, programs.SIZES[name])
-    graph = programs.drawn(size, width)
+    graph = graphs.with_items(programs.drawn(size, width))
     for kind in ('gat', 'gatv2'):
       layer = nn.LAYERS[kind](
         width, features, heads, activation=None, rngs=nnx.Rngs(0)
       )
-      for road in programs.roads():
+      for road in programs.roads(of_layers=True):
         report.attempt(
           5,
           lambda add, args=(layer, graph, road): _layer(add, *args),
