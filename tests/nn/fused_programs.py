@@ -184,9 +184,29 @@ def of_layers():
   return errors
 
 
+def of_masked():
+  """Edges of score -inf: as if they were not there, NaN where no other is."""
+  receivers, senders = np.array([[0, 0, 0, 1, 1, 2], [0, 1, 2, 1, 1, 0]])
+  keys = np.array([[0.5], [-np.inf], [1.5], [0]], np.float32)
+  values = np.arange(4, dtype=np.float32).reshape(4, 1, 1) + 1
+  queries = np.zeros((4, 1), np.float32)
+  arrays = {'queries': queries, 'keys': keys, 'values': values}
+  weights = np.exp([0.5, 1.5])
+  expected = (weights * [1, 3]).sum() / weights.sum()
+  errors = {}
+  for most in (1, 256):
+    edges = graphs.Edges(senders, receivers, 4, 4).prepared()
+    edges = edges._with(items=make_items(senders, receivers, 4, 4, most))
+    sums = np.asarray(by_fused(edges, None, arrays)).ravel()
+    assert np.isnan(sums[1])
+    assert sums[3] == 0
+    errors[f'masked, items of {most}'] = error(sums[[0, 2]], [expected, 1])
+  return errors
+
+
 def interpreted():
   launching.call = interpret
-  return against_float64() | of_layers()
+  return against_float64() | of_layers() | of_masked()
 
 
 def compiled():

@@ -231,7 +231,7 @@ def found_by(program, **environment):
 def test_values_and_gradients_by_the_interpreter():
   """Of the operation in float64, and of layers on the plain road."""
   errors = found_by('interpreted', TRITON_INTERPRET='1')
-  assert len(errors) == 24
+  assert len(errors) == 26
   assert max(errors.values()) < 1e-5, errors
 
 

@@ -35,9 +35,10 @@ def attention(
   """sum_j alpha_ij d_ij v_j over the incoming edges of every receiver i.
 
   alpha is the softmax over them of LeakyReLU(q_i + k_j), or with a vector of
-  a . LeakyReLU(q_i + v_j). The softmax keeps a running maximum and a running
-  sum as FlashAttention does (Dao et al., NeurIPS 2022, algorithm 1). A score of
-  -inf masks its edge; finite ones must be above -1e30.
+  a . LeakyReLU(q_i + v_j). It keeps a running maximum and a running sum as
+  FlashAttention does (Dao et al., NeurIPS 2022, algorithm 1). The maximum starts
+  at -1e30, and a lower score, as -inf, masks its edge. Where a receiver has
+  edges and all of them are masked, its sums are NaN.
 
   Args:
     values: v, [M, K, F], float32 as all others.
@@ -78,8 +79,9 @@ def attention(
     return jnp.zeros(shape, jnp.float32)
   if scales is not None:
     arrays[-1] = _constant(scales)
+  has_edges = edges.degrees() > 0
   structure = edges.senders, edges.items
-  sums, _ = _attention(slope, *arrays, structure)
+  sums, _ = _attention(slope, *arrays, has_edges, structure)
   return sums
 
 
@@ -119,6 +121,10 @@ def _constant_jvp(primals, tangents):
     "it has no derivative on the road 'fused'",
     'choose None',
   )
+
+
+# What logsumexp is above, unless all edges of a receiver are masked.
+_MASKED = -1e29
 
 
 # Seeds trained at once by `vmap` are more heads: one launch for all of them.
@@ -191,14 +197,20 @@ def _backward(slope: float) -> Callable:
 
 
 def _attention_backward(slope, residuals, cotangents):
-  q, k, v, a, d, structure, (out, lse) = residuals
+  q, k, v, a, d, _, structure, (out, lse) = residuals
   g, _ = cotangents
   gradients = _gradients(slope, q, k, v, a, d, out, lse, g, structure)
-  return *gradients, None, None
+  return *gradients, None, None, None
+
+
+def _attention_forward(slope, q, k, v, a, d, has_edges, structure):
+  out, lse = _forward(slope)(q, k, v, a, d, structure)
+  is_masked = has_edges[:, None] & (lse < _MASKED)  # [N, K]
+  return jnp.where(is_masked[:, :, None], jnp.nan, out), lse
 
 
 _attention = choice.with_gradient(
-  lambda slope, *args: _forward(slope)(*args),
+  _attention_forward,
   _attention_backward,
   static=0,
   keeps_result=True,
