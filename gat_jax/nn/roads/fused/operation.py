@@ -36,9 +36,9 @@ def attention(
 
   alpha is the softmax over them of LeakyReLU(q_i + k_j), or with a vector of
   a . LeakyReLU(q_i + v_j). It keeps a running maximum and a running sum as
-  FlashAttention does (Dao et al., NeurIPS 2022, algorithm 1). The maximum starts
-  at -1e30, and a lower score, as -inf, masks its edge. Where a receiver has
-  edges and all of them are masked, its sums are NaN.
+  FlashAttention does (Dao et al., NeurIPS 2022, algorithm 1). The maximum
+  starts at -1e30, and a lower score, as -inf, masks its edge. Where a receiver
+  has edges and all of them are masked, its sums are NaN.
 
   Args:
     values: v, [M, K, F], float32 as all others.
