@@ -6,18 +6,24 @@ edges that are none; each goes every road that takes it.
 
 import dataclasses
 import functools
+import re
 
 from fixtures import all_graphs
+from flax import nnx
 import jax
 from jax import numpy as jnp
 import jax.export
 from jax.test_util import check_grads
 import numpy as np
 import pytest
+import scipy.sparse
 
 from gat_jax import graphs
 from gat_jax.errors import InputError
 from gat_jax.graphs import Edges
+from gat_jax.nn import Dropout
+from gat_jax.nn import GATLayer
+from gat_jax.nn import GATv2Layer
 from gat_jax.nn import aggregate
 from gat_jax.nn import segment_softmax
 from gat_jax.nn.pairs import pair_scores
@@ -395,6 +401,32 @@ def test_no_other_platform_is_told_that_senders_are_sorted(platform):
   backward = lowered(lambda e, w, v: jax.grad(lambda v: run(w, v, e).sum())(v))
   assert 'scatter' in backward
   assert 'indices_are_sorted = true' not in backward
+
+
+@pytest.mark.parametrize('layer_type', [GATLayer, GATv2Layer])
+def test_on_a_gpu_nothing_is_added_to_what_others_add_to(layer_type):
+  """Sums of floats in an order that is not fixed have other last bits."""
+  graph = ALL._replace(
+    nodes=graphs.SparseFeatures.from_csr(scipy.sparse.csr_matrix(ALL.nodes))
+  )
+  width = graph.nodes.shape[1]
+  graphdef, params = nnx.split(layer_type(width, 3, 2, rngs=nnx.Rngs(0)))
+
+  def loss(params, graph, implementation):
+    layer = nnx.merge(graphdef, params)
+    layer.implementation = implementation
+    dropout = Dropout(jax.random.key(0), 0.5)
+    return (layer.forward(graph, dropout).nodes ** 2).sum()
+
+  def added(implementation):
+    gradient = jax.jit(jax.grad(loss), static_argnums=2)
+    exported = jax.export.export(gradient, platforms=['cuda'])
+    text = exported(params, graph, implementation).mlir_module()
+    bodies = re.findall(r'"stablehlo.scatter"(.*?)stablehlo.return', text, re.S)
+    return sum('stablehlo.add' in body for body in bodies)
+
+  assert not added(None)
+  assert added('plain')  # else nothing would be found
 
 
 def test_integers_are_weights_and_values_as_well():
