@@ -134,6 +134,7 @@ def test_stopped_it_goes_on_as_if_it_had_not_been(
   ) == small_sweeps.without_seconds(lines(trained_search[0]))
 
 
+@pytest.mark.slow
 def test_what_is_hopeless_is_pruned_and_that_is_no_error(tmp_path):
   changes = small_sweeps.sweep(
     'learning_rate=1e-2,2e-2,3e-2,1e-6', 'weight_decay=0..1e-3', seeds=1

@@ -82,7 +82,9 @@ def test_nothing_is_traced_after_compile():
   assert len(driver._steps) == 2
 
 
-@pytest.mark.parametrize('packs', [False, True])
+@pytest.mark.parametrize(
+  'packs', [pytest.param(False, marks=pytest.mark.slow), True]
+)
 def test_batches_made_on_the_device_train_the_same(monkeypatch, packs):
   """As on an accelerator: three replicas on two devices, orders sent twice."""
   monkeypatch.setattr(drivers, '_MOST_EPOCHS', 2)

@@ -240,7 +240,9 @@ def test_training_lowers_for_cuda_and_tpu(name, loop):
     assert 'stablehlo.sort' not in text
 
 
-@pytest.mark.parametrize('large', [4, 1000])
+@pytest.mark.parametrize(
+  'large', [4, pytest.param(1000, marks=pytest.mark.slow)]
+)
 def test_packed_state_trains_the_same_model(monkeypatch, large):
   """Whether arrays of parameters count as large or not."""
   monkeypatch.setattr(packing, '_LARGE', large)

@@ -218,7 +218,9 @@ def _sums_per_edge(edges, product, shape, dtype, block):
 
 def _block_for(sums):
   """Edges at a time for sums [N, K, F]."""
-  return min(max(_LEAST, _BLOCK_NUMBERS // math.prod(sums.shape[1:])), _MOST)
+  return min(
+    max(_LEAST, _BLOCK_NUMBERS // max(1, math.prod(sums.shape[1:]))), _MOST
+  )
 
 
 def _filled_up(*arrays):
