@@ -32,7 +32,7 @@ def run(environment, module, *flags):
 @pytest.mark.parametrize(
   ('dataset', 'files'),
   [
-    ('smoke', ()),
+    pytest.param('smoke', (), marks=pytest.mark.slow),
     pytest.param('cora', ('ind.cora.graph',), marks=pytest.mark.slow),
     pytest.param('ppi', ('ppi.zip',), marks=pytest.mark.slow),
   ],

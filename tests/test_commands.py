@@ -118,6 +118,7 @@ def test_results_have_the_shape_that_other_tools_read(finished):
   assert set(results['seconds']) == {'compile', 'train'}
 
 
+@pytest.mark.slow
 def test_one_seed_of_many_alone_gives_the_same_result(
   finished, environment, tmp_path
 ):
