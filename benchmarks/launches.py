@@ -73,7 +73,9 @@ def count(program: str) -> Launches:
       inside = [kernels(body) for body in bodies]
       if operation == 'while':
         loops['open' if turns is None else 'closed'] += 1
-      for kind, number in max(inside, key=_total, default={}).items():
+      largest = dict(max(inside, key=_total, default={}))
+      largest['sort'] = max((one['sort'] for one in inside), default=0)
+      for kind, number in largest.items():
         found[kind] += number * (turns or 1)
     return found
 

@@ -82,21 +82,25 @@ class Deck(NamedTuple):
     """Takes graphs, on the host.
 
     Args:
-      graphs: at least one, prepared and not padded, with dense features.
+      graphs: at least one, each prepared, neither joined nor padded, with
+        dense features of nodes and none of edges or of the whole.
       of_nodes: arrays [nodes, ...] of each, by name.
 
     Raises:
-      InputError: if a graph is not prepared, or its features are sparse.
+      InputError: if there is none, or one has not that.
     """
+    if not graphs:
+      raise InputError('graphs', 'there is none', 'give at least one')
     structures = []
     for graph in graphs:
       structure = structure_of(graph)
-      if structure is None or isinstance(graph.nodes, SparseFeatures):
-        raise InputError(
-          'graphs',
-          'one is not prepared, or its features are sparse',
-          'make each with `graphs.prepare` and dense features',
+      is_more = graph.edges is not None or graph.globals is not None
+      is_more |= isinstance(graph.nodes, SparseFeatures)
+      if structure is None or len(graph.n_node) != 1 or is_more:
+        problem = (
+          'one is not prepared, or has more than dense features of nodes'
         )
+        raise InputError('graphs', problem, 'prepare each on its own')
       structures.append(structure)
     nodes: list[dict[str, Array]] = [
       {'features': graph.nodes, **{_GIVEN + k: v for k, v in own.items()}}
@@ -108,19 +112,17 @@ class Deck(NamedTuple):
       for own, one in zip(nodes, several, strict=True):
         own.update({f'{end}.{k}': getattr(one, k) for k in _OF_NODES})
       levels = [[{k: getattr(g, k) for k in _OF_GROUPS} for g in several]]
-      none = np.zeros((0, FAN), np.int32)
       for level in range(max(len(g.above) for g in several)):
-        levels.append(
-          [
-            {'rows': g.above[level] if level < len(g.above) else none}
-            for g in several
-          ]
-        )
+        levels.append([{'rows': _level(g.above, level)} for g in several])
       groups[end] = [Rows.of(level) for level in levels]
     ends = [
       {'senders': s.senders, 'receivers': s.receivers} for s in structures
     ]
     return cls(Rows.of(nodes), Rows.of(ends), groups)
+
+
+def _level(above, level):
+  return above[level] if level < len(above) else np.zeros((0, FAN), np.int32)
 
 
 def deal(
@@ -132,7 +134,8 @@ def deal(
     deck: all graphs.
     chosen: [B], which of them; G for none, after all others.
     n_node: nodes after padding, at least one more than before.
-    n_edge: edges after padding.
+    n_edge: edges after padding, at least as many as before; nobody checks
+      either, since what is chosen is not known when it is compiled.
 
   Returns:
     The graph, and what the deck was given of nodes, with zeros for padding.

@@ -70,32 +70,29 @@ class Groups:
   roots: Array
 
 
-def group(
-  ends: np.ndarray, others: np.ndarray, num_nodes: int, size: int = GROUP
-) -> Groups:
+def group(ends: np.ndarray, others: np.ndarray, num_nodes: int) -> Groups:
   """Groups edges by one of their ends, in their order, on the host.
 
   Args:
     ends: [E], the node at that end of each edge, in [0, N).
     others: [E], the node at the other end.
     num_nodes: N.
-    size: C.
 
   Returns:
     As many groups as are needed, without fillers.
   """
   num_edges = len(ends)
   degrees = np.bincount(ends, minlength=num_nodes)
-  groups_of_node = _groups_of_node(degrees, size)
+  groups_of_node = _groups_of_node(degrees)
   nodes = np.repeat(np.arange(num_nodes), groups_of_node)
   # Which of its node's groups each is, and where its edges are when sorted.
   rank = (
     np.arange(len(nodes)) - (groups_of_node.cumsum() - groups_of_node)[nodes]
   )
   until = degrees.cumsum()
-  first = (until - degrees)[nodes] + size * rank
+  first = (until - degrees)[nodes] + GROUP * rank
   last = until[nodes][:, None] - 1
-  places = first[:, None] + np.arange(size)
+  places = first[:, None] + np.arange(GROUP)
   is_edge = places <= last
   edges = np.minimum(places, last)
   if num_edges and (ends[1:] < ends[:-1]).any():
@@ -111,8 +108,8 @@ def group(
   )
 
 
-def _groups_of_node(degrees, size=GROUP):
-  return -(-np.asarray(degrees) // size)
+def _groups_of_node(degrees):
+  return -(-np.asarray(degrees) // GROUP)
 
 
 def _tree(

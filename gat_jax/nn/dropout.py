@@ -46,9 +46,12 @@ class Dropout(NamedTuple):
     this for all masks at once instead of with a kernel for each number.
 
     Raises:
-      InputError: if `key` is no key, or `rate` is not from 0 to below 1.
+      InputError: if `key` is no key, `rate` is not from 0 to below 1, or the
+        number not from 0 to below 2^32.
     """
     self._check()
+    if isinstance(purpose, int) and not 0 <= purpose < 2**32:
+      raise InputError('purpose', f'{purpose} is not from 0 to below 2^32')
     return self._replace(folded=(*self.folded, purpose))
 
   def scales(
@@ -216,14 +219,19 @@ def random_bits(
     return jax.random.bits(key, shape)
   data = jax.random.key_data(key)
   words = data[0], data[1]
-  for number in folded[:-1]:
-    words = _threefry(words, jnp.asarray(number).astype(jnp.uint32))
-  for number in folded[-1:]:
-    # Of all purposes at once: the masks of a layer share them.
-    words = _threefry(words, jax.lax.iota(jnp.uint32, VALUES + 1))
-    words = words[0][number], words[1][number]
+  for index, number in enumerate(folded):
+    if index + 1 == len(folded) and _is_purpose(number):
+      # Of all purposes at once: the masks of a layer share them.
+      words = _threefry(words, jax.lax.iota(jnp.uint32, VALUES + 1))
+      words = words[0][number], words[1][number]
+    else:
+      words = _threefry(words, jnp.uint32(number))
   high, low = _threefry(words, jax.lax.iota(jnp.uint32, size))
   return (high ^ low).reshape(shape)
+
+
+def _is_purpose(number):
+  return isinstance(number, int) and INPUT <= number <= VALUES
 
 
 @functools.partial(jax.jit, inline=True)

@@ -6,7 +6,9 @@ Shapes: E edges, M senders, N receivers, K heads, F features a head.
 import jax
 from jax import numpy as jnp
 
+from gat_jax.errors import InputError
 from gat_jax.graphs import Edges
+from gat_jax.nn.dtypes import as_floats
 from gat_jax.nn.dtypes import sum_dtype
 from gat_jax.nn.roads import choice
 from gat_jax.nn.roads.road import Road
@@ -41,9 +43,19 @@ def pair_scores(
     [E, K], in the dtype of the queries, as exact as float32.
 
   Raises:
-    InputError: if there is no such implementation, or the edges are not
-      prepared for it.
+    InputError: if the shapes do not fit the edges, there is no such
+      implementation, or the edges are not prepared for it.
   """
+  queries, values, vectors = map(as_floats, (queries, values, vectors))
+  shape = vectors.shape
+  wanted = (edges.num_receivers, *shape), (edges.num_senders, *shape)
+  if len(shape) != 2 or (queries.shape, values.shape) != wanted:
+    raise InputError(
+      'queries',
+      f'queries {queries.shape}, values {values.shape} and vectors {shape} for'
+      f' edges from {edges.num_senders} to {edges.num_receivers} nodes',
+      'shapes must be [N, K, F], [M, K, F] and [K, F]',
+    )
   implementation = choice.resolve(implementation, block, edges)
   edges = edges.checked()
   dtype = sum_dtype(queries.dtype)

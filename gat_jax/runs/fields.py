@@ -110,7 +110,8 @@ FIELDS: dict[str, Field] = {
     'auto',
     ('auto', 'map', 'vmap'),
     'how a device goes through its seeds: one after the other (map) or all at'
-    ' once (vmap), which rounds differently; auto is map on a CPU, else vmap',
+    ' once (vmap), which rounds differently; auto is map on a CPU, else vmap;'
+    ' where the training set is divided into batches it is always map',
     Role.EXECUTION,
   ),
   'max_epochs': _whole(

@@ -87,7 +87,7 @@ class ResidentDriver:
   """
 
   _states: ReplicaState  # stacked: [R, ...]
-  _epochs: np.ndarray  # [R], done at least, or all there are
+  _epochs: np.ndarray  # [R], where each would be, had it not stopped
 
   def __init__(
     self, config: Any, dataset: Dataset, replicas: Sequence[Replica]

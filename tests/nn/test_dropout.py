@@ -61,6 +61,19 @@ def test_purposes_have_masks_of_their_own():
   check_uncorrelated([parent.fold_in(i).scales((4096,)) for i in range(3)])
 
 
+@pytest.mark.parametrize('number', [0, 2, 3, 100, 2**31, np.int32(1)])
+def test_any_number_is_folded_in_as_jax_does(number):
+  """Also one that is no purpose of a layer, and in between."""
+  key = jax.random.key(0)
+  several = dropout.Dropout(key, 0.5).fold_in(number).fold_in(5).fold_in(number)
+  for one in (number, 5, number):
+    key = jax.random.fold_in(key, one)
+  expected = np.asarray(jax.random.bits(key, (64,))) >= 2**31
+  np.testing.assert_array_equal(several.scales((64,)) != 0, expected)
+  with pytest.raises(InputError, match='2\\^32'):
+    several.fold_in(-1)
+
+
 def check_uncorrelated(masks):
   """Masks that keep one half agree in one half of their entries."""
   kept = [np.asarray(mask).ravel() != 0 for mask in masks]

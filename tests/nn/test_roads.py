@@ -27,6 +27,8 @@ from gat_jax.nn import GATv2Layer
 from gat_jax.nn import aggregate
 from gat_jax.nn import segment_softmax
 from gat_jax.nn.pairs import pair_scores
+from gat_jax.nn.scores import end_scores
+from gat_jax.nn.scores import softmax
 
 GRAPHS = all_graphs()
 ALL = graphs.batch(list(GRAPHS.values()))
@@ -499,8 +501,16 @@ def test_roads_that_are_not_there_are_refused():
   ):
     aggregate(weights, values, edges, implementation='fast')
   bare = dataclasses.replace(edges)  # leaves the groups behind
-  with pytest.raises(InputError, match=r'`graphs\.prepare`'):
-    aggregate(weights, values, bare, implementation='blocks')
+  for run in (
+    lambda road: aggregate(weights, values, bare, implementation=road),
+    lambda road: softmax(weights, bare, road),
+    lambda road: end_scores(weights[:2], weights[:2], bare, road),
+  ):
+    for road in ('blocks', 'rows'):
+      with pytest.raises(InputError, match=r'`graphs\.prepare`'):
+        run(road)
+  with pytest.raises(InputError, match=r'queries \(1, 1, 1\)'):
+    pair_scores(values[:1], values, values[0], edges, slope=0.2)
 
 
 @pytest.mark.parametrize(

@@ -57,11 +57,17 @@ def resolve(
   """The road along some edges: those that are not prepared have one alone.
 
   Raises:
-    InputError: as `check`.
+    InputError: as `check`, or if they are not prepared for the road.
   """
   check(implementation, block)
   if implementation is None and not edges.is_prepared:
     return 'plain'
+  if implementation not in (None, 'plain') and not edges.is_prepared:
+    raise InputError(
+      'edges',
+      f'they are not prepared, as the road {implementation!r} needs them',
+      'make the graph with `graphs.prepare`, or leave the choice to the layer',
+    )
   return implementation
 
 

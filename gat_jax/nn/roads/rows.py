@@ -87,7 +87,7 @@ def slope_sums(
     slopes = jnp.where(pairs >= 0, own, slope * own)
     return _where(groups.is_edge[:, place], slopes)
 
-  # One after the other: as one sum over places, XLA 0.11.2 took 90 times as
+  # One after the other: as one sum over places, JAX 0.11.2 took 90 times as
   # long for it on an H200 as for that of `weighted_sums`.
   return _tree(groups, sum(map(message, range(groups.edges.shape[1]))), like)
 
