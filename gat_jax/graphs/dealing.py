@@ -97,9 +97,7 @@ class Deck(NamedTuple):
       is_more = graph.edges is not None or graph.globals is not None
       is_more |= isinstance(graph.nodes, SparseFeatures)
       if structure is None or len(graph.n_node) != 1 or is_more:
-        problem = (
-          'one is not prepared, or has more than dense features of nodes'
-        )
+        problem = 'one is not prepared, or has more than nodes, dense'
         raise InputError('graphs', problem, 'prepare each on its own')
       structures.append(structure)
     nodes: list[dict[str, Array]] = [
