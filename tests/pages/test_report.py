@@ -87,7 +87,11 @@ def test_scores_are_those_of_the_run(made):
 @pytest.mark.parametrize(
   ('changes', 'absent'),
   [
-    ({'model.name': 'gcn'}, {'entropy-1', 'neighborhood-1'}),
+    pytest.param(
+      {'model.name': 'gcn'},
+      {'entropy-1', 'neighborhood-1'},
+      marks=pytest.mark.slow,
+    ),
     pytest.param(
       {'model.num_layers': 1},
       {'t-sne', 'entropy-2'},

@@ -33,6 +33,7 @@ pytestmark = pytest.mark.filterwarnings('ignore:.*FileIO.*')
 BOTH_RATES = ('--sweep=learning_rate=1e-2,1e29', '--sweep=weight_decay=0,1e-3')
 
 
+@pytest.mark.slow
 def test_shapes_times_rates_times_seeds_compile_once_a_shape(tmp_path, caplog):
   changes = small_sweeps.sweep(
     'model.hidden_dim=2,3', 'learning_rate=1e-3,1e-2', 'patience=5,6'
