@@ -16,7 +16,6 @@ loop whose number of turns is known, or a sort.
 """
 
 import argparse
-import dataclasses
 import importlib
 import json
 import os
@@ -199,28 +198,19 @@ def build(program: Program, road: str) -> tuple[Any, tuple]:
     program: what is compiled.
     road: 'plain' for the plain one in every layer, else what layers choose.
   """
-  from flax import nnx
   import jax
   import jax.numpy as jnp
 
-  from gat_jax import nn
+  from benchmarks.gpu import programs
   from gat_jax import runs
   from gat_jax import training
 
   config = importlib.import_module(f'configs.{program.config}').get_config()
   config.update_from_flattened_dict(program.changes)
   dataset = runs.load_dataset(config)
-  trained = training.Program.from_config(config, dataset)
-  if road == 'plain':
-    model = nn.Model.from_config(
-      config.model,
-      dataset.num_features,
-      dataset.num_classes,
-      nnx.Rngs(params=0),
-    )
-    for layer in model.layers:
-      layer.implementation = 'plain'
-    trained = dataclasses.replace(trained, graphdef=nnx.graphdef(model))
+  trained = programs.along(
+    config, dataset, 'plain' if road == 'plain' else None
+  )
   replica = training.Replica.of(config)[0]
   state, hyper = training.pack(trained.init(replica.seed)), replica.hyper
   train, val, order = dataset.train, dataset.val, None

@@ -118,17 +118,7 @@ def build(config: Any, dataset: Any, road: str | None = None) -> Built:
 
   What has batches of graphs is built for the first of them.
   """
-  program = training.Program.from_config(config, dataset)
-  if road is not None:
-    model = nn.Model.from_config(
-      config.model,
-      dataset.num_features,
-      dataset.num_classes,
-      nnx.Rngs(params=0),
-    )
-    for layer in model.layers:
-      layer.implementation = road
-    program = dataclasses.replace(program, graphdef=nnx.graphdef(model))
+  program = along(config, dataset, road)
   replica = training.Replica.of(config)[0]
   train = dataset.train
   if config.batch_size:
@@ -136,6 +126,22 @@ def build(config: Any, dataset: Any, road: str | None = None) -> Built:
   state = jax.jit(program.init)(replica.seed)
   args = replica.hyper, train, dataset.val
   return Built(program, state, *jax.device_put(args))
+
+
+def along(config: Any, dataset: Any, road: str | None) -> training.Program:
+  """The program of a config along one road in all layers; None chooses."""
+  program = training.Program.from_config(config, dataset)
+  if road is None:
+    return program
+  model = nn.Model.from_config(
+    config.model,
+    dataset.num_features,
+    dataset.num_classes,
+    nnx.Rngs(params=0),
+  )
+  for layer in model.layers:
+    layer.implementation = road
+  return dataclasses.replace(program, graphdef=nnx.graphdef(model))
 
 
 def batch_of(config: Any, dataset: Any) -> Any:

@@ -16,6 +16,10 @@ from gat_jax.graphs import Edges
 from gat_jax.nn.products import dot_per_head
 from gat_jax.nn.roads import plain
 
+# One number an edge and head is little.
+edge_sums = plain.edge_sums
+softmax = plain.softmax
+
 # Edges at a time, so that a block stays in the cache: some numbers, but neither
 # so few edges that starting a block takes longer, nor so many as to leave it.
 _BLOCK_NUMBERS = 2**18
@@ -62,18 +66,6 @@ def weighted_sums(
   weights = jnp.asarray(weights, dtype)
   sums = _sum_messages(initial, weights, edges, message, block)
   return sums[:, :, :num_features]
-
-
-def edge_sums(of_edges: jax.Array, edges: Edges, block: int = 0) -> jax.Array:
-  """The same as `plain.edge_sums`: [N, K]."""
-  del block  # one number an edge and head is little
-  return plain.edge_sums(of_edges, edges)
-
-
-def softmax(logits: jax.Array, edges: Edges, block: int = 0) -> jax.Array:
-  """The same as `plain.softmax`: [E, K]."""
-  del block
-  return plain.softmax(logits, edges)
 
 
 def edge_products(

@@ -38,7 +38,7 @@ class Road(NamedTuple):
 
     def of(name):
       options = dict(self.options)
-      if name == 'blocks':
+      if name == 'blocks' and self.block:
         options['block'] = self.block
       return functools.partial(getattr(_ROADS[name], operation), **options)
 
