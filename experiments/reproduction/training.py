@@ -7,6 +7,7 @@ import os
 import pathlib
 import platform
 import shutil
+import subprocess
 import time
 from typing import Any
 
@@ -24,6 +25,7 @@ from experiments.reproduction import verdicts
 from gat_jax import runs
 from gat_jax.runs import workdirs
 
+_ROOT = pathlib.Path(__file__).parents[2]  # of the repository
 _UNFINISHED = 'unfinished'  # of a workdir; runs stand in it while they train
 
 
@@ -52,6 +54,7 @@ def train_row(
   Raises:
     InputError: if the data, the ledger or a folder cannot be used.
   """
+  versions = _versions()  # now: the code on disk may change meanwhile
   config = row.config()
   digest = runs.load_dataset(config, console.is_terminal).card['digest']
   finished = ledger.Ledger(
@@ -67,7 +70,8 @@ def train_row(
     title = f'{row.dataset} {row.name}: seeds {seeds[0]} to {seeds[-1]}'
     try:
       with console.status(title) as status:
-        finished.add(_train(config, folder, _Observer(title, status, stop)))
+        observer = _Observer(title, status, stop)
+        finished.add(_train(config, folder, observer, versions))
     except runs.Ended:
       return False
     shutil.rmtree(folder, ignore_errors=True)
@@ -93,7 +97,10 @@ class _Observer(cli.StoppableObserver):
 
 
 def _train(
-  config: Any, folder: pathlib.Path, observer: runs.Observer
+  config: Any,
+  folder: pathlib.Path,
+  observer: runs.Observer,
+  versions: dict[str, str],
 ) -> list[ledger.FinishedSeed]:
   """The seeds of a run that may have begun or even finished before."""
   if not (folder / workdirs.RESULTS).exists():
@@ -106,14 +113,14 @@ def _train(
       dataset=result.dataset,
       seconds=round(seconds, 3),
       finished=time.strftime('%Y-%m-%d'),
-      versions=_versions(),
+      versions=versions,
     )
     for seed in result.seeds
   ]
 
 
 def _versions() -> dict[str, str]:
-  return {
+  return _commit() | {
     'jax': jax.__version__,
     'flax': flax.__version__,
     'numpy': np.__version__,
@@ -121,6 +128,18 @@ def _versions() -> dict[str, str]:
     'machine': f'{os.cpu_count()} cores, {platform.machine()},'
     f' {jax.default_backend()}',
   }
+
+
+def _commit() -> dict[str, str]:
+  """Which code it was, where the repository tells; empty where it does not."""
+  if not (_ROOT / '.git').exists():
+    return {}
+  command = ['git', '-C', str(_ROOT), 'describe', '--always', '--dirty']
+  try:
+    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+  except (OSError, subprocess.CalledProcessError):
+    return {}
+  return {'commit': done.stdout.strip()}
 
 
 def _progress(

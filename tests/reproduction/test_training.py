@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import re
 
 import pytest
 from rich.console import Console
@@ -51,7 +52,8 @@ def train(workdir, num_seeds=3, stop_after=99):
 def seeds_of(workdir):
   """Finished seeds without what no two runs share."""
   entries = ledger.read(workdir, ROW).values()
-  return [dataclasses.replace(e, seconds=0, finished='') for e in entries]
+  own = {'seconds': 0, 'finished': '', 'versions': {}}
+  return [dataclasses.replace(entry, **own) for entry in entries]
 
 
 @pytest.fixture(scope='module')
@@ -79,6 +81,8 @@ def test_seeds_are_those_of_a_run_and_nothing_is_left_over(
   assert seeds_of(tmp_path) == undisturbed[:3]
   assert found[0].seconds == pytest.approx(sum(seconds.values()) / 3, abs=1e-3)
   assert not list((tmp_path / 'unfinished').iterdir())
+  if (training._ROOT / '.git').exists():
+    assert re.match('[0-9a-f]{7}', found[0].versions['commit'])
 
 
 def test_interrupted_seeds_go_on_from_their_checkpoint(undisturbed, tmp_path):
