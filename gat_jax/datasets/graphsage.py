@@ -5,7 +5,6 @@ Shapes: N nodes of all splits, E directed edges, D features, L labels.
 
 import numpy as np
 import scipy.sparse
-import scipy.sparse.csgraph
 
 from gat_jax.datasets import archives
 from gat_jax.datasets import structures
@@ -113,13 +112,13 @@ def _merged_components(
   archive: archives.Archive, splits: np.ndarray, edges: np.ndarray
 ) -> np.ndarray:
   """[N]: the first node of each node's graph."""
+  from scipy.sparse import csgraph  # slow to import
+
   n_node = len(splits)
   adjacency = scipy.sparse.coo_matrix(
     (np.ones(len(edges), bool), edges.T), shape=(n_node, n_node)
   )
-  _, components = scipy.sparse.csgraph.connected_components(
-    adjacency, directed=False
-  )
+  _, components = csgraph.connected_components(adjacency, directed=False)
   _, first, component, sizes = np.unique(
     components, return_index=True, return_inverse=True, return_counts=True
   )

@@ -11,7 +11,6 @@ from typing import Any
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 
 from gat_jax import storage
 from gat_jax.errors import WorkdirError
@@ -78,6 +77,8 @@ def write(path: pathlib.Path, tree: Any) -> None:
   Raises:
     WorkdirError: if it is not read as it was written.
   """
+  import orbax.checkpoint as ocp  # slow to import
+
   with _plain(path.parent) as folder, _orbax() as checkpointer:
     checkpointer.save(folder / path.name, args=ocp.args.StandardSave(tree))
   if digest_of(by_keys(read(path))) != digest_of(by_keys(tree)):
@@ -90,7 +91,10 @@ def read(path: pathlib.Path) -> Any:
     return checkpointer.restore(folder / path.name)
 
 
-def _orbax() -> ocp.Checkpointer:
+def _orbax() -> Any:
+  """What writes and reads with Orbax."""
+  import orbax.checkpoint as ocp  # slow to import
+
   return ocp.Checkpointer(ocp.StandardCheckpointHandler())
 
 
