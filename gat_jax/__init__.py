@@ -24,3 +24,5 @@ from gat_jax.runs import Result as Result
 from gat_jax.runs import default_config as default_config
 from gat_jax.runs import predict as predict
 from gat_jax.runs import train_and_evaluate as train_and_evaluate
+
+__version__ = '0.2.0'

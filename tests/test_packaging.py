@@ -1,4 +1,4 @@
-"""The wheel: all packages of the library, and what they import, no more."""
+"""What is published: sources, the wheel made of them, and what it imports."""
 
 import ast
 import importlib.metadata
@@ -14,13 +14,19 @@ import zipfile
 
 import pytest
 
+import gat_jax
+
 ROOT = pathlib.Path(__file__).parents[1]
 # What the road 'fused' alone imports, and only where it is taken.
 TRITON = {'jax_triton', 'triton'}
-# Run in an empty folder: imports every module, then tells where each was.
+# Run in an empty folder: what `import gat_jax` imports besides the libraries it
+# always needs; then every module, and where each was.
 IMPORT_ALL = f"""
 import importlib, json, pkgutil, sys
+import flax.nnx, jraph, ml_collections, optax, scipy.sparse
+needed = set(sys.modules)
 import gat_jax
+first = sorted(set(sys.modules) - needed)
 for module in pkgutil.walk_packages(gat_jax.__path__, 'gat_jax.'):
   try:
     importlib.import_module(module.name)
@@ -28,25 +34,58 @@ for module in pkgutil.walk_packages(gat_jax.__path__, 'gat_jax.'):
     if error.name not in {TRITON}:
       raise
 found = [m for n, m in sys.modules.items() if n.startswith('gat_jax')]
-print(json.dumps([module.__file__ for module in found]))
+print(json.dumps([first, [module.__file__ for module in found]]))
 """
+# What the commands alone need, and what takes long to import.
+NOT_AT_ONCE = {
+  *('absl.app', 'jinja2', 'matplotlib', 'networkx', 'optuna', 'rich'),
+  *('sklearn', 'submitit', 'threadpoolctl'),
+  *('orbax', 'pooch', 'requests', 'scipy.sparse.csgraph', 'tensorboardX'),
+  *('tqdm', 'triton'),
+}
 
 
 def names(requirements):
   return {re.match(r'[\w.-]+', line)[0].lower() for line in requirements}
 
 
+def tracked():
+  """Every file that git knows."""
+  if not (ROOT / '.git').exists():
+    pytest.skip('no git repository')
+  listing = ('git', '-C', ROOT, 'ls-files', '-z')
+  done = subprocess.run(listing, check=True, capture_output=True, text=True)
+  return {name for name in done.stdout.split('\0') if name}
+
+
 @pytest.fixture(scope='module')
-def wheel(tmp_path_factory):
+def source(tmp_path_factory):
+  """The source distribution, unpacked."""
+  folder = tmp_path_factory.mktemp('source')
+  copy, built = folder / 'copy', folder / 'built'
+  copy.mkdir()
+  for path in ROOT.iterdir():  # a build leaves files beside what it builds
+    if path.is_file() and not path.name.startswith('.'):
+      shutil.copy(path, copy)
+  manifest = (ROOT / 'MANIFEST.in').read_text()
+  for name in ('gat_jax', *re.findall(r'^graft (.*)$', manifest, re.M)):
+    if (ROOT / name).exists():
+      shutil.copytree(ROOT / name, copy / name)
+  command = 'from setuptools import build_meta as b; b.build_sdist("../built")'
+  subprocess.run(
+    [sys.executable, '-c', command],
+    cwd=copy,
+    check=True,
+    stdout=subprocess.DEVNULL,
+  )
+  (path,) = built.glob('*.tar.gz')
+  shutil.unpack_archive(path, folder, filter='data')
+  return folder / f'gat_jax-{gat_jax.__version__}'
+
+
+@pytest.fixture(scope='module')
+def wheel(source, tmp_path_factory):
   folder = tmp_path_factory.mktemp('wheel')
-  source = folder / 'source'
-  source.mkdir()
-  for name in ('pyproject.toml', 'README.md', 'LICENSE'):
-    shutil.copy(ROOT / name, source)
-  for name in ('gat_jax', 'experiments', 'configs', 'tests'):
-    shutil.copytree(
-      ROOT / name, source / name, ignore=shutil.ignore_patterns('__pycache__')
-    )
   subprocess.run(
     [
       *(sys.executable, '-m', 'pip', 'wheel', '--quiet', '--no-deps'),
@@ -59,16 +98,39 @@ def wheel(tmp_path_factory):
   return path
 
 
-def test_wheel_has_every_module_of_the_library_and_nothing_else(wheel):
-  inside = {n for n in zipfile.ZipFile(wheel).namelist() if n.endswith('.py')}
-  files = (ROOT / 'gat_jax').rglob('*.py')
+def test_sources_are_the_repository(source):
+  inside = {str(p.relative_to(source)) for p in source.rglob('*')}
+  expected = {name for name in tracked() if (ROOT / name).exists()}
+  assert {name for name in expected if not name.startswith('.')} <= inside
+  assert not [name for name in inside if '__pycache__' in name]
+
+
+def test_wheel_has_every_file_of_the_library_and_nothing_else(wheel):
+  inside = {n for n in zipfile.ZipFile(wheel).namelist() if '-info/' not in n}
+  files = {
+    path
+    for path in (ROOT / 'gat_jax').rglob('*')
+    if path.is_file() and path.suffix != '.pyc'
+  }
+  assert ROOT / 'gat_jax/py.typed' in files
   assert inside == {str(path.relative_to(ROOT)) for path in files}
 
 
-def test_every_module_imports_from_the_wheel_alone(wheel, tmp_path):
+def test_the_version_is_the_same_everywhere(wheel):
+  citation = (ROOT / 'CITATION.cff').read_text()
+  changelog = (ROOT / 'CHANGELOG.md').read_text()
+  found = {
+    wheel.name.split('-')[1],
+    re.search(r'^version: (.*)$', citation, re.M)[1],
+    re.search(r'^## \[?([\d.]+)', changelog, re.M)[1],
+  }
+  assert found == {gat_jax.__version__}
+
+
+def test_import_from_the_wheel_alone_and_of_little_at_once(wheel, tmp_path):
   installed, empty = tmp_path / 'installed', tmp_path / 'empty'
   empty.mkdir()
-  zipfile.ZipFile(wheel).extractall(installed)
+  shutil.unpack_archive(wheel, installed, 'zip')
   done = subprocess.run(
     [sys.executable, '-c', IMPORT_ALL],
     cwd=empty,
@@ -78,7 +140,9 @@ def test_every_module_imports_from_the_wheel_alone(wheel, tmp_path):
     check=False,
   )
   assert done.returncode == 0, done.stderr
-  origins = json.loads(done.stdout)
+  first, origins = json.loads(done.stdout)
+  assert 'gat_jax.runs.stored' in first
+  assert not NOT_AT_ONCE & set(first)
   assert len(origins) > 30
   assert all(origin.startswith(str(installed)) for origin in origins)
 
