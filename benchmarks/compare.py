@@ -6,7 +6,7 @@ Try:
   python -m benchmarks.compare --dataset=ppi --epochs=5 \
       --peer='.venv-peers/bin/python peers.py dgl ppi --epochs 3'
   python -m benchmarks.compare --dataset=cora --seeds=10 --turns=5 \
-      --peer='...' --output=benchmarks/RESULTS.md
+      --peer='...' --keep
 
 The other program prints a JSON line that has epoch_ms, and peak_rss_mb of its
 process. On a graph that is trained whole an epoch is one training step and one
@@ -19,6 +19,7 @@ of each pair.
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import pathlib
@@ -33,11 +34,11 @@ from typing import NamedTuple
 
 import jax
 
-ROOT = pathlib.Path(__file__).parents[1]
+from benchmarks import speed
 
 
 def main() -> None:
-  """Runs the turns, prints the rows and adds them to the output file."""
+  """Runs the turns, prints the row and keeps it if asked to."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
@@ -46,7 +47,9 @@ def main() -> None:
   parser.add_argument('--seeds', type=int, default=1)
   parser.add_argument('--epochs', type=int, default=200)
   parser.add_argument('--turns', type=int, default=3)
-  parser.add_argument('--output', help='a Markdown file to add a row to')
+  parser.add_argument(
+    '--keep', action='store_true', help='add the row to benchmarks/results'
+  )
   args = parser.parse_args()
   # The first run fills the compilation cache.
   name, _ = ours(args.dataset, args.seeds, args.epochs)
@@ -62,9 +65,9 @@ def main() -> None:
       flush=True,
     )
   row = summary(name, args, pairs)
-  print(row)
-  if args.output:
-    add_row(pathlib.Path(args.output), row)
+  print(json.dumps(dataclasses.asdict(row)))
+  if args.keep:
+    speed.keep(row)
 
 
 class Cost(NamedTuple):
@@ -111,7 +114,7 @@ def finish(command: list[str]) -> tuple[str, float]:
   """Runs a command: what it printed, and its peak resident memory in MB."""
   with subprocess.Popen(
     command,
-    cwd=ROOT,
+    cwd=speed.ROOT,
     stdout=subprocess.PIPE,
     stderr=subprocess.DEVNULL,
     text=True,
@@ -127,39 +130,34 @@ def finish(command: list[str]) -> tuple[str, float]:
 
 def summary(
   name: str, args: argparse.Namespace, pairs: list[tuple[Cost, Cost]]
-) -> str:
-  """One row of the table."""
+) -> speed.Row:
+  """What the pairs came to."""
   our, their = (
     Cost(*(statistics.median(values) for values in zip(*costs, strict=True)))
     for costs in zip(*pairs, strict=True)
   )
   ratios = sorted(_ratio(*pair) for pair in pairs)
   peer = ' '.join(os.path.basename(word) for word in shlex.split(args.peer)[1:])
-  return (
-    f'| {name} | {args.seeds} | {peer} | {our.epoch_ms:.2f} |'
-    f' {their.epoch_ms:.2f} | **{statistics.median(ratios):.1f}**'
-    f' ({ratios[0]:.1f} to {ratios[-1]:.1f}) | {our.peak_mb:.0f} |'
-    f' {their.peak_mb:.0f} | {len(pairs)} | {time.strftime("%Y-%m-%d")},'
-    f' {os.cpu_count()} cores, {platform.machine()}, jax {jax.__version__} |'
+  return speed.Row(
+    dataset=name,
+    seeds=args.seeds,
+    peer=peer,
+    our_ms=round(our.epoch_ms, 2),
+    their_ms=round(their.epoch_ms, 2),
+    ratio=round(statistics.median(ratios), 2),
+    lowest=round(ratios[0], 2),
+    highest=round(ratios[-1], 2),
+    our_peak_mb=round(our.peak_mb),
+    their_peak_mb=round(their.peak_mb),
+    pairs=len(pairs),
+    day=time.strftime('%Y-%m-%d'),
+    machine=f'{os.cpu_count()} cores, {platform.machine()}',
+    jax=jax.__version__,
   )
 
 
 def _ratio(our: Cost, their: Cost) -> float:
   return their.epoch_ms / our.epoch_ms
-
-
-def add_row(path: pathlib.Path, row: str) -> None:
-  """Adds a row to the table of a file, which is begun if need be."""
-  if not path.exists():
-    path.write_text(
-      '# Speed\n\nWritten by `python -m benchmarks.compare --output=...`;'
-      ' medians, and the ratio pair by pair.\n\n'
-      '| data set | seeds at once | against | ours, ms an epoch and seed |'
-      ' theirs, ms an epoch | ratio | our peak, MB | their peak, MB | pairs |'
-      ' when and where |\n|---|---|---|---|---|---|---|---|---|---|\n'
-    )
-  with path.open('a') as file:
-    file.write(row + '\n')
 
 
 if __name__ == '__main__':

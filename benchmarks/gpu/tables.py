@@ -37,7 +37,7 @@ def markdown(results: dict[str, Any]) -> str:
       lines += _table(part['rows'])
   for title, rows in (
     ('The same bits again', _bits(results['parts'])),
-    ('Times side by side', _with_ratios(results)),
+    ('Times side by side', with_ratios(results)),
   ):
     if rows:
       rows = [{k: v for k, v in row.items() if k in _COMPARED} for row in rows]
@@ -60,8 +60,7 @@ def summary(results: dict[str, Any]) -> str:
   ]
   lines += _titled('Largest errors of roads', _worst(parts))
   timed = [
-    {name: row.get(name, '') for name in _SHOWN}
-    for row in _with_ratios(results)
+    {name: row.get(name, '') for name in _SHOWN} for row in with_ratios(results)
   ]
   lines += _titled('Times', timed)
   lines += _titled('The same bits', _bits(parts))
@@ -147,7 +146,7 @@ def _cell(value):
   return str(value).replace('|', ' ').replace('\n', ' ')
 
 
-def _with_ratios(results):
+def with_ratios(results):
   """All rows of times; ours say how many times PyTorch's time is theirs.
 
   That is of the same name and precision: what JAX does on its own with float32
