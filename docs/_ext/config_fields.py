@@ -1,0 +1,63 @@
+"""The directive `config-fields`: tables of all fields of a config.
+
+They are made of what the code itself checks by, so they cannot be out of date.
+"""
+
+import inspect
+import re
+
+from sphinx.util.docutils import SphinxDirective
+
+from gat_jax import datasets
+from gat_jax.datasets import npz
+from gat_jax.runs import fields
+
+_LOADERS = datasets._LOADERS | {'graph.npz': npz.load}
+
+
+def setup(app):
+  """Adds the directive."""
+  app.add_directive('config-fields', _ConfigFields)
+  return {'parallel_read_safe': True, 'parallel_write_safe': True}
+
+
+class _ConfigFields(SphinxDirective):
+  def run(self):
+    text = [
+      '## For all data sets',
+      _table('| field | default | what it is | what it may be |', _general()),
+      '## For one data set or another',
+      _table('| field | default | what it is | data sets |', _of_datasets()),
+    ]
+    return self.parse_text_to_nodes('\n\n'.join(text), allow_section_headings=1)
+
+
+def _general():
+  for name, field in fields.FIELDS.items():
+    yield f'`{name}`', f'`{field.default!r}`', field.about, field.wanted
+
+
+def _of_datasets():
+  known_to: dict[tuple, list[str]] = {}
+  for name, loader in _LOADERS.items():
+    about = _arguments(inspect.getdoc(loader))
+    for option, default in datasets.options(name).items():
+      row = f'`dataset.{option}`', f'`{default!r}`', about[option]
+      known_to.setdefault(row, []).append(f'`{name}`')
+  for row, names in known_to.items():
+    yield *row, ', '.join(names)
+
+
+def _arguments(docstring: str) -> dict[str, str]:
+  """What the section 'Args:' of a docstring says of each."""
+  section = re.search(r'^Args:\n(.*?)(?:\n\n|\Z)', docstring, re.M | re.S)[1]
+  found = re.findall(r'^  (\w+): (.*(?:\n    .*)*)', section, re.M)
+  return {name: ' '.join(text.split()) for name, text in found}
+
+
+def _table(header: str, rows) -> str:
+  lines = [header, '|---' * (header.count('|') - 1) + '|']
+  for row in rows:
+    cells = [re.sub(r'(?<!`)([|*_$<])', r'\\\1', cell) for cell in row]
+    lines.append(f'| {" | ".join(cells)} |')
+  return '\n'.join(lines)
