@@ -27,6 +27,7 @@ from gat_jax.nn import GATv2Layer
 from gat_jax.nn import aggregate
 from gat_jax.nn import segment_softmax
 from gat_jax.nn.pairs import pair_scores
+from gat_jax.nn.roads.choice import NAMES
 from gat_jax.nn.scores import end_scores
 from gat_jax.nn.scores import softmax
 
@@ -59,11 +60,9 @@ def mixed(graph):
 
 
 # Every form and road that go together.
-ROADS = [
-  (form, road)
-  for form in (prepared, padded)
-  for road in (None, 'plain', 'blocks', 'rows')
-] + [(mixed, None)]
+ROADS = [(form, road) for form in (prepared, padded) for road in NAMES] + [
+  (mixed, None)
+]
 each_road = pytest.mark.parametrize(('form', 'road'), ROADS)
 
 
@@ -506,7 +505,7 @@ def test_roads_that_are_not_there_are_refused():
     lambda road: softmax(weights, bare, road),
     lambda road: end_scores(weights[:2], weights[:2], bare, road),
   ):
-    for road in ('blocks', 'rows'):
+    for road in set(NAMES) - {None, 'plain'}:
       with pytest.raises(InputError, match=r'`graphs\.prepare`'):
         run(road)
   with pytest.raises(InputError, match=r'queries \(1, 1, 1\)'):

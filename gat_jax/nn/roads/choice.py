@@ -8,15 +8,16 @@ platform it is lowered for; a name overrides that.
 from collections.abc import Callable
 import functools
 import numbers
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import jax
 
 from gat_jax.errors import InputError
 from gat_jax.graphs import Edges
 
-Implementation = Literal['plain', 'blocks', 'rows'] | None
-NAMES: tuple[Implementation, ...] = (None, 'plain', 'blocks', 'rows')
+_Name = Literal['plain', 'blocks', 'rows']
+Implementation = _Name | None
+NAMES: tuple[Implementation, ...] = (None, *get_args(_Name))
 # Of layers: one road more, on which all of attention is one operation.
 LayerImplementation = Implementation | Literal['fused']
 
