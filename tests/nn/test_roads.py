@@ -553,3 +553,37 @@ def test_scores_of_pairs_and_gradients(form, road, num_features):
   d_a = np.where(pairs > 0, pairs, 0.2 * pairs) * cotangent[:, :, None]
   for found, wanted in zip(gradient, (d_q, d_v, d_a.sum(0)), strict=True):
     np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-12)
+
+
+@each_road
+def test_scores_of_ends_their_softmax_and_gradients(form, road):
+  """Through the softmax, so that scores and sums of edges are taken as well."""
+  edges = form(ALL)
+  r, s = (random((edges.num_senders, 3), np.float64, i) for i in (0, 1))
+  cotangent = random((len(edges.senders), 3), np.float64, 2)
+  ends = np.stack([edges.senders, edges.receivers])
+  is_edge = ((ends >= 0) & (ends < len(r))).all(axis=0)
+  senders, receivers = np.where(is_edge, ends, 0)
+
+  @jax.jit
+  def run(edges, r, s):
+    weights, gradient = jax.vjp(
+      lambda *x: softmax(end_scores(*x, edges, road), edges, road), r, s
+    )
+    return weights, *gradient(cotangent)
+
+  with jax.enable_x64(True):
+    found = run(edges, r, s)
+
+  def sums(of_edges, nodes):
+    total = np.zeros_like(r)
+    np.add.at(total, nodes, of_edges)
+    return total
+
+  powers = np.exp(r[receivers] + s[senders]) * is_edge[:, None]
+  alpha = powers / np.maximum(sums(powers, receivers), 1e-300)[receivers]
+  change = alpha * cotangent
+  change -= alpha * sums(change, receivers)[receivers]
+  expected = alpha, sums(change, receivers), sums(change, senders)
+  for ours, theirs in zip(found, expected, strict=True):
+    np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-12)
