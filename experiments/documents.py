@@ -1,16 +1,25 @@
 """Tables as text, and sections of a Markdown file that commands share.
 
-It knows cells and words, not what they mean.
+It knows cells and words, not what they mean. Scores are fractions between 0
+and 1 in Python and in files for machines; text for people shows them in %.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 import csv
 import io
 import pathlib
 from typing import Any
 
+from rich import box
+from rich import cells as rich_cells
+from rich import console as rich_console
+from rich import table as rich_table
+
 from gat_jax import storage
 from gat_jax.runs import workdirs
+
+UNIT = 'fraction'  # of scores in files for machines
+SPREAD = 'mean ± sample deviation'
 
 
 def metric_name(metric: str | None) -> str:
@@ -18,10 +27,44 @@ def metric_name(metric: str | None) -> str:
   return (metric or 'score').replace('micro_f1', 'micro-F1')
 
 
+def per_unit(content: dict[str, Any]) -> float:
+  """How many of a JSON file's own units make 1: it is read back by dividing.
+
+  Args:
+    content: of the file. `unit` is `UNIT`; files of version 0.1 have none, and
+      their scores are in %.
+
+  Raises:
+    ValueError: if it has another unit.
+  """
+  if 'unit' not in content:
+    return 100.0
+  if content['unit'] != UNIT:
+    raise ValueError(f'scores have the unit {content["unit"]!r}')
+  return 1.0
+
+
+def per_cent(fraction: float, digits: int = 2, sign: bool = False) -> str:
+  """A score for people: 0.8305 is 83.05; the column says that it is in %.
+
+  Args:
+    fraction: as files for machines hold it.
+    digits: after the point.
+    sign: write + as well, as for a difference.
+  """
+  return f'{100 * fraction:{"+" if sign else ""}.{digits}f}'
+
+
 def mean_and_deviation(mean: float, std: float | None, digits: int = 2) -> str:
-  """For example 83.05 ± 0.71; the mean alone if there is no deviation."""
-  shown = f'{mean:.{digits}f}'
-  return shown if std is None else f'{shown} ± {std:.{digits}f}'
+  """For example 83.05 ± 0.71, of fractions; the mean alone without deviation.
+
+  Args:
+    mean: a fraction.
+    std: sample deviation, a fraction; None if there is none.
+    digits: after the point.
+  """
+  shown = per_cent(mean, digits)
+  return shown if std is None else f'{shown} ± {per_cent(std, digits)}'
 
 
 def markdown_table(lines: Sequence[Sequence[str]]) -> str:
@@ -29,6 +72,125 @@ def markdown_table(lines: Sequence[Sequence[str]]) -> str:
   header, *rows = lines
   lines = [header, ['---'] * len(header), *rows]
   return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+
+
+class TerminalTable:
+  """A table that stays readable in a narrow terminal: no cell is broken.
+
+  Long names of columns are broken between words. Columns that do not fit are
+  left out, the last ones first, and named below the table. Where even the
+  important ones do not fit, every row becomes a list of names and values.
+  """
+
+  def __init__(
+    self,
+    title: str,
+    lines: Sequence[Sequence[str]],
+    *,
+    important: Collection[str] = (),
+    wraps: Collection[str] = (),
+    caption: str = '',
+    file: str = '',
+  ):
+    """Draws nothing yet; rich asks for it, and says how wide it may be.
+
+    Args:
+      title: stands above it.
+      lines: cells, the header first.
+      important: the columns that are always there; all if none is named.
+      wraps: columns of words, whose cells may be broken between two of them.
+      caption: stands below it.
+      file: where the columns are that are left out.
+    """
+    self._title = title
+    self._caption = caption
+    self._file = file
+    header, *self._rows = [list(line) for line in lines]
+    self._columns = [
+      _Column(name, [row[i] for row in self._rows], name in wraps)
+      for i, name in enumerate(header)
+    ]
+    self._important = [
+      column for column in self._columns if column.name in important
+    ] or self._columns
+
+  def __rich_console__(
+    self,
+    unused_console: rich_console.Console,
+    options: rich_console.ConsoleOptions,
+  ) -> rich_console.RenderResult:
+    width = options.max_width
+    kept = list(self._important)
+    if _width([column.least for column in kept]) > width:
+      yield self._listed()
+      return
+    for column in self._columns:
+      more = [*kept, column]
+      if column not in kept and _width([c.least for c in more]) <= width:
+        kept = more
+    yield self._drawn([c for c in self._columns if c in kept], width)
+
+  def _drawn(self, columns: list['_Column'], width: int) -> rich_table.Table:
+    table = rich_table.Table(
+      title=self._title, caption=self._below(columns), box=box.SIMPLE_HEAD
+    )
+    spare = width - _width([column.least for column in columns])
+    for column in columns:
+      more = min(spare, column.most - column.least)
+      spare -= more
+      table.add_column(
+        column.name, justify=column.justify, width=column.least + more
+      )
+    for cells in zip(*(column.cells for column in columns), strict=True):
+      table.add_row(*cells)
+    return table
+
+  def _below(self, columns: list['_Column']) -> str:
+    """The caption, with what is left out."""
+    out = [column.name for column in self._columns if column not in columns]
+    said = [self._caption] if self._caption else []
+    if out:
+      where = f', but in {self._file}' if self._file else ''
+      said.append(f'left out here{where}: {", ".join(out)}')
+    return '; '.join(said)
+
+  def _listed(self) -> rich_table.Table:
+    """A line for each cell."""
+    table = rich_table.Table(
+      title=self._title,
+      caption=self._caption,
+      box=box.SIMPLE_HEAD,
+      show_header=False,
+    )
+    for row in self._rows:
+      for column, cell in zip(self._columns, row, strict=True):
+        table.add_row(column.name, cell)
+      table.add_section()
+    return table
+
+
+class _Column:
+  """Cells below a name, and how wide they are at least and at most."""
+
+  def __init__(self, name: str, cells: list[str], wraps: bool):
+    self.name = name
+    self.cells = cells
+    self.wraps = wraps
+    parts = (
+      [word for cell in cells for word in cell.split()] if wraps else cells
+    )
+    self.justify = 'left' if cells and cells[0][:1].isalpha() else 'right'
+    self.least = _longest([*name.split(), *parts])
+    self.most = _longest([name, *cells])
+
+
+def _longest(words: Sequence[str]) -> int:
+  return max(map(rich_cells.cell_len, words), default=0)
+
+
+def _width(columns: Sequence[int]) -> int:
+  """Of a table with `box.SIMPLE_HEAD`: each column has a margin of three."""
+  return sum(columns) + 3 * len(columns) + 1
 
 
 def as_csv(lines: Sequence[dict[str, Any]]) -> str:

@@ -128,19 +128,23 @@ def result_table(result: Result) -> Table:
       'mean',
       _mean_and_deviation([seed.val for seed in result.seeds]),
       _mean_and_deviation([seed.test for seed in result.seeds]),
-      f'{np.mean([seed.best_epoch for seed in result.seeds]):,.0f}',
+      '',  # epochs that were kept have no mean that says anything
       f'{np.mean([seed.epochs for seed in result.seeds]):,.0f}',
     )
   epochs = sum(seed.epochs for seed in result.seeds)
   per_epoch = 1e3 * result.train_seconds / max(1, epochs)
-  table.caption = (
+  said = [f'{documents.SPREAD}, {len(result.seeds)} seeds'] * (
+    len(result.seeds) > 1
+  )
+  said.append(
     f'{result.train_seconds:.1f} s, {per_epoch:.1f} ms an epoch and seed;'
     f' compiled in {result.compile_seconds:.1f} s'
   )
+  table.caption = '\n'.join(said)
   return table
 
 
 def _mean_and_deviation(fractions: list[float]) -> str:
   return documents.mean_and_deviation(
-    100 * np.mean(fractions), 100 * np.std(fractions, ddof=1)
+    np.mean(fractions), np.std(fractions, ddof=1)
   )

@@ -43,7 +43,11 @@ _AT_ONCE = flags.DEFINE_integer(
   1,
 )
 _MARGIN = flags.DEFINE_float(
-  'margin', 1.0, 'points: smaller differences count as reproduced', 0.0
+  'margin',
+  100 * reports.MARGIN,
+  'points of %: smaller differences count as reproduced',
+  0.0,
+  99.0,
 )
 _OUTPUT = cli.path_flag(
   'output', 'write the Markdown table to this file as well'
@@ -68,7 +72,7 @@ def main() -> None:
           soft_wrap=True,
         )
         sys.exit(stop.exit_code)
-    report = reports.collect(_WORKDIR.value, _MARGIN.value)
+    report = reports.collect(_WORKDIR.value, _MARGIN.value / 100)
     formats.write(report, _WORKDIR.value, _OUTPUT.value)
   for name in chosen:
     if name in report.tables:

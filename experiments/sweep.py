@@ -29,6 +29,7 @@ Writes trials.csv, trials.jsonl, sweep.json, sweep.md and heatmaps.
 
 import os
 import pathlib
+import shlex
 import sys
 
 from absl import flags
@@ -223,15 +224,16 @@ def pool(workdir: pathlib.Path) -> engines.Pool:
 
 
 def command() -> str:
-  """The flags that decide what is trained, as they were given."""
-  words = [f'--config={",".join(file.path for file in _CONFIG.value)}']
+  """What trains the same trials in the same folder, for a shell."""
+  words = ['python', '-m', 'experiments.sweep']
+  words.append(f'--config={",".join(file.path for file in _CONFIG.value)}')
   words += flags.FLAGS[_CONFIG.name].words
-  words += [f"--sweep '{text}'" for text in _SWEEP.value]
+  words += [f'--sweep={text}' for text in _SWEEP.value]
   words += [f'--seeds={_SEEDS.value}'] if _SEEDS.value else []
   if _SEARCH.value:
     words.append(f'--search={_SEARCH.value}')
     words.append(f'--combinations={_COMBINATIONS.value}')
-  return ' '.join(['python -m experiments.sweep', *words])
+  return shlex.join([*words, f'--workdir={_WORKDIR.value}'])
 
 
 def finish(
@@ -251,7 +253,7 @@ def finish(
   counts = ', '.join(f'{n} {s.value}' for s, n in by_status.items() if n)
   console.print(f'{counts}; everything is in {workdir}', soft_wrap=True)
   if by_status[trials.Status.FAILED]:
-    console.print('--retry_failed tries the failed ones again')
+    console.print('the same command with --retry_failed trains those anew')
   if by_status[trials.Status.WAITING]:
     console.print('the same command goes on with those that wait')
   if stop:

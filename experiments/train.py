@@ -18,6 +18,7 @@ results, and a larger --config.num_seeds adds seeds.
 from collections.abc import Iterator, Sequence
 import contextlib
 import pathlib
+import shlex
 import sys
 import time
 
@@ -64,7 +65,7 @@ def main() -> None:
       )
     except runs.Ended as ended:
       console.print(
-        f'{ended}; the same command with --workdir={workdir} goes on',
+        f'{ended}; the same command with {_flag(workdir)} goes on',
         soft_wrap=True,
       )
       sys.exit(stop.exit_code)
@@ -78,11 +79,16 @@ def main() -> None:
     )
   console.print(
     f'everything is in {workdir}; python -m experiments.report'
-    f' --workdir={workdir} draws it',
+    f' {_flag(workdir)} draws it',
     soft_wrap=True,
   )
   if broken:
     sys.exit(cli.BROKEN)
+
+
+def _flag(workdir: str | pathlib.Path) -> str:
+  """As a shell takes it."""
+  return shlex.quote(f'--workdir={workdir}')
 
 
 class _Observer(progress.TerminalObserver):

@@ -7,10 +7,8 @@ import json
 import os
 import pathlib
 
-from rich import box
-from rich.table import Table
-
 from experiments import documents
+from experiments.reproduction import verdicts
 from experiments.reproduction.reports import Report
 from experiments.reproduction.reports import RowResult
 from experiments.reproduction.reports import TableResult
@@ -26,6 +24,23 @@ _RULES = {
   'loss': 'loss',
   'none': 'last epoch',
 }
+_EXPLAINED = """# Reproduction
+
+Test scores in %; ± is the sample deviation over n seeds. Differences are in
+points of %.
+
+- 95 % interval: of the mean, by bootstrap.
+- Welch p: of no difference to the paper's figure, by Welch's t-test.
+- TOST p: of a difference of at least {margin:g} in %, by two one-sided t-tests.
+- verdict: reproduced where TOST p is below {alpha:g}; else better or worse
+  where Welch p is below {alpha:g}; else undecided.
+- seeds needed: how many would decide it, if mean and deviation stay as they
+  are.
+- against: the difference to that row; in a table of departures seed by seed,
+  with its interval.
+
+reproduction.json and .csv hold the same as fractions between 0 and 1.
+"""
 
 
 def write(
@@ -58,7 +73,7 @@ def write(
 
 
 def read_margin(workdir: str | os.PathLike) -> float | None:
-  """The margin of the last report that was written, in points, if one was.
+  """The margin of the last report that was written, a fraction, if one was.
 
   Raises:
     WorkdirError: if its file is damaged.
@@ -67,7 +82,8 @@ def read_margin(workdir: str | os.PathLike) -> float | None:
   if not path.exists():
     return None
   try:
-    return float(workdirs.read_json(workdir, FILE)['margin'])
+    content = workdirs.read_json(workdir, FILE)
+    return float(content['margin']) / documents.per_unit(content)
   except (KeyError, TypeError, ValueError) as error:
     raise WorkdirError(
       path, 'is damaged', 'experiments.reproduce writes it again'
@@ -82,18 +98,14 @@ def markdown(report: Report) -> str:
 def _sections(report: Report) -> dict[str, str]:
   """What the tables mean, then each table, by the names of their sections."""
   sections = {
-    _NAME: '# Reproduction\n\nWritten by `python -m experiments.reproduce`:'
-    ' means and sample deviations of test scores over seeds, in points;'
-    " bootstrap 95 % intervals of the mean; Welch's test against the paper's"
-    ' figure; TOST is the p of two one-sided tests of a difference of'
-    f' {report.margin:g} points or more.\n'
+    _NAME: _EXPLAINED.format(margin=100 * report.margin, alpha=verdicts.ALPHA)
   }
   for name, table in report.tables.items():
     text = documents.markdown_table(cells(table))
     rules = _rules_text(table)
     sections[f'{_NAME} of {name}'] = (
-      f'## {table.title}\n\n`python -m experiments.reproduce --table={name}`'
-      f'\n\n{text}\n{rules}\n{_made_with(table)}\n'
+      f'## {table.title}\n\n`{report.command(name)}`\n\n{text}\n{rules}\n'
+      f'{_made_with(table)}\n'
     )
   return sections
 
@@ -106,9 +118,11 @@ def latex(report: Report) -> str:
       [_latex_escape(cell) for cell in line] for line in cells(table)
     )
     body = ' \\\\\n'.join(' & '.join(row) for row in rows)
+    title = _latex_escape(f'{table.title}, {documents.SPREAD}, n seeds')
     parts.append(
-      f'% {table.title}\n\\begin{{tabular}}{{l{"r" * (len(header) - 1)}}}\n'
-      f'\\toprule\n{" & ".join(header)} \\\\\n\\midrule\n{body} \\\\\n'
+      f'\\begin{{tabular}}{{l{"r" * (len(header) - 1)}}}\n'
+      f'\\toprule\n\\multicolumn{{{len(header)}}}{{l}}{{{title}}} \\\\\n'
+      f'\\midrule\n{" & ".join(header)} \\\\\n\\midrule\n{body} \\\\\n'
       '\\bottomrule\n\\end{tabular}\n'
     )
   return '\n'.join(parts)
@@ -150,15 +164,20 @@ def _record(row: RowResult) -> dict[str, str | float | None]:
   }
 
 
-def terminal(table: TableResult) -> Table:
-  """One table for the terminal."""
-  header, *rows = cells(table)
-  shown = Table(title=table.title, box=box.SIMPLE_HEAD)
-  for index, name in enumerate(header):
-    shown.add_column(name, justify='left' if index == 0 else 'right')
-  for row in rows:
-    shown.add_row(*row)
-  return shown
+def terminal(table: TableResult) -> documents.TerminalTable:
+  """One table for the terminal; a narrow one shows what it is read for."""
+  paired = any(row.against and row.against.pairs for row in table.rows)
+  told = [f'against {table.baseline}']
+  return documents.TerminalTable(
+    table.title,
+    cells(table),
+    important=[
+      *('model', 'here', 'n'),
+      *(told if paired else ('paper', 'difference', 'verdict')),
+    ],
+    caption=f'{documents.SPREAD}, n seeds',
+    file=f'{_NAME}.md',
+  )
 
 
 def cells(table: TableResult) -> list[list[str]]:
@@ -179,10 +198,15 @@ def _words(row: RowResult, baseline: str) -> dict[str, str]:
     'paper': documents.mean_and_deviation(published.mean, published.std)
     if published
     else '',
-    'difference': f'{verdict.difference:+.2f}' if verdict else '',
+    'difference': documents.per_cent(verdict.difference, sign=True)
+    if verdict
+    else '',
     'Welch p': _p(verdict and verdict.welch_p),
     'TOST p': _p(verdict and verdict.tost_p),
-    'verdict': _verdict(row),
+    'verdict': verdict.word if verdict else '',
+    'seeds needed': f'{verdict.seeds_needed:,}'
+    if verdict and verdict.seeds_needed
+    else '',
     f'against {baseline}': _against(row),
     'epochs': f'{row.mean_epochs:,.0f}',
     'hours': f'{row.hours:.2f}',
@@ -190,7 +214,7 @@ def _words(row: RowResult, baseline: str) -> dict[str, str]:
 
 
 def _interval(interval: tuple[float, float] | None) -> str:
-  return '' if interval is None else f'{interval[0]:.2f} to {interval[1]:.2f}'
+  return ' to '.join(documents.per_cent(end) for end in interval or ())
 
 
 def _p(value: float | None) -> str:
@@ -199,18 +223,11 @@ def _p(value: float | None) -> str:
   return f'{value:.3f}' if value >= 0.001 else '< 0.001'
 
 
-def _verdict(row: RowResult) -> str:
-  if not row.verdict:
-    return ''
-  word, needed = row.verdict.word, row.verdict.seeds_needed
-  return f'{word} ({needed:,} seeds would decide)' if needed else word
-
-
 def _against(row: RowResult) -> str:
   against = row.against
   if not against:
     return ''
-  text = f'{against.difference:+.2f}'
+  text = documents.per_cent(against.difference, sign=True)
   if against.pairs and against.pairs.interval:
     text += f' ({_interval(against.pairs.interval)})'
   return text if against.p is None else f'{text}, p {_p(against.p)}'
@@ -223,9 +240,13 @@ def _rules_text(table: TableResult) -> str:
     return ''
   lines = [['model', *(f'stopped by {name}' for name in _RULES.values())]]
   for row in rows:
-    told = {rule: f'{value:.2f}' for rule, value in row.rules.items()}
+    told = {r: documents.per_cent(value) for r, value in row.rules.items()}
     lines.append([row.row.name, *(told.get(rule, '') for rule in _RULES)])
-  return f'\n{documents.markdown_table(lines)}\n'
+  said = (
+    'What early stopping would have reported by another rule, mean test score'
+    ' in %; both is the rule of the authors: score and loss together.'
+  )
+  return f'\n{said}\n\n{documents.markdown_table(lines)}\n'
 
 
 def _made_with(table: TableResult) -> str:

@@ -67,8 +67,8 @@ class FinishedSeed:
 
   @property
   def score(self) -> float:
-    """The test score, in points."""
-    return 100 * self.result.test
+    """The test score, a fraction."""
+    return self.result.test
 
   def to_json(self) -> dict[str, Any]:
     """One flat entry."""

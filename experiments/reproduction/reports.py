@@ -1,18 +1,22 @@
 """What the finished seeds of a table came to, as numbers; no text, no file.
 
-Scores are in points (per cent).
+Scores and differences are fractions between 0 and 1.
 """
 
 import dataclasses
 import os
+import shlex
 from typing import Any
 
 import numpy as np
 
+from experiments import documents
 from experiments.reproduction import ledger
 from experiments.reproduction import tables
 from experiments.reproduction import verdicts
 from gat_jax.training import early_stopping
+
+MARGIN = 0.01  # one point of %
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,17 +100,32 @@ class Report:
   """What a workdir came to.
 
   Attributes:
-    margin: points; smaller differences count as reproduced.
+    workdir: as it was given.
+    margin: a fraction; smaller differences count as reproduced.
     tables: by name, those that have a finished seed of their own.
   """
 
+  workdir: str
   margin: float
   tables: dict[str, TableResult]
+
+  def command(self, name: str) -> str:
+    """What trains the rows of a table and writes it, from the same folder."""
+    table, found = tables.TABLES[name], self.tables[name]
+    num_seeds = 1 + max(max(row.scores) for row in found.rows)
+    words = ['python', '-m', 'experiments.reproduce', f'--table={name}']
+    if len(found.rows) < len(table.rows):
+      words.append(f'--rows={",".join(row.row.name for row in found.rows)}')
+    if num_seeds != table.num_seeds:
+      words.append(f'--seeds={num_seeds}')
+    if self.margin != MARGIN:
+      words.append(f'--margin={100 * self.margin:g}')
+    return shlex.join([*words, f'--workdir={self.workdir}'])
 
   def to_json(self) -> dict[str, Any]:
     """The content of `reproduction.json`."""
     own = {name: table.to_json() for name, table in self.tables.items()}
-    return {'margin': self.margin, 'tables': own}
+    return {'unit': documents.UNIT, 'margin': self.margin, 'tables': own}
 
 
 def collect(workdir: str | os.PathLike, margin: float) -> Report:
@@ -114,17 +133,20 @@ def collect(workdir: str | os.PathLike, margin: float) -> Report:
 
   Args:
     workdir: where the ledgers stand.
-    margin: of the equivalence test, in points.
+    margin: of the equivalence test, a fraction: 0.01 is one point of %.
 
   Raises:
+    ValueError: if the margin is no fraction.
     WorkdirError: if a ledger cannot be read, or is damaged.
   """
+  if not 0 <= margin < 1:
+    raise ValueError(f'a margin of {margin:g} is no fraction')
   found = {}
   for name, table in tables.TABLES.items():
     entries = {row.name: ledger.read(workdir, row) for row in table.rows}
     if any(entries[row.name] for row in table.rows if not _shared(table, row)):
       found[name] = _table(table, entries, margin)
-  return Report(margin, found)
+  return Report(os.fspath(workdir), margin, found)
 
 
 def _shared(table: tables.Table, row: tables.Row) -> bool:
@@ -185,7 +207,7 @@ def _by_rule(own: str, seeds: list[ledger.FinishedSeed]) -> dict[str, float]:
     for seed in seeds
   ]
   return {
-    rule: 100 * float(np.mean([scores[rule] for scores in reported]))
+    rule: float(np.mean([scores[rule] for scores in reported]))
     for rule in early_stopping.RULES
   }
 

@@ -1,7 +1,7 @@
 """Statistics: scores against a published figure, and rows against rows.
 
-It knows neither tables nor files. Everything is in the unit of the scores that
-are given (here: points, per cent).
+It knows neither tables nor files. Scores, deviations, differences and margins
+are fractions between 0 and 1; any other unit would do, if all have the same.
 """
 
 from collections.abc import Sequence

@@ -7,7 +7,6 @@ once for each file, so a field may be written as for experiments.train, and is
 checked in the same way.
 """
 
-import shlex
 from typing import NamedTuple
 
 from absl import flags
@@ -57,11 +56,8 @@ class ConfigFilesFlag(flags.Flag):
 
   @property
   def words(self) -> list[str]:
-    """The arguments that set fields, for a shell."""
-    return [
-      shlex.quote(f'--{flag.name}={flag.argument}')
-      for flag in self._fields.values()
-    ]
+    """The arguments that set fields."""
+    return [f'--{flag.name}={flag.argument}' for flag in self._fields.values()]
 
   def parse(self, argument: str) -> None:
     """Loads the files, and defines a flag for each field that is to be set.

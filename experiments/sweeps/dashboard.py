@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from experiments import documents
+from experiments.sweeps import heatmaps
 from experiments.sweeps import sources
 from experiments.sweeps import trials
 
@@ -79,8 +81,9 @@ class Dashboard:
       facts['pruned'] = str(pruned)
     facts['time left'] = self._time_left()
     for dataset, (score, trial) in self._best.items():
+      changes = [f'{heatmaps.short(k)} {v}' for k, v in trial.changes.items()]
       facts[f'best validation on {dataset}'] = (
-        f'{100 * score:.1f} % ({trial.name})'
+        f'{documents.per_cent(score, 1)} % ({"; ".join(changes)})'
       )
     return facts
 

@@ -101,8 +101,8 @@ def figure(table: DatasetTable) -> Any:
     panel.set_ylabel(short(down))
     panel.set_title('validation' if split == 'val' else 'test')
   drawn.suptitle(
-    f'{table.title}: {documents.metric_name(table.metric)} in %, mean ±'
-    ' deviation over seeds',
+    f'{table.title}: {documents.metric_name(table.metric)} in %,'
+    f' {documents.SPREAD} over seeds',
     parse_math=False,  # a dollar in a name is a dollar
   )
   return drawn

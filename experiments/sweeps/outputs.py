@@ -5,15 +5,19 @@ import json
 import pathlib
 from typing import Any
 
-from rich import box
-from rich.table import Table
-
 from experiments import documents
 from experiments.sweeps import heatmaps
 from experiments.sweeps import summaries
 from experiments.sweeps import trials
 from gat_jax import storage
 from gat_jax.runs import workdirs
+
+_OVER_SEEDS = f'{documents.SPREAD} over seeds'
+_EXPLAINED = (
+  'A row is a combination, trained with so many seeds; scores are'
+  f' {_OVER_SEEDS}. Parameters are those of one model; epochs, and seconds of'
+  ' training, are means of one seed.'
+)
 
 
 def write(
@@ -84,37 +88,43 @@ def markdown(summary: summaries.Summary) -> str:
   for table in summary.tables.values():
     parts.append(f'## Sweep: {_title(table)}\n')
     parts.append(f'`{summary.command}`\n')
+    parts.append(f'{_EXPLAINED}\n')
     parts.append(documents.markdown_table(cells(table)))
     if heatmaps.has_grid(table):
-      parts.append('\nTest score, mean and deviation:\n')
+      parts.append(f'\nTest {_metric(table)} in %, {_OVER_SEEDS}:\n')
       parts.append(documents.markdown_table(heatmaps.grid(table, 'test')))
     parts.append('')
   return '\n'.join(parts)
 
 
-def for_terminal(summary: summaries.Summary) -> list[Table]:
-  """One table a data set."""
-  shown = []
-  for table in summary.tables.values():
-    header, *rows = cells(table)
-    drawn = Table(title=_title(table), box=box.SIMPLE_HEAD)
-    for word in header:
-      drawn.add_column(word, justify='right')
-    for row in rows:
-      drawn.add_row(*row)
-    shown.append(drawn)
-  return shown
+def for_terminal(
+  summary: summaries.Summary,
+) -> list[documents.TerminalTable]:
+  """One table a data set; a narrow one shows the scores at least."""
+  return [
+    documents.TerminalTable(
+      _title(table),
+      (lines := cells(table)),
+      important=lines[0][: len(table.axes) + 3],
+      caption=_OVER_SEEDS,
+      file='sweep.md',
+    )
+    for table in summary.tables.values()
+  ]
+
+
+def _metric(table: summaries.DatasetTable) -> str:
+  return documents.metric_name(table.metric)
 
 
 def _title(table: summaries.DatasetTable) -> str:
-  metric = documents.metric_name(table.metric)
   fixed = ''.join(f', {k}={v}' for k, v in table.fixed.items())
-  return f'{table.title}, {metric} in %{fixed}, best validation first'
+  return f'{table.title}, {_metric(table)} in %{fixed}, best validation first'
 
 
 def cells(table: summaries.DatasetTable) -> list[list[str]]:
   """The header and the rows of a data set's table, as words."""
-  header = [name.rpartition('.')[2] for name in table.axes]
+  header = [heatmaps.short(name) for name in table.axes]
   header += ['validation', 'test', 'seeds', 'parameters', 'epochs', 's a seed']
   return [header, *(_line(row, table) for row in table.rows)]
 

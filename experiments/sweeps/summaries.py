@@ -1,7 +1,7 @@
 """What came out of a sweep: a table a data set, a row a combination.
 
-Scores are in points (per cent). Rows are sorted by the validation score; the
-test score is shown and selects nothing. `sweep.json` holds a summary.
+Scores are fractions between 0 and 1. Rows are sorted by the validation score;
+the test score is shown and selects nothing. `sweep.json` holds a summary.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ FILE = 'sweep.json'
 
 @dataclasses.dataclass(frozen=True)
 class Score:
-  """A score over the seeds of a combination, in points.
+  """A score over the seeds of a combination, as fractions.
 
   Attributes:
     mean: of the finished seeds.
@@ -30,7 +30,7 @@ class Score:
   std: float | None
 
   def __str__(self) -> str:
-    """As in 83.1 ± 0.7."""
+    """For people, in %, as in 83.1 ± 0.7."""
     return documents.mean_and_deviation(self.mean, self.std, digits=1)
 
 
@@ -67,8 +67,8 @@ class Row:
     return {name: v for name, v in entry.items() if v is not None}
 
   @classmethod
-  def from_json(cls, entry: dict[str, Any]) -> 'Row':
-    """From what `to_json` returned.
+  def from_json(cls, entry: dict[str, Any], scale: float) -> 'Row':
+    """From what `to_json` returned, with `scale` for a score of 1.
 
     Raises:
       KeyError, TypeError: if it is something else.
@@ -81,8 +81,8 @@ class Row:
       return row
     return dataclasses.replace(
       row,
-      val=_score(_typed(entry, 'val', dict)),
-      test=_score(_typed(entry, 'test', dict)),
+      val=_score(_typed(entry, 'val', dict), scale),
+      test=_score(_typed(entry, 'test', dict), scale),
       num_parameters=_typed(entry, 'num_parameters', int),
       epochs=_typed(entry, 'epochs', float),
       seconds=_typed(entry, 'seconds', float),
@@ -124,8 +124,8 @@ class DatasetTable:
     }
 
   @classmethod
-  def from_json(cls, entry: dict[str, Any]) -> 'DatasetTable':
-    """From what `to_json` returned.
+  def from_json(cls, entry: dict[str, Any], scale: float) -> 'DatasetTable':
+    """From what `to_json` returned, with `scale` for a score of 1.
 
     Raises:
       KeyError, TypeError: if it is something else.
@@ -134,7 +134,9 @@ class DatasetTable:
     return cls(
       title=_typed(entry, 'title', str),
       metric=_typed(entry, 'metric', str | None),
-      rows=tuple(map(Row.from_json, _typed(entry, 'rows', list))),
+      rows=tuple(
+        Row.from_json(row, scale) for row in _typed(entry, 'rows', list)
+      ),
       axes={name: tuple(_typed(axes, name, list)) for name in axes},
       fixed=_typed(entry, 'fixed', dict),
     )
@@ -155,7 +157,11 @@ class Summary:
   def to_json(self) -> dict[str, Any]:
     """The content of `sweep.json`."""
     tables = {name: table.to_json() for name, table in self.tables.items()}
-    return {'command': self.command, 'datasets': tables}
+    return {
+      'command': self.command,
+      'unit': documents.UNIT,
+      'datasets': tables,
+    }
 
   @classmethod
   def from_json(cls, content: Any) -> 'Summary':
@@ -166,11 +172,12 @@ class Summary:
     """
     try:
       tables = _typed(content, 'datasets', dict)
+      scale = documents.per_unit(content)
       return cls(
         command=_typed(content, 'command', str),
-        tables={n: DatasetTable.from_json(t) for n, t in tables.items()},
+        tables={n: DatasetTable.from_json(t, scale) for n, t in tables.items()},
       )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
       raise ValueError(f'no tables of a sweep: {error}') from error
 
 
@@ -240,7 +247,7 @@ def _results(own: Sequence[trials.Trial]) -> list[runs.Result]:
 
 
 def _over_seeds(fractions: Sequence[float]) -> Score:
-  found = runs.summarize([100 * fraction for fraction in fractions])
+  found = runs.summarize(list(fractions))
   return Score(found['mean'], found['std'])
 
 
@@ -248,8 +255,9 @@ def _by_validation(row: Row) -> float:
   return -row.val.mean if row.val else 1.0
 
 
-def _score(entry: dict[str, Any]) -> Score:
-  return Score(_typed(entry, 'mean', float), _typed(entry, 'std', float | None))
+def _score(entry: dict[str, Any], scale: float) -> Score:
+  mean, std = _typed(entry, 'mean', float), _typed(entry, 'std', float | None)
+  return Score(mean / scale, None if std is None else std / scale)
 
 
 def _typed(entry: Any, name: str, kind: Any) -> Any:

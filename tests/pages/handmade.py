@@ -36,7 +36,7 @@ def row(changes, score, n=2):
   """A combination; its cost grows with its score."""
   if not n:
     return summaries.Row(changes, n=0, failed=0, pruned=0)
-  found = summaries.Score(score, 0.5)
+  found = summaries.Score(score / 100, 0.005)
   costs = {'num_parameters': int(score), 'epochs': 3.0, 'seconds': score}
   return summaries.Row(
     changes, n=n, failed=0, pruned=0, val=found, test=found, **costs

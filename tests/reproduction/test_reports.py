@@ -1,11 +1,16 @@
 """From ledgers to numbers, and from numbers to every format."""
 
 import csv
+import dataclasses
 import json
+import re
+import shlex
 import shutil
 
 from commands import ROOT
 import ledgers
+import machine_files
+import narrow
 import pytest
 
 from experiments import documents
@@ -31,7 +36,7 @@ def workdir(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def report(workdir):
-  return reports.collect(workdir, margin=1.0)
+  return reports.collect(workdir, margin=0.01)
 
 
 @pytest.fixture(scope='module')
@@ -45,9 +50,9 @@ def test_rows_that_have_a_seed_are_reported(report):
   rows = {row.row.name: row for row in report.tables['cora'].rows}
   assert list(rows) == ['GCN', 'GCN-64', 'GAT', 'GATv2']
   gat = rows['GAT']
-  assert gat.scores == pytest.approx({0: 82.5, 1: 83.0, 2: 83.75})
+  assert gat.scores == pytest.approx({0: 0.825, 1: 0.83, 2: 0.8375})
   assert gat.sample.mean == pytest.approx(sum(gat.scores.values()) / 3)
-  assert gat.verdict.difference == pytest.approx(gat.sample.mean - 83.0)
+  assert gat.verdict.difference == pytest.approx(gat.sample.mean - 0.83)
   assert gat.hours == pytest.approx(3 * 1.5 / 3600)
   assert gat.versions == ({'jax': '0', 'machine': 'none'},)
   assert gat.against is None
@@ -70,28 +75,77 @@ def test_departures_are_compared_seed_by_seed_and_models_are_not(report):
   assert gat.against is None
   for row in departures:
     assert row.against.pairs.n == 3
-    assert row.against.difference == pytest.approx((-0.5 - 0.75 - 0.75) / 3)
+    assert row.against.difference == pytest.approx((-0.5 - 0.75 - 0.75) / 300)
 
 
 def test_what_is_only_compared_with_makes_no_table(tmp_path):
   ledgers.add(tmp_path, ABLATIONS.rows[0], [83.0])
-  assert list(reports.collect(tmp_path, 1.0).tables) == ['cora']
-  assert reports.collect(tmp_path / 'nowhere', 1.0).tables == {}
+  assert list(reports.collect(tmp_path, 0.01).tables) == ['cora']
+  assert reports.collect(tmp_path / 'nowhere', 0.01).tables == {}
 
 
-def test_json_of_version_0_1_is_written_again_as_it_was(tmp_path):
+@pytest.fixture
+def old(tmp_path):
+  """A workdir of version 0.1, whose scores are in %."""
   archive = ROOT / 'tests/old_workdirs/reproduction.tar.gz'
   shutil.unpack_archive(archive, tmp_path, filter='data')
-  old = tmp_path / 'reproduction'
-  formats.write(reports.collect(old, 1.0), tmp_path, None)
-  for ending in ('json', 'csv', 'md', 'tex'):
-    name = f'reproduction.{ending}'
-    assert (tmp_path / name).read_bytes() == (old / name).read_bytes(), name
+  return tmp_path / 'reproduction'
+
+
+def test_seeds_of_version_0_1_come_to_the_same(old, tmp_path):
+  formats.write(reports.collect(old, 0.01), tmp_path, None)
+  before, now = (
+    json.loads((folder / 'reproduction.json').read_text())
+    for folder in (old, tmp_path)
+  )
+  (before,), (now,) = (x['tables']['smoke']['rows'] for x in (before, now))
+  in_per_cent, fractions = (
+    [row.pop('mean'), row.pop('std'), *row.pop('interval')]
+    + [row['rules'].pop(rule) for rule in sorted(row['rules'])]
+    for row in (before, now)
+  )
+  assert [100 * x for x in fractions] == pytest.approx(in_per_cent)
+  assert now == before
+  was, is_now = (
+    [line for line in (x / 'reproduction.md').read_text().splitlines()]
+    for x in (old, tmp_path)
+  )
+  assert {line for line in was if line[:1] == '|'} < set(is_now)
+
+
+def test_a_margin_of_version_0_1_is_read_as_a_fraction(old):
+  assert json.loads((old / 'reproduction.json').read_text())['margin'] == 1.0
+  assert formats.read_margin(old) == 0.01
+
+
+def test_files_for_machines_hold_fractions(written):
+  machine_files.check_fractions(
+    written, 'reproduction.json', 'reproduction.csv', 'cora-gat.jsonl'
+  )
+
+
+def test_the_commands_that_are_shown_name_the_folder(written, report):
+  text = (written / 'reproduction.md').read_text()
+  shown = [shlex.split(found) for found in re.findall('`(python .*)`', text)]
+  assert [flags[3] for flags in shown] == ['--table=cora', '--table=ablations']
+  for flags in shown:
+    assert flags[:3] == ['python', '-m', 'experiments.reproduce']
+    assert flags[-1] == f'--workdir={written}'
+  assert shown[0][4:-1] == ['--rows=GCN,GCN-64,GAT,GATv2', '--seeds=3']
+  other = dataclasses.replace(report, workdir='a b', margin=0.005)
+  assert other.command('cora').endswith("--margin=0.5 '--workdir=a b'")
+
+
+@pytest.mark.parametrize('margin', [1.0, -0.01, float('nan')])
+def test_a_margin_in_points_is_refused(workdir, margin):
+  with pytest.raises(ValueError, match='no fraction'):
+    reports.collect(workdir, margin)
 
 
 def test_json_keeps_its_shape(report):
   content = json.loads(json.dumps(report.to_json(), allow_nan=False))
-  assert list(content) == ['margin', 'tables']
+  assert list(content) == ['unit', 'margin', 'tables']
+  assert (content['unit'], content['margin']) == ('fraction', 0.01)
   cora, ablations = (content['tables'][n] for n in ('cora', 'ablations'))
   assert list(cora) == ['title', 'baseline', 'rows']
   gcn, _, gat, gatv2 = cora['rows']
@@ -99,7 +153,7 @@ def test_json_keeps_its_shape(report):
     *('name', 'changes', 'mean', 'std', 'n', 'interval', 'published'),
     *('verdict', 'rules', 'mean_epochs', 'hours', 'finished', 'versions'),
   ]
-  assert gat['published'] == {'mean': 83.0, 'std': 0.7, 'n': 100}
+  assert gat['published'] == {'mean': 0.83, 'std': 0.007, 'n': 100}
   assert set(gat['verdict']) == {
     *('difference', 'welch_p', 'tost_p', 'word', 'seeds_needed'),
   }
@@ -134,10 +188,25 @@ def test_columns_without_a_word_are_left_out(report, tmp_path):
   header, *_ = formats.cells(report.tables['cora'])
   assert {'paper', 'verdict', 'against GAT'} <= set(header)
   ledgers.add(tmp_path, CORA.rows[4], [83.0])
-  (table,) = reports.collect(tmp_path, 1.0).tables.values()
+  (table,) = reports.collect(tmp_path, 0.01).tables.values()
   header, row = formats.cells(table)
   assert header == ['model', 'here', 'n', 'epochs', 'hours']
   assert row[:3] == ['GATv2', '83.00', '1']
+
+
+@pytest.mark.parametrize('width', [60, 80, 120])
+def test_no_cell_is_broken_in_a_terminal(report, width):
+  for name, table in report.tables.items():
+    row = table.rows[-1]
+    row = dataclasses.replace(
+      row, row=dataclasses.replace(row.row, name='no_value_dropout')
+    )
+    own = dataclasses.replace(table, rows=(*table.rows, row))
+    text = narrow.shown(formats.terminal(own), width=width)
+    told = 'verdict' if name == 'cora' else 'against GAT'
+    narrow.check_whole(formats.cells(own), text, ('model', 'here', 'n', told))
+    assert 'in %' in text
+    assert 'mean ± sample deviation, n seeds' in text
 
 
 def test_a_table_is_a_section_of_its_own(written, report, tmp_path):
@@ -152,9 +221,10 @@ def test_a_table_is_a_section_of_its_own(written, report, tmp_path):
 
 
 def test_the_margin_is_read_back(written, tmp_path):
-  assert formats.read_margin(written) == 1.0
+  assert formats.read_margin(written) == 0.01
   assert formats.read_margin(tmp_path) is None
-  for text in ('[]', '{}', '{"margin": "much"}', '{'):
+  other = '{"margin": 1, "unit": "points"}'
+  for text in ('[]', '{}', '{"margin": "much"}', '{', other):
     (tmp_path / 'reproduction.json').write_text(text)
     with pytest.raises(WorkdirError, match='damaged'):
       formats.read_margin(tmp_path)

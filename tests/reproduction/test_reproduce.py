@@ -1,11 +1,16 @@
 """The command in processes of its own: tables, kills, bad input."""
 
 import json
+import re
+import shlex
 import shutil
 import signal
 
 import commands
 import pytest
+
+from experiments.reproduction import formats
+from experiments.reproduction import reports
 
 SHORT = ('--table=smoke', '--seeds=3')
 
@@ -40,20 +45,21 @@ def old(tmp_path):
   return tmp_path / 'reproduction'
 
 
-def test_tables_are_written_of_what_is_finished(environment, old, tmp_path):
+def test_the_command_that_a_file_shows_writes_it_again(
+  environment, old, tmp_path
+):
+  formats.write(reports.collect(old, reports.MARGIN), old, None)
   written = {path: path.read_bytes() for path in old.glob('reproduction.*')}
+  assert len(written) == 4
+  (shown,) = re.findall('`(python .*)`', (old / 'reproduction.md').read_text())
+  _, _, module, *flags = shlex.split(shown)
+  assert module == 'experiments.reproduce'
   for path in written:
     path.unlink()
-  code, output, errors = finish(
-    start(
-      environment,
-      *('--table=smoke', '--rows=GAT', '--seeds=2', '--margin=1'),
-      *(f'--workdir={old}', f'--output={tmp_path}/RESULTS.md'),
-    )
-  )
+  output = f'--output={tmp_path}/RESULTS.md'
+  code, output, errors = finish(start(environment, *flags, output))
   assert code == 0, errors
   assert '98.65 ± 0.38' in output
-  assert len(written) == 4
   for path, content in written.items():
     assert path.read_bytes() == content, path
   assert '98.65 ± 0.38' in (tmp_path / 'RESULTS.md').read_text()
@@ -73,7 +79,7 @@ def test_a_reproduction_of_version_0_1_goes_on(environment, old):
   (row,) = json.loads((old / 'reproduction.json').read_text())['tables'][
     'smoke'
   ]['rows']
-  scores = [100 * seed['test'] for seed in seeds]
+  scores = [seed['test'] for seed in seeds]
   assert (row['n'], row['mean']) == (4, pytest.approx(sum(scores) / 4))
 
 

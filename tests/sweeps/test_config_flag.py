@@ -97,7 +97,7 @@ def test_a_missing_file_names_the_one_that_was_meant(monkeypatch):
     parse(monkeypatch, f'--config={CORA},configs/smoky.py', '--config.seed=1')
 
 
-def test_the_command_can_be_pasted_into_a_shell(monkeypatch):
+def test_words_are_the_last_that_were_given(monkeypatch):
   flag = parse(
     monkeypatch,
     f'--config={CORA},{SMOKE}',
@@ -109,7 +109,7 @@ def test_the_command_can_be_pasted_into_a_shell(monkeypatch):
   )
   assert flag.words == [
     '--config.compare_rules=false',
-    """'--config.dataset.name=it'"'"'s here.npz'""",
+    "--config.dataset.name=it's here.npz",
     '--config.max_epochs=60',
   ]
 

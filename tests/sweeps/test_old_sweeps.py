@@ -52,19 +52,41 @@ def files(folder):
   }
 
 
-def test_a_finished_one_trains_nothing_and_writes_the_same_tables(old):
+def test_a_finished_one_trains_nothing_and_writes_its_tables_in_fractions(old):
   workdir = old / 'finished'
   before = files(workdir)
-  command = json.loads(before[workdir / 'sweep.json'])['command']
-  small_sweeps.train(grid(workdir, 'max_epochs=20'), workdir, command=command)
-  assert files(workdir) == before
+  was = json.loads(before[workdir / 'sweep.json'])
+  finished = grid(workdir, 'max_epochs=20')
+  small_sweeps.train(finished, workdir, command=was['command'])
+  after = files(workdir)
+  changed = {path.name for path in after if before.get(path) != after[path]}
+  assert changed == {'sweep.json', 'sweep.md'}
+  now = json.loads(after[workdir / 'sweep.json'])
+  assert now.pop('unit') == 'fraction'
+  in_per_cent, fractions = (
+    [
+      number
+      for row in content['datasets']['csbm']['rows']
+      for split in ('val', 'test')
+      for number in row.pop(split).values()
+    ]
+    for content in (was, now)
+  )
+  assert [100 * x for x in fractions] == pytest.approx(in_per_cent)
+  assert now == was
 
 
 def test_its_summary_can_be_read(old):
   content = json.loads((old / 'finished' / 'sweep.json').read_text())
   summary = summaries.Summary.from_json(content)
-  assert summary.to_json() == content
   table = summary.tables['csbm']
+  in_per_cent = [row['test'] for row in content['datasets']['csbm']['rows']]
+  assert [row.test.mean for row in table.rows] == pytest.approx(
+    [test['mean'] / 100 for test in in_per_cent]
+  )
+  assert str(table.rows[0].test) == (
+    f'{in_per_cent[0]["mean"]:.1f} ± {in_per_cent[0]["std"]:.1f}'
+  )
   assert table.axes == {'learning_rate': (0.01, 0.02)}
   assert [row.n for row in table.rows] == [2, 2]
 

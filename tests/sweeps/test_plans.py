@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import pathlib
+import re
 
 import commands
 import jax
@@ -17,6 +18,7 @@ import small_sweeps
 from configs import smoke
 from experiments.sweeps import hyper
 from experiments.sweeps import plans
+from experiments.sweeps import trials
 from experiments.sweeps.plans import costs
 from experiments.sweeps.plans import estimates
 from experiments.sweeps.plans import records
@@ -51,11 +53,11 @@ def said(workdir, *sweeps, measure=False, fields=()):
 def rows(text):
   """The group, memory, milliseconds and origin of each group."""
   cells = [
-    line.split('│')[1:-1] for line in text.splitlines() if ' MB ' in line
+    re.split(' {2,}', line.strip())
+    for line in text.splitlines()
+    if ' MB ' in line
   ]
-  return [
-    [c.strip() for c in (row[0], row[2], row[3], row[5])] for row in cells
-  ]
+  return [[row[0], row[2], row[3], row[5]] for row in cells]
 
 
 def test_a_plan_compiles_no_training_and_writes_nothing(
@@ -73,6 +75,25 @@ def test_a_plan_compiles_no_training_and_writes_nothing(
   assert {small[3], large[3]} == {'shapes'}
   assert not own_cache.exists()
   assert not (tmp_path / 'w').exists()
+
+
+def test_no_cell_is_broken_in_a_terminal(tmp_path):
+  """Of the trials, the groups, and the corners of a search."""
+  texts = 'model.hidden_dim=2,30000', 'model.num_output_heads=1,2', 'patience=5'
+  changes = small_sweeps.sweep(*texts, 'learning_rate=0.00123,0.00456')
+  grid = small_sweeps.grid(tmp_path, changes)
+  console = Console(file=io.StringIO(), width=80, markup=False)
+  plans.show(grid.trials, console)
+  corners = [trials.Group(tuple(grid.trials[:2]))] * 2
+  fields = {'learning_rate': ['0.0001..0.1:log'], 'model.num_heads': [1, 2]}
+  plans.show_search(fields, corners, 50, console)
+  text = console.file.getvalue()
+  assert max(map(len, text.splitlines())) <= 80
+  for whole in (
+    *('hidden_dim=30000', 'num_output_heads=2', '0.00123', 'waiting', 'MB'),
+    *('hours', '0.0001..0.1:log', 'model.num_heads', 'num output'),
+  ):
+    assert whole in text
 
 
 def test_what_was_measured_is_remembered_and_scales_what_was_not(

@@ -1,11 +1,10 @@
 """Tables of a sweep: what they hold, on disk, in words and as a picture."""
 
 import copy
-import io
 import json
 
+import narrow
 import pytest
-from rich.console import Console
 import small_sweeps
 
 from configs import base
@@ -48,7 +47,7 @@ def row(x, y, score):
   changes = {'x': x, 'model.y': y}
   if score is None:
     return Row(changes, n=0, failed=1, pruned=0)
-  found = Score(score, 0.5)
+  found = Score(score / 100, 0.005)
   return Row(changes, 2, 0, 0, found, found, 7, 3.0, 1.0)
 
 
@@ -77,8 +76,8 @@ def test_a_row_counts_its_trials_and_averages_those_that_finished(tmp_path):
       n=2,
       failed=1,
       pruned=0,
-      val=Score(50.0, pytest.approx(50 / 2**0.5)),
-      test=Score(25.0, pytest.approx(25 / 2**0.5)),
+      val=Score(0.5, pytest.approx(0.5 / 2**0.5)),
+      test=Score(0.25, pytest.approx(0.25 / 2**0.5)),
       num_parameters=7,
       epochs=3.0,
       seconds=2.0,
@@ -106,7 +105,7 @@ def test_two_data_sets_stand_side_by_side(tmp_path):
   assert [
     (name, found.title, found.rows[0].val.mean, found.rows[0].n)
     for name, found in summary.tables.items()
-  ] == [('one', 'one', 50, 2), ('other', 'other', 75, 2)]
+  ] == [('one', 'one', 0.5, 2), ('other', 'other', 0.75, 2)]
 
 
 def test_nothing_finished_is_a_table_too(tmp_path):
@@ -125,6 +124,8 @@ WHOLE = Summary('command', {'some': table({(1, 'a'): 50.0, (1, 'b'): None})})
     ((), []),
     ((), None),
     (('command',), 3),
+    (('unit',), 'per cent'),
+    (('unit',), None),
     (('datasets',), []),
     (('datasets', 'some'), 3),
     (('datasets', 'some', 'title'), None),
@@ -157,11 +158,27 @@ def test_words_are_sorted_rows_and_a_grid():
   assert '`command`' in text
   assert '| x \\ y | a | b |\n| --- | --- | --- |\n' in text
   assert '| 1 | 50.0 ± 0.5 |  |\n| 2 |  | 60.0 ± 0.5 |' in text
-  console = Console(file=io.StringIO(), width=120)
-  console.print(*outputs.for_terminal(summary))
-  assert console.file.getvalue().index('60.0') < console.file.getvalue().index(
-    '50.0'
+  shown = narrow.shown(*outputs.for_terminal(summary), width=120)
+  assert shown.index('60.0') < shown.index('50.0')
+
+
+@pytest.mark.parametrize('width', [80, 120])
+@pytest.mark.parametrize('num_fields', [2, 4, 9])
+def test_no_cell_is_broken_in_a_terminal(width, num_fields):
+  """Of more fields than fit, every row becomes a list."""
+  fields = [f'model.a_long_name_{i}' for i in range(num_fields)]
+  changes = {name: f'1e-0{i}' for i, name in enumerate(fields)}
+  score = Score(0.876, 0.0123)
+  rows = Row(changes, 97, 2, 1, score, score, 1_234_567, 12_345.0, 1234.5)
+  axes = {name: (changes[name], 'x') for name in fields}
+  own = DatasetTable('a_long_name ' * 9, 'micro_f1', (rows,), axes, {'z': 5})
+  text = narrow.shown(
+    *outputs.for_terminal(Summary('command', {'own': own})), width=width
   )
+  important = *map(heatmaps.short, fields), 'validation', 'test', 'seeds'
+  narrow.check_whole(outputs.cells(own), text, important)
+  assert 'micro-F1 in %' in ' '.join(text.split())
+  assert 'mean ± sample deviation over seeds' in text
 
 
 def test_a_picture_shows_every_number_at_its_place():

@@ -5,6 +5,8 @@ import io
 import json
 import logging
 import pathlib
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import sys
 import commands
 from commands import lines
 import jax
+import machine_files
 import pytest
 from rich.console import Console
 import small_sweeps
@@ -135,10 +138,10 @@ def finished(environment, tmp_path_factory):
   flags = (*FLAGS, *BOTH_RATES, '--seeds=2', '--workdir=~/w')
   flags += ('--workers=1', '--output=~/tables.md')
 
-  def again():
+  def start(*flags):
     return commands.run(environment | {'HOME': str(home)}, 'sweep', *flags)
 
-  return home / 'w', again, again()
+  return home / 'w', start, start(*flags)
 
 
 def test_the_command_trains_in_a_worker_what_this_process_would(
@@ -159,7 +162,7 @@ def test_tables_are_sorted_by_validation_and_the_pictures_are_there(finished):
   workdir, *_ = finished
   content = json.loads((workdir / 'sweep.json').read_text())
   assert '--config.max_epochs=40' in content['command']
-  assert "--sweep 'weight_decay=0,1e-3' --seeds=2" in content['command']
+  assert '--sweep=weight_decay=0,1e-3 --seeds=2' in content['command']
   table = content['datasets']['csbm']
   means = [row['val']['mean'] for row in table['rows'] if row['n']]
   assert means == sorted(means, reverse=True)
@@ -173,12 +176,25 @@ def test_tables_are_sorted_by_validation_and_the_pictures_are_there(finished):
   assert (workdir / 'heatmap-csbm.svg').stat().st_size > 1000
 
 
-def test_the_same_command_trains_nothing_again(finished):
-  workdir, command, _ = finished
+def test_the_command_that_is_shown_trains_nothing_again(finished):
+  workdir, start, _ = finished
   before = small_sweeps.written(workdir)
-  again = command()
-  assert again.returncode == 1  # the failed ones still have failed
+  (shown,) = re.findall('`(python .*)`', (workdir / 'sweep.md').read_text())
+  _, _, module, *flags = shlex.split(shown)
+  assert module == 'experiments.sweep'
+  assert flags[-1] == f'--workdir={workdir}'
+  again = start(*flags)
+  assert again.returncode == 1, (
+    again.stderr
+  )  # the failed ones still have failed
+  assert f'4 finished, 4 failed; everything is in {workdir}\n' in again.stdout
   assert small_sweeps.written(workdir) == before
+
+
+def test_files_for_machines_hold_fractions(finished):
+  workdir, *_ = finished
+  files = 'sweep.json', 'trials.csv', 'trials.jsonl', 'results.json'
+  machine_files.check_fractions(workdir, *files, 'metrics.jsonl')
 
 
 BAD = {
@@ -351,7 +367,10 @@ def test_progress_counts_and_names_the_best(trained_grid):
     (line for line in lines(workdir) if line['status'] == 'finished'),
     key=lambda line: line['val'],
   )
-  shown = f'{100 * best["val"]:.1f} % ({best["trial"]})'
+  shown = (
+    f'{100 * best["val"]:.1f} % (learning rate 0.01; weight decay'
+    f' {best["weight_decay"]}; seed {best["seed"]})'
+  )
   assert f'best validation on csbm {shown}' in said
   console = Console(file=io.StringIO(), width=160, force_terminal=True)
   grid = small_sweeps.grid(workdir, changes)

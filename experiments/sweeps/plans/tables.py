@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
+from experiments import documents
+from experiments.sweeps import heatmaps
 from experiments.sweeps import trials
 from experiments.sweeps.plans import costs
 from gat_jax.runs import settings
@@ -32,9 +33,13 @@ def show(
     InputError: if the data cannot be used.
   """
   console.print(_trials(planned))
-  table, hours, notes = _groups(trials.group(planned), console, measure)
-  table.title = 'groups: each one compiled program'
-  table.caption = f'{sum(hours):.2f} hours {_CONDITION}'
+  lines, hours, notes = _groups(trials.group(planned), console, measure)
+  table = documents.TerminalTable(
+    'groups: each one compiled program',
+    lines,
+    wraps=('group', 'known from'),
+    caption=f'{sum(hours):.2f} hours {_CONDITION}',
+  )
   console.print(table, *notes, sep='\n')
 
 
@@ -59,26 +64,28 @@ def show_search(
     InputError: if the data cannot be used.
   """
   seeds = len(corners[0].trials)
-  table = Table(title=f'{num_combinations} combinations, {seeds} seeds each')
-  table.add_column('field', justify='right')
-  table.add_column('values')
-  for name, values in fields.items():
-    table.add_row(name, ', '.join(map(str, values)))
-  console.print(table)
-  table, hours, notes = _groups(corners, console, measure)
-  table.title = 'the smallest and the largest combination'
+  lines = [[name, ', '.join(map(str, own))] for name, own in fields.items()]
+  title = f'{num_combinations} combinations, {seeds} seeds each'
+  head = ['field', 'values']
+  console.print(
+    documents.TerminalTable(title, [head, *lines], wraps=('values',))
+  )
+  lines, hours, notes = _groups(corners, console, measure)
   least, most = (num_combinations * pick(hours) for pick in (min, max))
-  table.caption = (
-    f'all combinations: {least:.2f} to {most:.2f} hours {_CONDITION}; what is'
-    ' pruned takes less'
+  table = documents.TerminalTable(
+    'the smallest and the largest combination',
+    lines,
+    wraps=('group', 'known from'),
+    caption=f'all combinations: {least:.2f} to {most:.2f} hours {_CONDITION};'
+    ' what is pruned takes less',
   )
   console.print(table, *notes, sep='\n')
 
 
 def _groups(
   groups: Sequence[trials.Group], console: Console, measure: bool
-) -> tuple[Table, list[float], list[str]]:
-  """A row for each group, its hours on one core, and where numbers are from."""
+) -> tuple[list[list[str]], list[float], list[str]]:
+  """A line for each group, their hours on one core, where numbers are from."""
   firsts = [group.trials[0] for group in groups]
   configs = [trial.config for trial in firsts]
   with console.status('reading the data') as status:
@@ -89,26 +96,25 @@ def _groups(
         found.append(costs.measure(trial.config))
     else:
       found = costs.expect(configs)
-  table = Table()
-  for column in ('group', 'trials', 'memory', 'ms an epoch', 'core hours'):
-    table.add_column(column, justify='right')
-  table.add_column('known from')
-  hours = []
+  head = 'group', 'trials', 'memory', 'ms an epoch', 'core hours', 'known from'
+  lines, hours = [list(head)], []
   for group, cost in zip(groups, found, strict=True):
     epochs = sum(
       min(trial.config.max_epochs, _TYPICAL_EPOCHS) for trial in group.trials
     )
     hours.append(epochs * cost.seconds / 3600)
-    table.add_row(
-      _name(group.trials[0]),
-      str(len(group.trials)),
-      _memory(cost.num_bytes),
-      f'{1e3 * cost.seconds:.1f}',
-      f'{hours[-1]:.2f}',
-      cost.origin,
+    lines.append(
+      [
+        _name(group.trials[0]),
+        str(len(group.trials)),
+        _memory(cost.num_bytes),
+        f'{1e3 * cost.seconds:.1f}',
+        f'{hours[-1]:.2f}',
+        cost.origin,
+      ]
     )
   used = {origin for c in found for origin in (c.memory_from, c.time_from)}
-  return table, hours, [o.explained for o in costs.Origin if o in used]
+  return lines, hours, [o.explained for o in costs.Origin if o in used]
 
 
 def _name(trial: trials.Trial) -> str:
@@ -128,12 +134,10 @@ def _memory(num_bytes: int) -> str:
   return f'{num_bytes / 1e9:,.1f} GB'
 
 
-def _trials(planned: Sequence[trials.Trial]) -> Table:
-  table = Table(title=f'{len(planned)} trials')
+def _trials(planned: Sequence[trials.Trial]) -> documents.TerminalTable:
   fields = list(dict.fromkeys(k for trial in planned for k in trial.changes))
-  for column in ('data set', *fields, 'status'):
-    table.add_column(column, justify='right')
+  lines = [['data set', *map(heatmaps.short, fields), 'status']]
   for trial in planned:
     values = [str(trial.changes.get(field, '')) for field in fields]
-    table.add_row(trial.dataset, *values, trial.status().value)
-  return table
+    lines.append([trial.dataset, *values, trial.status().value])
+  return documents.TerminalTable(f'{len(planned)} trials', lines)
