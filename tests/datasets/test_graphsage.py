@@ -9,7 +9,7 @@ from small_archives import edges_of
 from small_archives import links
 from small_archives import sage
 
-from gat_jax.datasets import graphsage
+from gat_jax.datasets.ppi import graphsage
 
 
 def test_graphsage_archive(load):

@@ -13,9 +13,9 @@ import numpy as np
 from gat_jax import graphs
 from gat_jax.datasets import archives
 from gat_jax.datasets import files
-from gat_jax.datasets import graphsage
-from gat_jax.datasets import parsed
 from gat_jax.datasets import structures
+from gat_jax.datasets.ppi import graphsage
+from gat_jax.datasets.ppi import parsed
 from gat_jax.errors import DataError
 
 FILE = 'ppi.zip'
