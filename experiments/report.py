@@ -3,6 +3,7 @@
 Try:
   python -m experiments.report --workdir=runs/cora-20260101-120000
   python -m experiments.report --workdir=runs/mine --seed=3 --node=1701
+  python -m experiments.report --workdir=runs/mine --layer=1 --head=2
   python -m experiments.report --workdir=runs/paper      # of reproduce
   python -m experiments.report --workdir=runs/heads      # of sweep
 
@@ -38,6 +39,20 @@ _SEED = flags.DEFINE_integer(
 )
 _NODE = flags.DEFINE_integer(
   'node', None, 'of a run: whose neighbourhood is drawn', 0
+)
+_LAYER = flags.DEFINE_integer(
+  'layer',
+  None,
+  'of a run: the layer whose attention is drawn around --node, counted from 1;'
+  ' by default all',
+  1,
+)
+_HEAD = flags.DEFINE_integer(
+  'head',
+  None,
+  'of a run: the head whose attention is drawn around --node, counted from 1;'
+  ' by default the mean of all heads',
+  1,
 )
 _GRAPH = flags.DEFINE_integer(
   'graph', 0, 'of a run: which of the graphs with test nodes --node is in', 0
@@ -81,7 +96,12 @@ def maker(workdir: pathlib.Path) -> Callable[[pathlib.Path], Page]:
   if (workdir / workdirs.RESULTS).exists():
     return lambda folder: run.make(
       folder,
-      run.Wanted(_SEED.value, _GRAPH.value, _NODE.value, _DATA_DIR.value),
+      run.Wanted(
+        seed=_SEED.value,
+        graph=_GRAPH.value,
+        view=run.View(_NODE.value, _LAYER.value, _HEAD.value),
+        data_dir=_DATA_DIR.value,
+      ),
     )
   if (workdir / workdirs.CONFIG).exists():
     raise WorkdirError(
@@ -103,7 +123,7 @@ def check_flags(kind: str) -> None:
   Raises:
     ConfigError: if one of them is given.
   """
-  for flag in (_SEED, _NODE, _GRAPH, _DATA_DIR):
+  for flag in (_SEED, _NODE, _LAYER, _HEAD, _GRAPH, _DATA_DIR):
     if flag.present:
       raise ConfigError(
         f'--{flag.name}',

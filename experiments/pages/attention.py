@@ -9,28 +9,37 @@ import numpy as np
 from experiments.pages import drawing
 from experiments.pages import measures
 from experiments.pages import neighborhood
+from experiments.pages import views
 from experiments.pages.page import Section
 from gat_jax.runs import GraphPrediction
 
 _MOST_DOTS = 3000
+_MOST_NAMED = 4  # layers that a legend names
 _LEAST_SPAN = 0.02  # of an axis of shares
 
 
 def section(
-  graphs: list[GraphPrediction], chosen: int, node: int | None, seed: int
+  graphs: list[GraphPrediction],
+  chosen: int,
+  view: views.View,
+  seed: int,
+  subject: str = '',
 ) -> Section:
-  """The charts of attention: entropy, own class, neighbourhood, degree.
+  """What attention does in words, then entropy, own class, neighbourhood.
 
   Args:
     graphs: predictions for the graphs with test nodes, with attention.
     chosen: the index of the graph whose neighbourhood is drawn.
-    node: the node in the middle of it; None chooses one.
+    view: the node in the middle of it, the layer and the head.
     seed: the seed whose model made the predictions.
+    subject: what the charts are of, for their files.
 
   Raises:
-    WorkdirError: if there is no such node.
+    WorkdirError: if there is no such node, layer or head.
   """
   depth = len(graphs[0].attention)
+  where = f' of graph {chosen}' if len(graphs) > 1 else ''
+  around = neighborhood.charts(graphs[chosen], view, where)
   has_choice = any(
     (measures.degrees(graph.attention[0], len(graph.labels)) > 1).any()
     for graph in graphs
@@ -39,18 +48,54 @@ def section(
   if has_choice:
     charts += [_entropy(graphs, layer) for layer in range(depth)]
   charts += _own_class(graphs)
-  where = f' of graph {chosen}' if len(graphs) > 1 else ''
-  charts += neighborhood.charts(graphs[chosen], node, where)
+  charts += around
   if has_choice:
     charts.append(_degree(graphs))
+  return Section('Attention', in_words(graphs, seed), charts, subject)
+
+
+def in_words(graphs: list[GraphPrediction], seed: int) -> str:
+  """What attention is, what it does in each layer, and what the words mean.
+
+  Returns:
+    A paragraph a line.
+  """
+  depth = len(graphs[0].attention)
+  found = [
+    measures.evenness([graph.attention[layer] for graph in graphs])
+    for layer in range(depth)
+  ]
+  lines = [
+    'A layer makes the new features of a node from a weighted mean over its'
+    ' neighbours and itself. The weights are called alpha; those of one node'
+    ' add up to 1. A head is one such set of weights; a layer has one or more.'
+    ' The degree of a node is the number of its neighbours, itself among them.'
+    ' Attention is uniform where each of them weighs the same, 1 / degree:'
+    ' always so in Const-GAT, the model of the paper that has no choice.'
+  ]
+  if any(own.word is None for own in found):
+    return '\n'.join(
+      [*lines, 'Here no node has a neighbour: there is nothing to choose from.']
+    )
+  low, high = 1 - measures.NEAR, 1 + measures.NEAR
+  lowest, highest = 1 - measures.FAR, 1 + measures.FAR
+  lines += [
+    f'In {drawing.layer_name(layer, depth)} attention is'
+    f' {own.word}: for {drawing.share(own.near)} of the weights alpha times the'
+    f' degree lies between {low:g} and {high:g}, and for'
+    f' {drawing.share(own.far)} below {lowest:g} or above {highest:g}.'
+    for layer, own in enumerate(found)
+  ]
   graphs_named = 'the graph' if len(graphs) == 1 else f'{len(graphs)} graphs'
-  return Section(
-    'Attention',
-    f'Of seed {seed}, without dropout, on all nodes of {graphs_named}. A node'
-    ' that attends to all its neighbours alike has the highest entropy that its'
-    ' degree admits, log of its degree with the self-loop.',
-    charts,
+  lines.append(
+    f'Close to uniform means that at least {100 * measures.MOST:.0f} % of the'
+    f' weights lie between {low:g} and {high:g} times 1 / degree; selective,'
+    f' that at least {100 * measures.HALF:.0f} % lie below {lowest:g} or above'
+    f' {highest:g} times it; mixed is what is neither. Counted are the weights'
+    f' of all heads on all edges of {graphs_named}, where a node has more than'
+    f' one; of seed {seed}, without dropout.'
   )
+  return '\n'.join(lines)
 
 
 def _measured(
@@ -84,17 +129,21 @@ def _entropy(graphs: list[GraphPrediction], layer: int) -> drawing.Chart:
       label=f'head {head + 1}',
     )
   axes.set_xlabel('entropy of attention, nats')
-  axes.set_ylabel('nodes')
+  axes.set_ylabel('nodes with more than one edge')
   axes.legend(ncols=2)
   name = drawing.layer_name(layer, len(graphs[0].attention))
   shares = entropy.mean(axis=0) / uniform.mean()
+  told = dict.fromkeys(drawing.share(s) for s in (shares.min(), shares.max()))
   return drawing.Chart(
     name=f'entropy-{layer + 1}',
     title=f'Entropy of attention, {name}',
     caption=(
-      'One line a head, grey what uniform attention would give. On average the'
-      f' heads have {shares.min():.1%} to {shares.max():.1%} of the uniform'
-      " entropy: the less, the more a head chooses among a node's neighbours."
+      'Entropy says over how many neighbours a node spreads its attention, in'
+      ' nats (units of the natural logarithm): 0 if one has all of it, log of'
+      ' the degree if it is uniform. One line a head; grey is what uniform'
+      f' attention would give. On average the heads have {" to ".join(told)} of'
+      " the uniform entropy: the less, the more a head chooses among a node's"
+      ' neighbours.'
     ),
     alt=(
       f'Histograms of the entropy of {entropy.shape[1]} heads over'
@@ -121,12 +170,24 @@ def _own_class(graphs: list[GraphPrediction]) -> list[drawing.Chart]:
     uniform = float(np.mean([share for _, share in found]))
     x = layer + _spread(len(heads))
     axes.plot(
-      x, heads, drawing.MARKERS[layer % len(drawing.MARKERS)], markersize=5
+      x,
+      heads,
+      drawing.MARKERS[layer % len(drawing.MARKERS)],
+      markersize=5,
+      label=f'a head of {drawing.layer_name(layer, depth)}'
+      if depth <= _MOST_NAMED
+      else None,
     )
-    axes.hlines(uniform, layer - 0.4, layer + 0.4, color=drawing.QUIET)
+    axes.hlines(
+      uniform,
+      layer - 0.4,
+      layer + 0.4,
+      color=drawing.QUIET,
+      label=None if layer else 'uniform attention',
+    )
     texts = [
-      f'{drawing.layer_name(layer, depth)}, head {head + 1}: {share:.3f}'
-      f'\nuniform {uniform:.3f}'
+      f'{drawing.layer_name(layer, depth)}, head {head + 1}:'
+      f' {100 * share:.2f} %\nuniform {100 * uniform:.2f} %'
       for head, share in enumerate(heads)
     ]
     spots.append(drawing.Spots(axes, x, heads, texts))
@@ -134,11 +195,12 @@ def _own_class(graphs: list[GraphPrediction]) -> list[drawing.Chart]:
     gains.append(100 * (heads.mean() - uniform))
   axes.set_xticks(range(depth), ticks)
   axes.set_xlim(-0.5, depth - 0.5)
-  _widen(axes, _LEAST_SPAN)
-  axes.yaxis.set_major_formatter(ticker.PercentFormatter(1))
+  drawing.widen(axes, _LEAST_SPAN)
+  axes.yaxis.set_major_formatter(ticker.PercentFormatter(1, symbol=''))
   multilabel = graphs[0].labels.ndim == 2
-  what = 'label overlap' if multilabel else 'share within the own class'
-  axes.set_ylabel(what)
+  what = 'overlap of labels' if multilabel else 'attention to the own class'
+  axes.set_ylabel(f'{what}, %')
+  axes.figure.legend(loc='outside lower center', ncols=2)
   told = ', '.join(f'{gain:+.2f}' for gain in gains)
   chart = drawing.Chart(
     name='own-class',
@@ -147,13 +209,15 @@ def _own_class(graphs: list[GraphPrediction]) -> list[drawing.Chart]:
     else 'Attention within the own class',
     caption=(
       (
-        'Mean overlap (Jaccard) between the labels of a node and of those it'
-        ' attends to, weighted by alpha'
+        'How many labels a node shares with those it attends to, of those that'
+        ' either has (Jaccard index), as a mean weighted by alpha'
         if multilabel
         else 'The share of attention that goes to neighbours of the own class'
       )
-      + '; self-loops are left out. A mark a head, the line is what uniform'
-      f' attention gives; the heads are {told} points from it on average.'
+      + '; what a node gives to itself is left out. A mark a head; the line is'
+      ' what uniform attention gives. From it the heads are'
+      f' {told} percentage points away on average (layer by layer): above 0,'
+      ' they prefer neighbours like the node.'
     ),
     alt=f'Dot plot of {what} for every head of {depth} layers, with uniform.',
     figure=figure,
@@ -167,13 +231,6 @@ def _joins_labels(graph: GraphPrediction) -> bool:
   same = measures.agreement(attention, graph.labels)
   others = attention.senders != attention.receivers
   return not np.isnan(same[others]).all()
-
-
-def _widen(axes, span: float) -> None:
-  """Shows at least that much, so that noise does not look like a finding."""
-  low, high = axes.get_ylim()
-  more = max(0.0, span - (high - low)) / 2
-  axes.set_ylim(low - more, high + more)
 
 
 def _spread(n: int) -> np.ndarray:
@@ -190,11 +247,20 @@ def _degree(graphs: list[GraphPrediction]) -> drawing.Chart:
     dots += f' of which {len(shown):,} are drawn'
   entropy, degree = entropy[shown], degree[shown]
   figure, axes = drawing.figure()
-  axes.plot(degree, entropy, 'o', markersize=3, alpha=0.4)
+  axes.plot(
+    degree,
+    entropy,
+    'o',
+    markersize=3,
+    alpha=0.4,
+    label='a node, mean of its heads',
+  )
   x = np.geomspace(2, max(3, degree.max()), 50)
-  axes.plot(x, np.log(x), color=drawing.QUIET, label='uniform: log of degree')
+  axes.plot(
+    x, np.log(x), color=drawing.QUIET, label='uniform attention: log of degree'
+  )
   drawing.use_log_scale(axes)
-  axes.set_xlabel('degree, with the self-loop')
+  axes.set_xlabel('degree: neighbours of a node, itself among them')
   axes.set_ylabel('entropy of attention, nats')
   axes.legend()
   texts = [
@@ -204,10 +270,10 @@ def _degree(graphs: list[GraphPrediction]) -> drawing.Chart:
   name = drawing.layer_name(0, len(graphs[0].attention))
   return drawing.Chart(
     name='degree-entropy',
-    title=f'Degree against entropy, {name}',
+    title=f'Entropy of attention against degree, {name}',
     caption=(
-      f'{dots}; the mean over heads. Dots on the line attend to all alike; the'
-      f' median node is {gap:.2f} nats below it.'
+      f'{dots}; the mean over heads. Nodes on the line attend to all neighbours'
+      f' alike; the median node is {gap:.2f} nats below it.'
     ),
     alt=(
       'Scatter plot of attention entropy against degree; no dot is above the'

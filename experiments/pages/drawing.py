@@ -1,19 +1,23 @@
 """Charts: one drawing each, for the page and as files for a paper.
 
 Matplotlib draws. On the page, text takes the colour of the theme, and a point
-of a chart says what it is when somebody points at it.
+of a chart says what it is when somebody points at it. A file stands alone: it
+has its title in it, and what it was drawn of.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+import contextlib
 import dataclasses
 import io
 import pathlib
+import textwrap
 from typing import Any
 from xml.etree import ElementTree
 
 import matplotlib
 from matplotlib import ticker
 from matplotlib.axes import Axes
+import matplotlib.colors
 from matplotlib.figure import Figure
 import numpy as np
 
@@ -35,6 +39,8 @@ COLORS = (
 )
 MARKERS = 'os^Dv<>p*h'
 SEQUENTIAL = 'cividis'
+_LETTER = 5.8  # points that a letter of a title takes, with some room
+_LINE = 13  # points between the lines of a title
 _POINTS = 72  # an inch; figures have that many dots, so that a dot is a point
 _SVG = 'http://www.w3.org/2000/svg'
 ElementTree.register_namespace('', _SVG)
@@ -46,6 +52,7 @@ _STYLE = {
   'font.family': 'sans-serif',
   'font.sans-serif': ['DejaVu Sans'],
   'axes.titlesize': 9,
+  'figure.titlesize': 10,
   'axes.spines.top': False,
   'axes.spines.right': False,
   'axes.prop_cycle': matplotlib.cycler(color=COLORS),
@@ -53,6 +60,7 @@ _STYLE = {
   'grid.alpha': 0.3,
   'axes.grid': True,
   'axes.axisbelow': True,
+  'axes.formatter.useoffset': False,
   'legend.frameon': False,
   'legend.fontsize': 8,
   'text.color': INK,
@@ -102,22 +110,31 @@ class Chart:
   spots: tuple[Spots, ...] = ()
   wide: bool = False
 
-  def save(self, folder: pathlib.Path) -> None:
+  def save(self, folder: pathlib.Path, subject: str = '') -> None:
     """Writes <name>.png and <name>.svg, on white, each whole or not at all.
+
+    The title stands in them, and their metadata say what to see.
+
+    Args:
+      folder: where they go.
+      subject: what the chart was drawn of, as in 'GAT on cora, seed 0'; stands
+        below the title.
 
     Raises:
       OSError: if one cannot be written.
     """
-    for kind, options in (
-      ('png', {'dpi': 200}),
-      ('svg', {'metadata': {'Date': None}}),
+    told = {'Title': f'{self.title}: {subject}', 'Description': self.caption}
+    with (
+      _titled(self.figure, self.title, subject),
+      matplotlib.rc_context({'svg.hashsalt': self.name}),
     ):
-      path = folder / f'{self.name}.{kind}'
-      with (
-        matplotlib.rc_context({'svg.hashsalt': self.name}),
-        storage.whole_file(path, binary=True) as file,
+      for kind, options in (
+        ('png', {'dpi': 200, 'metadata': told}),
+        ('svg', {'metadata': {'Date': None} | told}),
       ):
-        self.figure.savefig(file, format=kind, **options)
+        path = folder / f'{self.name}.{kind}'
+        with storage.whole_file(path, binary=True) as file:
+          self.figure.savefig(file, format=kind, **options)
 
   def for_page(self) -> tuple[str, list[tuple[float, float, str]]]:
     """The chart as an SVG for a page, and what its spots say.
@@ -160,6 +177,29 @@ class Chart:
     return found
 
 
+@contextlib.contextmanager
+def _titled(drawn: Figure, title: str, subject: str) -> Iterator[None]:
+  """Puts lines above a figure, which grows by them, and takes them away."""
+  before = drawn.get_suptitle()
+  width, height = map(float, drawn.get_size_inches())
+  lines = [
+    part
+    for text in (title, subject, before)
+    for line in text.splitlines()
+    for part in textwrap.wrap(line, int(width * _POINTS / _LETTER))
+  ]
+  more = len(lines) - len(before.splitlines())
+  drawn.set_size_inches(width, height + more * _LINE / _POINTS)
+  written = drawn.suptitle('\n'.join(lines))
+  written.set_in_layout(True)
+  try:
+    yield
+  finally:
+    written.set_text(before)
+    written.set_in_layout(bool(before))
+    drawn.set_size_inches(width, height)
+
+
 def style() -> Any:
   """The context in which charts are drawn and saved."""
   return matplotlib.rc_context(_STYLE)
@@ -195,6 +235,13 @@ def use_log_scale(axes: Axes) -> None:
   )
 
 
+def widen(axes: Axes, span: float) -> None:
+  """Shows at least that much of y: noise must not look like a finding."""
+  low, high = axes.get_ylim()
+  more = max(0.0, span - (high - low)) / 2
+  axes.set_ylim(low - more, high + more)
+
+
 def color(index: int) -> str:
   """The colour of a class or a line; after the seventh they begin again."""
   return COLORS[index % len(COLORS)]
@@ -205,6 +252,30 @@ def marker(index: int) -> str:
   return MARKERS[index // len(COLORS) % len(MARKERS)]
 
 
+def shade(value: float) -> str:
+  """The colour of a number from 0 to 1; the larger, the lighter."""
+  return matplotlib.colors.to_hex(
+    matplotlib.colormaps[SEQUENTIAL](float(value))
+  )
+
+
+def ink_on(ground: str) -> str:
+  """Black or white, whichever is read more easily on a colour."""
+  red, green, blue = matplotlib.colors.to_rgb(ground)
+  light = 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2
+  return 'black' if light > 0.18 else 'white'
+
+
+def share(value: float) -> str:
+  """A fraction in words, as in '97.3 %'; 0 % and 100 % are exact."""
+  if value in (0, 1):
+    return f'{100 * value:.0f} %'
+  text = f'{100 * value:.1f} %'
+  return {'100.0 %': 'more than 99.9 %', '0.0 %': 'less than 0.1 %'}.get(
+    text, text
+  )
+
+
 def layer_name(layer: int, depth: int) -> str:
-  """What a layer is called: 'layer 1', ..., 'output layer'."""
-  return 'output layer' if layer == depth - 1 else f'layer {layer + 1}'
+  """What a layer is called, counted from 0: 'layer 1', 'layer 2 (output)'."""
+  return f'layer {layer + 1}' + (' (output)' if layer == depth - 1 else '')

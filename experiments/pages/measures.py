@@ -3,12 +3,17 @@
 Shapes: N nodes, E edges, K heads, C classes or labels.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import threadpoolctl
 
 from gat_jax.nn import Attention
+
+# What `evenness` calls near and far, and how many weights must be so.
+NEAR, FAR = 0.1, 0.5
+MOST, HALF = 0.9, 0.5
 
 
 def degrees(attention: Attention, num_nodes: int) -> np.ndarray:
@@ -24,6 +29,42 @@ def entropy(attention: Attention, num_nodes: int) -> np.ndarray:
   alpha = np.asarray(attention.alpha, np.float64)
   terms = -alpha * np.log(np.where(alpha > 0, alpha, 1))
   return _sums(terms, attention.receivers, num_nodes)
+
+
+class Evenness(NamedTuple):
+  """How near attention is to giving each neighbour the same weight.
+
+  Counted are all weights alpha, of every head, into nodes that have more than
+  one edge. Each is compared with 1 / degree, what uniform attention gives.
+
+  Attributes:
+    near: the share of them that differs from it by at most a tenth of it.
+    far: the share that differs from it by more than half of it.
+    word: 'close to uniform' if at least 90 % are near, 'selective' if at least
+      half are far, else 'mixed'; None if no node has more than one edge.
+  """
+
+  near: float
+  far: float
+  word: str | None
+
+
+def evenness(attentions: Sequence[Attention]) -> Evenness:
+  """Of one layer on one or more graphs."""
+  parts = []
+  for attention in attentions:
+    degree = np.bincount(attention.receivers)[attention.receivers]
+    ratio = np.asarray(attention.alpha, np.float64) * degree[:, None]
+    parts.append(np.abs(ratio[degree > 1] - 1).ravel())
+  off = np.concatenate(parts)
+  if not len(off):
+    return Evenness(np.nan, np.nan, None)
+  # What lies on a border is inside, whatever float32 has rounded.
+  near = float(np.mean(off <= NEAR + 1e-6))
+  far = float(np.mean(off > FAR + 1e-6))
+  if near >= MOST:
+    return Evenness(near, far, 'close to uniform')
+  return Evenness(near, far, 'selective' if far >= HALF else 'mixed')
 
 
 def agreement(attention: Attention, labels: np.ndarray) -> np.ndarray:

@@ -23,11 +23,13 @@ class Table:
     title: what it is.
     lines: of cells; an empty first line leaves out the header.
     folded: whether it is closed until a reader opens it.
+    wordy: whether the last column holds text, not numbers.
   """
 
   title: str
   lines: Sequence[Sequence[str]]
   folded: bool = False
+  wordy: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,13 +38,21 @@ class Section:
 
   Attributes:
     title: what it is about.
-    text: a paragraph, or nothing.
+    text: a paragraph a line, or nothing.
     items: tables and charts, in order.
+    subject: what its charts were drawn of; stands in their files, where no page
+      is around them.
   """
 
   title: str
   text: str = ''
   items: Sequence[Table | Chart] = ()
+  subject: str = ''
+
+  @property
+  def charts(self) -> list[Chart]:
+    """Those of its items."""
+    return [item for item in self.items if isinstance(item, Chart)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +61,7 @@ class Page:
 
   Attributes:
     title: what it is about.
-    lead: the most important of it, in a sentence.
+    lead: the most important of it, in a sentence or two.
     sections: in order.
   """
 
@@ -62,8 +72,7 @@ class Page:
   @property
   def charts(self) -> list[Chart]:
     """Of all sections."""
-    items = [item for section in self.sections for item in section.items]
-    return [item for item in items if isinstance(item, Chart)]
+    return [chart for section in self.sections for chart in section.charts]
 
   def write(self, folder: pathlib.Path) -> pathlib.Path:
     """Writes report.html, and each chart as PNG and SVG under pictures/.
@@ -78,8 +87,9 @@ class Page:
     html = self.html()
     with workdirs.explained(folder, folder, 'choose another `output`'):
       pictures.mkdir(parents=True, exist_ok=True)
-      for chart in self.charts:
-        chart.save(pictures)
+      for section in self.sections:
+        for chart in section.charts:
+          chart.save(pictures, section.subject)
       with storage.whole_file(folder / NAME) as file:
         file.write(html)
     return folder / NAME

@@ -12,13 +12,16 @@ _MOST_EMBEDDED = 3000  # nodes; t-SNE takes seconds for every thousand
 _MOST_CELLS = 15  # classes whose counts and colours are named
 
 
-def section(graphs: list[GraphPrediction], seed: int) -> Section:
+def section(
+  graphs: list[GraphPrediction], seed: int, subject: str = ''
+) -> Section:
   """The charts of predictions: confusion or F1, calibration, t-SNE.
 
   Args:
     graphs: predictions for the graphs with test nodes; with hidden features if
       the model has a hidden layer.
     seed: the seed whose model made the predictions.
+    subject: what the charts are of, for their files.
   """
   tested = [graph.splits == 'test' for graph in graphs]
   labels, guesses, probabilities = (
@@ -33,8 +36,9 @@ def section(graphs: list[GraphPrediction], seed: int) -> Section:
     charts.append(_embedding(graphs))
   return Section(
     'Predictions',
-    f'Of seed {seed}, on {len(labels):,} test nodes.',
+    f'What the model of seed {seed} says of {len(labels):,} test nodes.',
     charts,
+    subject,
   )
 
 
@@ -44,7 +48,8 @@ def _confusion(labels: np.ndarray, guesses: np.ndarray) -> drawing.Chart:
   total = counts.sum(axis=1)
   shares = counts / np.maximum(total, 1)[:, None]
   figure, axes = drawing.figure(height=4.2)
-  axes.imshow(shares, cmap=drawing.SEQUENTIAL, vmin=0, vmax=1)
+  image = axes.imshow(100 * shares, cmap=drawing.SEQUENTIAL, vmin=0, vmax=100)
+  figure.colorbar(image, label='share of the class, %', shrink=0.85)
   if n <= _MOST_CELLS:
     for (row, column), count in np.ndenumerate(counts):
       axes.text(
@@ -69,10 +74,11 @@ def _confusion(labels: np.ndarray, guesses: np.ndarray) -> drawing.Chart:
   ]
   return drawing.Chart(
     name='confusion',
-    title='Confusion matrix',
+    title=f'Confusion matrix of {len(labels):,} test nodes',
     caption=(
-      'Test nodes by class (rows) and predicted class; the colour is the share'
-      f' of the row. {_worst(counts)}'
+      'Numbers are test nodes: of the class of the row, those that the model'
+      ' takes for the class of the column. The diagonal is right. Classes are'
+      f' numbered as in the data. {_worst(counts)}'
     ),
     alt=(
       f'Confusion matrix of {n} classes; between {right.min():.0%} and'
@@ -99,29 +105,37 @@ def _label_f1(labels: np.ndarray, guesses: np.ndarray) -> drawing.Chart:
   scores = measures.label_f1(labels, guesses)
   frequency = labels.mean(axis=0)
   figure, axes = drawing.figure()
-  axes.plot(frequency, scores, 'o', markersize=4, alpha=0.8)
-  axes.set_xlabel('share of test nodes that have the label')
-  axes.set_ylabel('F1')
-  axes.set_ylim(0, 1.02)
-  axes.xaxis.set_major_formatter(ticker.PercentFormatter(1))
+  axes.plot(
+    100 * frequency,
+    100 * scores,
+    'o',
+    markersize=4,
+    alpha=0.8,
+    label='a label',
+  )
+  axes.set_xlabel('test nodes that have the label, %')
+  axes.set_ylabel('F1 of the label, %')
+  axes.set_ylim(-2, 102)
+  figure.legend(loc='outside lower center')
   texts = [
-    f'label {c}\nF1 {score:.3f}, on {share:.1%} of nodes'
+    f'label {c}\nF1 {100 * score:.1f} %, on {100 * share:.1f} % of nodes'
     for c, (score, share) in enumerate(zip(scores, frequency, strict=True))
   ]
   return drawing.Chart(
     name='label-f1',
-    title='F1 of each label',
+    title=f'F1 of each label on {len(labels):,} test nodes',
     caption=(
-      f'One dot a label, {len(scores)} in all. The lowest is'
-      f' {scores.min():.3f}, of label {scores.argmin()}; micro-F1 weighs labels'
-      ' by how often they occur.'
+      f'One dot a label, {len(scores)} in all. F1 is 2 hits / (2 hits + false'
+      ' alarms + misses). The lowest is'
+      f' {100 * scores.min():.1f} %, of label {scores.argmin()}; micro-F1, the'
+      ' score of the model, counts the nodes of all labels together.'
     ),
     alt=(
       f'Scatter plot of the F1 of {len(scores)} labels against their frequency;'
-      f' median {np.median(scores):.3f}.'
+      f' median {100 * np.median(scores):.1f} %.'
     ),
     figure=figure,
-    spots=(drawing.Spots(axes, frequency, scores, texts),),
+    spots=(drawing.Spots(axes, 100 * frequency, 100 * scores, texts),),
   )
 
 
@@ -130,34 +144,45 @@ def _calibration(
 ) -> drawing.Chart:
   found = measures.reliability(probabilities, labels)
   figure, axes = drawing.figure()
-  axes.plot([0, 1], [0, 1], '--', color=drawing.QUIET, linewidth=1)
-  axes.plot(found.confidence, found.frequency, 'o-', markersize=5)
-  axes.set_xlabel('predicted probability')
-  axes.set_ylabel('how often right' if labels.ndim == 1 else 'how often there')
-  axes.set_xlim(0, 1)
-  axes.set_ylim(0, 1)
+  is_one = labels.ndim == 1
+  what = 'of the likeliest class' if is_one else 'of each label'
+  confidence, frequency = 100 * found.confidence, 100 * found.frequency
+  axes.plot(
+    [0, 100],
+    [0, 100],
+    '--',
+    color=drawing.QUIET,
+    linewidth=1,
+    label='as often as predicted',
+  )
+  axes.plot(confidence, frequency, 'o-', markersize=5, label='the model')
+  axes.set_xlabel(f'predicted probability {what}, %')
+  axes.set_ylabel(f'how often it {"was right" if is_one else "was there"}, %')
+  axes.set_xlim(0, 100)
+  axes.set_ylim(0, 100)
   axes.set_aspect('equal')
+  figure.legend(loc='outside lower center', ncols=2)
   texts = [
-    f'predicted {p:.1%}, was {q:.1%}\n{n:,} predictions'
+    f'predicted {100 * p:.1f} %, was {100 * q:.1f} %\n{n:,} predictions'
     for p, q, n in zip(*found[:3], strict=True)
   ]
-  if labels.ndim == 1:
-    what = 'Probability of the likeliest class of test nodes'
-  else:
-    what = 'Probability of each label of test nodes'
   gap = np.average(found.confidence - found.frequency, weights=found.count)
   return drawing.Chart(
     name='calibration',
-    title='Calibration',
+    title=f'Calibration on {len(labels):,} test nodes',
     caption=(
-      f'{what}, in ten bins; on the dashed line, it is as often right as it'
-      ' says.'
-      f' On average it is {abs(gap):.3f} too {"high" if gap > 0 else "low"};'
-      f' expected calibration error {found.error:.3f}.'
+      f'The predicted probability {what} of test nodes, in ten bins. On the'
+      ' dashed line it would be as often right as it says. On average it is'
+      f' {100 * abs(gap):.1f} percentage points too'
+      f' {"high" if gap > 0 else "low"}; the mean distance from the line, the'
+      f' expected calibration error, is {100 * found.error:.1f} points.'
     ),
-    alt=f'Reliability diagram; expected calibration error {found.error:.3f}.',
+    alt=(
+      'Reliability diagram; expected calibration error'
+      f' {100 * found.error:.1f} percentage points.'
+    ),
     figure=figure,
-    spots=(drawing.Spots(axes, found.confidence, found.frequency, texts),),
+    spots=(drawing.Spots(axes, confidence, frequency, texts),),
   )
 
 
@@ -176,7 +201,9 @@ def _embedding(graphs: list[GraphPrediction]) -> drawing.Chart:
     words = [f'class {label}' for label in labels[shown]]
   else:
     count = labels[shown].sum(axis=1)
-    axes.scatter(x, y, s=5, c=count, cmap=drawing.SEQUENTIAL)
+    dots = axes.scatter(x, y, s=5, c=count, cmap=drawing.SEQUENTIAL)
+    whole = ticker.MaxNLocator(integer=True)
+    figure.colorbar(dots, label='labels of a node', shrink=0.7, ticks=whole)
     words = [f'{n} labels' for n in count]
   axes.set_axis_off()
   several = len(graphs) > 1
@@ -190,11 +217,16 @@ def _embedding(graphs: list[GraphPrediction]) -> drawing.Chart:
   drawn = f'{hidden.shape[1]} features of {len(hidden):,} nodes{sampled}'
   return drawing.Chart(
     name='t-sne',
-    title='What the first hidden layer makes of the nodes',
+    title=(
+      'What the first hidden layer makes of the nodes: t-SNE of its'
+      f' {hidden.shape[1]} features'
+      + (f', {len(shown):,} of {len(hidden):,} nodes' if sampled else '')
+    ),
     caption=(
-      f"t-SNE of the {drawn}, coloured by {colored}, as in the paper's figure"
-      ' 2. Clouds of one colour are nodes that the layer has learnt to tell'
-      ' from others; distances between clouds mean little.'
+      f'One dot a node, coloured by {colored}. t-SNE draws the {drawn} so that'
+      " near nodes stay near, as in the paper's figure 2. Clouds of one colour"
+      ' are nodes that the layer has learnt to tell from others; the axes have'
+      ' no unit, and distances between clouds mean little.'
     ),
     alt=f'Scatter plot of {len(shown):,} nodes in two dimensions by {colored}.',
     figure=figure,

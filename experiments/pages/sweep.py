@@ -4,7 +4,7 @@ import math
 import pathlib
 from typing import Any
 
-import matplotlib
+import matplotlib.colors
 import numpy as np
 
 from experiments import documents
@@ -25,6 +25,9 @@ _COSTS = {
   'seconds': 'seconds of training a seed',
 }
 _MOST_TICKS = 8  # numbers of an axis that stand in equal distances
+_RANKS = matplotlib.colors.LinearSegmentedColormap.from_list(
+  'ranks', [drawing.QUIET, drawing.ACCENT]
+)  # seen on light and on dark
 _UNCHANGED = 'as it is'  # where a row leaves a field to the config
 
 
@@ -49,8 +52,10 @@ def make(workdir: pathlib.Path) -> Page:
   return Page(
     title='Sweep of ' + ', '.join(table.title for table in found.values()),
     lead=(
-      f'{summary.command}. Rows are sorted by the validation score; the test'
-      ' score is shown and selects nothing.'
+      'A combination is one choice of values for the swept fields of the'
+      ' config, trained once for each seed. The best is the one with the'
+      ' highest validation score; the test score is shown and chooses nothing.'
+      f' The command of the sweep: {summary.command}'
     ),
     sections=[_section(name, table) for name, table in found.items()],
   )
@@ -68,8 +73,17 @@ def _section(name: str, table: DatasetTable) -> Section:
   return Section(
     table.title,
     f'Best on the validation nodes: {words or "the config as it is"}, with'
-    f' {best.val} there, and {best.test} on the test nodes.',
-    [*charts, Table('all combinations', outputs.cells(table))],
+    f' {best.val} % {documents.metric_name(table.metric)} there, and'
+    f' {best.test} % on the test nodes'
+    + ('.' if best.n == 1 else f' ({documents.SPREAD} over {best.n} seeds).'),
+    [
+      *charts,
+      Table(
+        f'all combinations, in %: {documents.SPREAD} over the seeds',
+        outputs.cells(table),
+      ),
+    ],
+    f'sweep on {table.title}',
   )
 
 
@@ -82,7 +96,7 @@ def _setting(row: Row, table: DatasetTable) -> list[str]:
 def _describe(row: Row, table: DatasetTable) -> str:
   return (
     ', '.join(_setting(row, table))
-    + f'\nvalidation {row.val}\ntest {row.test}, {row.n} seeds'
+    + f'\nvalidation {row.val} %\ntest {row.test} %, n {row.n}'
   )
 
 
@@ -96,11 +110,11 @@ def _heatmap(name: str, table: DatasetTable) -> drawing.Chart:
     texts.append(_describe(row, table))
   return drawing.Chart(
     name=f'heatmap-{name}',
-    title=f'{heatmaps.short(down)} x {heatmaps.short(across)}',
+    title=f'Scores by {heatmaps.short(down)} and {heatmaps.short(across)}',
     caption=(
-      'Mean and deviation over seeds, in points; light is high, each side has'
-      ' a scale of its own. Choose by the left side; the right one tells what'
-      ' that choice is worth.'
+      'Mean ± sample deviation over the seeds, in %; light is high, each side'
+      ' has a scale of its own. Choose by the left side; the right one tells'
+      ' what that choice is worth.'
     ),
     alt=(
       f'Heatmaps of validation and test score over {len(rows)} values of'
@@ -116,11 +130,25 @@ def _pareto(name: str, table: DatasetTable, cost: str) -> drawing.Chart:
   rows = table.finished
   prices = [getattr(row, cost) for row in rows]
   costs = np.array(prices, float)
-  scores = np.array([row.val.mean for row in rows])
+  scores = np.array([100 * row.val.mean for row in rows])
   front = pareto_front(costs, scores)
   figure, axes = drawing.figure()
-  axes.plot(costs, scores, 'o', color=drawing.QUIET, markersize=5)
-  axes.plot(costs[front], scores[front], 'o-', color=drawing.COLORS[0])
+  axes.plot(
+    costs,
+    scores,
+    'o',
+    color=drawing.QUIET,
+    markersize=5,
+    label='a combination, mean of its seeds',
+  )
+  axes.plot(
+    costs[front],
+    scores[front],
+    'o-',
+    color=drawing.COLORS[0],
+    label='none is better at this price (Pareto front)',
+  )
+  figure.legend(loc='outside lower center')
   drawing.use_log_scale(axes)
   axes.set_xlabel(_COSTS[cost])
   metric = documents.metric_name(table.metric)
@@ -128,11 +156,11 @@ def _pareto(name: str, table: DatasetTable, cost: str) -> drawing.Chart:
   cheapest, best = front[0], front[-1]
   return drawing.Chart(
     name=f'pareto-{cost.replace("num_", "")}-{name}',
-    title=f'{_COSTS[cost].capitalize()} against {metric}',
+    title=f'Validation {metric} against {_COSTS[cost]}',
     caption=(
       'The line joins the combinations that nothing beats at their price, from'
-      f' {_price(prices[cheapest])} ({scores[cheapest]:.1f}) to'
-      f' {_price(prices[best])} ({scores[best]:.1f}).'
+      f' {_price(prices[cheapest])} {_unit(cost)} ({scores[cheapest]:.1f} %) to'
+      f' {_price(prices[best])} ({scores[best]:.1f} %).'
     ),
     alt=(
       f'Scatter plot of {len(rows)} combinations, {len(front)} of them on the'
@@ -184,20 +212,20 @@ def _parallel(name: str, table: DatasetTable) -> drawing.Chart:
     heatmaps.short(field): [row.changes.get(field, _UNCHANGED) for row in rows]
     for field in table.axes
   }
-  columns['validation'] = [row.val.mean for row in rows]
-  columns['test'] = [row.test.mean for row in rows]
+  columns['validation, %'] = [100 * row.val.mean for row in rows]
+  columns['test, %'] = [100 * row.test.mean for row in rows]
   figure, axes = drawing.figure(width=1.5 + 1.5 * len(columns), height=4)
   heights = np.stack(
     [_axis(axes, x, *c) for x, c in enumerate(columns.items())]
   )
-  rank = np.argsort(np.argsort(columns['validation'])) / max(1, len(rows) - 1)
-  for index in np.argsort(rank):  # the best on top
-    axes.plot(
-      heights[:, index],
-      color=matplotlib.colormaps[drawing.SEQUENTIAL](rank[index]),
-      alpha=0.35 + 0.6 * rank[index],
-      linewidth=1 + 1.5 * rank[index] ** 4,
-    )
+  order = np.argsort([row.val.mean for row in rows])
+  rank = np.argsort(order) / max(1, len(rows) - 1)
+  for index in order:  # the best on top
+    axes.plot(heights[:, index], **_line(rank[index]))
+  for place, word in ((1.0, 'best'), (0.5, 'middle'), (0.0, 'worst')):
+    line = _line(place) | {'label': f'{word} combination on validation'}
+    axes.plot([], [], **line)
+  figure.legend(loc='outside lower center', ncols=3)
   axes.set_xticks(range(len(columns)), columns)
   axes.set_yticks([])
   axes.set_xlim(-0.3, len(columns) - 0.4)
@@ -206,9 +234,10 @@ def _parallel(name: str, table: DatasetTable) -> drawing.Chart:
   texts = [_describe(row, table) for row in rows]
   return drawing.Chart(
     name=f'parallel-{name}',
-    title='All axes at once',
+    title='All swept fields and the scores at once',
     caption=(
-      'One line a combination, the lighter and thicker, the better on the'
+      'One line a combination: it crosses each vertical line at the value that'
+      ' it has there. The redder and thicker it is, the better on the'
       ' validation nodes. Where thick lines meet, a value matters.'
     ),
     alt=(
@@ -224,11 +253,20 @@ def _parallel(name: str, table: DatasetTable) -> drawing.Chart:
   )
 
 
+def _line(rank: float) -> dict[str, Any]:
+  """How a combination is drawn, from the worst, 0, to the best, 1."""
+  return {
+    'color': _RANKS(rank),
+    'alpha': 0.35 + 0.6 * rank,
+    'linewidth': 1 + 1.5 * rank**4,
+  }
+
+
 def _axis(axes, x: int, name: str, values: list[Any]) -> np.ndarray:
   """Draws a vertical axis; returns the heights of the values, 0 to 1."""
   axes.axvline(x, color=drawing.QUIET, linewidth=1)
   different = sorted(set(values), key=lambda v: (not _is_number(v), v))
-  is_score = name in ('validation', 'test')
+  is_score = name in ('validation, %', 'test, %')
   if (is_score or len(different) > _MOST_TICKS) and all(
     map(_is_number, different)
   ):
@@ -243,7 +281,7 @@ def _axis(axes, x: int, name: str, values: list[Any]) -> np.ndarray:
     ticks = set(different)
   for value in ticks:
     word = f'{value:.4g}' if isinstance(value, float) else str(value)
-    axes.text(x + 0.04, heights[value], word, size=8, va='center')
+    axes.text(x + 0.04, heights[value], word, size=8, va='bottom')
   return np.array([heights[value] for value in values])
 
 

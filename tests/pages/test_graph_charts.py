@@ -1,11 +1,16 @@
 """Charts of predictions and attention on graphs that are small and nasty."""
 
+import html
+import re
+
 import numpy as np
 import pytest
 
 from experiments.pages import attention
 from experiments.pages import drawing
+from experiments.pages import neighborhood
 from experiments.pages import predicted
+from experiments.pages import views
 from gat_jax.nn import Attention
 from gat_jax.runs import GraphPrediction
 
@@ -39,7 +44,8 @@ def drawn(section):
 
 def attention_of(graph, node=None):
   with drawing.style():
-    return drawn(attention.section([graph], 0, node, seed=0))
+    view = views.View(node)
+    return drawn(attention.section([graph], 0, view, seed=0))
 
 
 RING = [(i, (i + 1) % 12) for i in range(12)]
@@ -77,9 +83,79 @@ def test_of_one_layer_there_are_no_hidden_features():
 
 def test_uniform_attention_is_as_uniform_as_it_gets():
   charts = attention_of(prediction([0, 1] * 6, RING))
-  assert '100.0% to 100.0%' in charts['entropy-1'].caption
+  assert 'the heads have 100 % of the uniform' in charts['entropy-1'].caption
   assert '0.00 nats below' in charts['degree-entropy'].caption
-  assert '+0.00, +0.00 points' in charts['own-class'].caption
+  assert '+0.00, +0.00 percentage points' in charts['own-class'].caption
+
+
+def test_words_say_of_each_layer_what_attention_does():
+  graph = prediction([0, 1] * 6, RING, num_layers=3)
+  uniform = graph.attention[0]
+  own = (uniform.senders == uniform.receivers)[:, None]
+  others = np.bincount(uniform.receivers)[uniform.receivers][:, None] - 1
+  given = {1: 0.95, 2: 0.7}  # what a node gives to itself
+  for layer, share in given.items():
+    alpha = np.where(own, share, (1 - share) / others).repeat(2, axis=1)
+    graph.attention[layer] = uniform._replace(alpha=alpha)
+  text = attention.in_words([graph], seed=7)
+  assert 'uniform where each of them weighs the same, 1 / degree' in text
+  assert 'in Const-GAT' in text
+  assert (
+    'In layer 1 attention is close to uniform: for 100 % of the weights alpha'
+    ' times the degree lies between 0.9 and 1.1, and for 0 % below 0.5'
+  ) in text
+  assert 'In layer 2 attention is selective: for 0 % of the weights' in text
+  assert 'In layer 3 (output) attention is mixed: for 0 % of' in text
+  assert 'at least 90 % of the weights' in text
+  assert 'seed 7' in text
+
+
+def test_words_say_that_there_is_nothing_to_choose_from():
+  text = attention.in_words([prediction([0, 1] * 6)], seed=0)
+  assert 'nothing to choose from' in text
+  assert 'nan' not in text
+
+
+def words_of(svg):
+  """The text that is seen in a file of matplotlib."""
+  found = re.findall(r'<!-- (.*?) -->', svg, re.DOTALL)
+  return html.unescape(' '.join(found))
+
+
+@pytest.mark.parametrize('multilabel', [False, True])
+def test_a_picture_of_a_neighbourhood_stands_alone(tmp_path, multilabel):
+  labels = np.arange(40) % 3
+  if multilabel:
+    labels = np.eye(3, dtype=int)[labels]
+  spokes = [(i, 0) for i in range(1, 40)]
+  graph = prediction(labels, spokes, num_classes=3, heads=4)
+  view = views.View(node=0, layer=1, head=3)
+  with drawing.style():
+    (chart,) = neighborhood.charts(graph, view, ' of graph 5')
+    chart.save(tmp_path, 'GAT on toy, seed 7')
+  assert chart.name == 'neighborhood-1-head-3'
+  svg = (tmp_path / f'{chart.name}.svg').read_text()
+  words = words_of(svg)
+  assert 'What node 0 of graph 5 attends to, layer 1, head 3 of 4' in words
+  assert 'GAT on toy, seed 7' in words
+  assert '30 of 39 neighbours' in words
+  assert '9 are left out' in words
+  assert 'alpha = 0.025, uniform' in words
+  assert ('shares 50 % of its labels' if multilabel else 'class 2') in words
+  drawn_ids = set(words.split()) & set(map(str, range(1, 40)))
+  assert len(drawn_ids - {'4', '3', '5', '9', '30', '39'}) >= 24
+  legend = chart.figure.legends[0].get_window_extent()
+  assert chart.figure.bbox.x0 <= legend.x0 < legend.x1 <= chart.figure.bbox.x1
+
+
+def test_a_head_that_a_layer_has_not_is_left_out_of_its_pictures():
+  graph = prediction([0, 1] * 6, RING)
+  graph.attention[1] = graph.attention[1]._replace(
+    alpha=graph.attention[1].alpha[:, :1]
+  )
+  with drawing.style():
+    found = neighborhood.charts(graph, views.View(head=2), '')
+  assert [chart.name for chart in found] == ['neighborhood-1-head-2']
 
 
 def predictions_of(graph):
@@ -104,7 +180,7 @@ def test_a_perfect_model_makes_no_error():
   charts = predictions_of(graph)
   assert 'No node is predicted wrong.' in charts['confusion'].caption
   assert 'between 100% and 100%' in charts['confusion'].alt
-  assert 'calibration error 0.000' in charts['calibration'].caption
+  assert 'calibration error, is 0.0 points' in charts['calibration'].caption
 
 
 def test_labels_that_are_promised_too_rarely_are_too_low():

@@ -50,6 +50,42 @@ def test_uniform_attention_has_the_logarithm_of_the_degree(attention):
   assert (measures.entropy(attention, N) <= np.log(degrees)[:, None]).all()
 
 
+def star(*alpha):
+  """A node with so many edges into it, and nodes with their own loop alone."""
+  alpha = np.array(alpha, np.float32).reshape(len(alpha), -1)
+  loops = np.ones((len(alpha) - 1, alpha.shape[1]), np.float32)
+  senders = [*range(len(alpha)), *range(1, len(alpha))]
+  receivers = [0] * len(alpha) + [*range(1, len(alpha))]
+  return Attention(
+    np.array(senders), np.array(receivers), np.concatenate([alpha, loops])
+  )
+
+
+@pytest.mark.parametrize(
+  ('alpha', 'near', 'far', 'word'),
+  [
+    ((0.25, 0.25, 0.25, 0.25), 1, 0, 'close to uniform'),
+    ((0.225, 0.275, 0.25, 0.25), 1, 0, 'close to uniform'),  # on the border
+    ((0.97, 0.01, 0.01, 0.01), 0, 1, 'selective'),
+    ((0.9, 0.1), 0, 1, 'selective'),
+    ((0.75, 0.25), 0, 0, 'mixed'),  # on the other border
+    ((0.7, 0.1, 0.1, 0.1), 0, 1, 'selective'),
+    ((0.4, 0.2, 0.2, 0.2), 0, 0.25, 'mixed'),
+    ((1.0,), np.nan, np.nan, None),
+  ],
+)
+def test_evenness_is_counted_where_there_is_a_choice(alpha, near, far, word):
+  assert measures.evenness([star(*alpha)]) == pytest.approx(
+    (near, far, word), nan_ok=True
+  )
+
+
+def test_evenness_counts_every_head_of_every_graph():
+  two = np.array([[0.5, 0.99], [0.5, 0.01]])
+  found = measures.evenness([star(*two), star(0.5, 0.5)])
+  assert found == (pytest.approx(4 / 6), pytest.approx(2 / 6), 'mixed')
+
+
 def share_by_loops(attention, labels, weights):
   shares = []
   for node in range(N):

@@ -1,7 +1,9 @@
 """Pages of runs, reproductions and sweeps as files, and the command."""
 
+import html
 import html.parser
 import json
+import re
 import shutil
 from xml.etree import ElementTree
 
@@ -13,8 +15,18 @@ import pytest
 from configs import smoke
 from experiments.pages import drawing
 from experiments.pages import run as run_page
+from experiments.pages.run import View
 from gat_jax import runs
 from gat_jax.errors import InputError
+
+# What each picture says that it was drawn of.
+SUBJECTS = {
+  'run': 'GAT on csbm',
+  'labels': 'GAT on labels & <more>, seed 0',
+  'reproduction': 'accuracy in %',
+  'sweep': 'sweep on csbm',
+  'large_sweep': 'sweep on csbm',
+}
 
 
 class Found(html.parser.HTMLParser):
@@ -52,7 +64,14 @@ def test_a_page_has_its_charts_and_each_is_two_files(made, kind):
     picture = made / kind / 'pictures' / name
     assert picture.with_suffix('.png').read_bytes().startswith(b'\x89PNG')
     ElementTree.parse(picture.with_suffix('.svg'))  # noqa: S314
+    assert SUBJECTS[kind] in words_of(picture.with_suffix('.svg'))
   assert len(text) < 8e6
+
+
+def words_of(path):
+  """The text that is seen in a picture of matplotlib."""
+  seen = re.findall(r'<!-- (.*?) -->', path.read_text(), re.DOTALL)
+  return html.unescape(' '.join(seen))
 
 
 def test_a_page_needs_nothing_else_and_no_name_is_given_twice(made, kind):
@@ -68,8 +87,9 @@ def page_of(workdir, **wanted):
 
 
 def test_a_node_that_is_named_is_drawn(made):
-  titles = [chart.title for chart in page_of(made / 'run', node=17).charts]
-  assert 'What node 17 attends to, layer 1' in titles
+  page = page_of(made / 'run', view=View(17))
+  titles = [chart.title for chart in page.charts]
+  assert 'What node 17 attends to, layer 1, mean of 2 heads' in titles
 
 
 def test_scores_are_those_of_the_run(made):
@@ -80,8 +100,9 @@ def test_scores_are_those_of_the_run(made):
     assert line[:2] == [str(seed['seed']), f'{100 * seed["test"]:.2f}']
   tests = [100 * seed['test'] for seed in results['seeds']]
   shown = f'{np.mean(tests):.2f} ± {np.std(tests, ddof=1):.2f}'
-  assert scores.lines[-1][:2] == ['mean', shown]
-  assert page.lead == f'Test accuracy {shown} % over 2 seeds.'
+  spread = 'mean ± sample deviation'
+  assert scores.lines[-1][:2] == [f'{spread}, n = 2', shown]
+  assert page.lead == f'Test accuracy {shown} %, {spread} over 2 seeds.'
 
 
 @pytest.mark.parametrize(
@@ -107,12 +128,27 @@ def test_what_a_model_has_not_is_left_out(tmp_path, changes, absent):
   names = {chart.name for chart in page_of(tmp_path / 'w').charts}
   assert names < CHARTS['run']
   assert not absent & names
+  if changes == {'model.name': 'gcn'}:
+    with pytest.raises(InputError, match='head: is for models with attention'):
+      page_of(tmp_path / 'w', view=View(head=1))
 
 
 @pytest.mark.parametrize(
   ('wanted', 'words'),
   [
-    ({'node': 260}, 'node: .* has no node 260; it has nodes 0 to 259'),
+    (
+      {'view': View(node=260)},
+      'node: .* has no node 260; it has nodes 0 to 259',
+    ),
+    (
+      {'view': View(layer=3)},
+      'layer: the model has no layer 3; it has layers 1 to 2',
+    ),
+    ({'view': View(head=3)}, 'head: no layer has a head 3; .* heads 1 to 2'),
+    (
+      {'view': View(layer=2, head=2)},
+      'head: layer 2 has no head 2; it has only head 1',
+    ),
     ({'graph': 1}, 'graph: there is no graph 1; .* are 0 to 0'),
     ({'seed': 7}, 'has no seed 7'),
   ],
@@ -165,6 +201,12 @@ BAD = {
   'nothing': ('nothing', (), 'neither a run, nor'),
   'unfinished run': ('unfinished', (), 'has not finished'),
   'flag of a run': ('sweep', ('--node=3',), '--node: is for the report of'),
+  'no such head': ('run', ('--head=9',), '--head: no layer has a head 9'),
+  'layer of a sweep': (
+    'sweep',
+    ('--layer=1',),
+    '--layer: is for the report',
+  ),
   'no such node': ('run', ('--node=999',), '--node: the graph has no node'),
 }
 
