@@ -122,7 +122,7 @@ class TerminalTable:
     width = options.max_width
     kept = list(self._important)
     if _width([column.least for column in kept]) > width:
-      yield self._listed()
+      yield self._listed(width)
       return
     for column in self._columns:
       more = [*kept, column]
@@ -154,7 +154,7 @@ class TerminalTable:
       said.append(f'left out here{where}: {", ".join(out)}')
     return '; '.join(said)
 
-  def _listed(self) -> rich_table.Table:
+  def _listed(self, width: int) -> rich_table.Table:
     """A line for each cell."""
     table = rich_table.Table(
       title=self._title,
@@ -162,9 +162,15 @@ class TerminalTable:
       box=box.SIMPLE_HEAD,
       show_header=False,
     )
+    names = _Column('', [column.name for column in self._columns], wraps=True)
+    cells = [cell for column in self._columns for cell in column.cells]
+    space = width - _width([0, 0])
+    cells_width = min(_longest(cells), space - names.least)
+    table.add_column(width=min(names.most, space - cells_width))
+    table.add_column(width=cells_width)
     for row in self._rows:
-      for column, cell in zip(self._columns, row, strict=True):
-        table.add_row(column.name, cell)
+      for name, cell in zip(names.cells, row, strict=True):
+        table.add_row(name, cell)
       table.add_section()
     return table
 

@@ -1,13 +1,17 @@
 """Writes what a trained model says of every node; trains nothing.
 
 Try:
-  python -m experiments.predict --workdir=runs/cora-20260101-120000
-  python -m experiments.predict --workdir=runs/mine --seed=3 --attention
+  python -m experiments.predict --workdir=runs/cora
+  python -m experiments.predict --workdir=runs/ten --seed=3 --attention
 
-Writes into the workdir, or into --output:
-  predictions.csv   graph, node, split, label, prediction, p_0, p_1, ...
-                    (with several labels a node: label and prediction hold the
-                    ids of all of them, with spaces between)
+after `experiments.train --config=configs/cora.py --workdir=runs/cora`, and the
+same with `--config.num_seeds=10 --workdir=runs/ten`. Writes into the workdir,
+or into --output:
+  predictions.csv   a line a node: graph, node, split, label, prediction, and
+                    probability_0, probability_1, ... of each class, between 0
+                    and 1 (with several labels a node, label and prediction hold
+                    the ids of all of them, with spaces between, and each
+                    probability is that of having the label)
   attention.npz     with --attention: graph_0_layer_0_senders, _receivers [E]
                     and _alpha [E, heads], and so on; entry e of all three
                     belongs to the same edge
@@ -78,7 +82,7 @@ def write_csv(path: pathlib.Path, graphs: list[runs.GraphPrediction]) -> None:
     writer = csv.writer(file)
     writer.writerow(
       ['graph', 'node', 'split', 'label', 'prediction']
-      + [f'p_{c}' for c in range(num_classes)]
+      + [f'probability_{c}' for c in range(num_classes)]
     )
     for index, graph in enumerate(graphs):
       predicted = graph.predictions

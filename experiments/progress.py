@@ -57,7 +57,7 @@ class TerminalObserver(cli.StoppableObserver):
 
   def on_dataset(self, dataset: Dataset) -> None:
     """Prints the card."""
-    self._metric = dataset.metric.replace('_', '-')
+    self._metric = documents.metric_name(dataset.metric)
     self._console.print(card_table(dataset.card))
     self._bar.start()  # not before: a download has a bar of its own
 
@@ -110,7 +110,7 @@ def card_table(card: dict[str, Any]) -> Table:
 
 def result_table(result: Result) -> Table:
   """One row a seed, then mean and sample deviation."""
-  metric = result.metric.replace('_', '-')
+  metric = documents.metric_name(result.metric)
   table = Table(title=f'{result.dataset}, {metric} in %')
   for column in ('seed', 'validation', 'test', 'best epoch', 'epochs'):
     table.add_column(column, justify='right')

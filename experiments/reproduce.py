@@ -13,10 +13,14 @@ Try:
       --workdir=runs/try                                     # needs no file
 
 Tables: cora, citeseer, pubmed, ppi, ablations (on Cora), citeseer-ablations,
-smoke; all is the first four. Finished seeds stand in the workdir, those that
-train have checkpoints: stopped or killed, the same command goes on, and a later
-one adds tables, rows and seeds. Every call writes reproduction.json, .csv, .md
-and .tex of all that is there.
+smoke; all is the first four. Stopped or killed, the same command goes on; a
+later one adds tables, rows and seeds. Writes into the workdir:
+  seeds/                    a file a row, with a line for each finished seed
+  unfinished/               runs of seeds that train, and their checkpoints;
+                            empty when all have finished
+  reproduction.json, .csv   the tables of all that is there, for machines:
+                            scores, differences: fractions between 0 and 1
+  reproduction.md, .tex     the same for people, in per cent
 """
 
 import sys

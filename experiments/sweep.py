@@ -2,6 +2,8 @@ r"""Trains every combination of some fields, on this machine or on Slurm.
 
 Try:
   python -m experiments.sweep --config=configs/cora.py --workdir=runs/heads
+  python -m experiments.sweep --config=configs/smoke.py --workdir=runs/try \
+      --sweep 'model.num_heads=1,2' --seeds=2                # needs no file
   python -m experiments.sweep --config=configs/cora.py --workdir=runs/mine \
       --sweep 'model.num_heads=1,2,4,8' --sweep 'learning_rate=1e-3,5e-3' \
       --seeds=10
@@ -24,7 +26,15 @@ again. --dry_run shows a plan within seconds, from shapes and from what training
 took before; --dry_run=measure compiles and times each group, which takes
 minutes. With --search each combination is chosen by those before it, and ended
 early if it does worse than half of them; --sweep may then give a range.
-Writes trials.csv, trials.jsonl, sweep.json, sweep.md and heatmaps.
+
+Writes into the workdir:
+  trials.csv, .jsonl      a line a trial, for machines
+  sweep.json              a row a combination, over its seeds, for machines:
+                          scores are fractions between 0 and 1, as in trials.*
+  sweep.md, heatmap-*     the same for people, in per cent
+  trials/                 a folder a trial, as experiments.train leaves it
+  groups/                 checkpoints of trials that train, or were interrupted
+  jobs/                   logs of the workers; search.journal: Optuna's study
 """
 
 import os

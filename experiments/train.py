@@ -1,18 +1,28 @@
 r"""Trains a model on one data set and tests it, once or with many seeds.
 
 Try:
-  python -m experiments.train --config=configs/cora.py
-  python -m experiments.train --config=configs/citeseer.py --config.num_seeds=10
+  python -m experiments.train --config=configs/smoke.py     # needs no file
+  python -m experiments.train --config=configs/cora.py --workdir=runs/cora
+  python -m experiments.train --config=configs/cora.py --config.num_seeds=10 \
+      --workdir=runs/ten
   python -m experiments.train --config=configs/cora.py --config.model.name=gatv2
   python -m experiments.train --config=configs/custom.py \
-      --config.dataset.name=path/to/graph.npz --workdir=runs/mine
-  python -m experiments.train --config=configs/smoke.py     # needs no file
+      --config.dataset.name=graph.npz --workdir=runs/mine    # a graph of yours
 
-Every field of the config is a flag, explained below. The workdir gets
-config.json, dataset.json, metrics.jsonl, results.json, TensorBoard events and
-the best parameters; experiments.predict reads it. Interrupted or killed, the
-same command with the same workdir goes on; once it is finished, it shows the
-results, and a larger --config.num_seeds adds seeds.
+Every field of the config is a flag, explained below. Writes into the workdir:
+  config.json     every setting; dataset.json: what is known of the data
+  metrics.jsonl   a line a seed every log_every epochs: losses, validation score
+  events.out.*    the same for TensorBoard
+  checkpoints/    what an interrupted run goes on from: the first is made after
+                  checkpoint_minutes or when it is interrupted, and all are
+                  removed when it has finished
+  best/           the parameters that the scores of each seed were made with
+  results.json    when it has finished: scores and epochs of each seed
+Scores are fractions between 0 and 1 in files, and per cent in the table.
+
+Interrupted or killed, the same command with the same workdir goes on. Once it
+has finished, it shows the results, and a larger --config.num_seeds adds seeds.
+experiments.predict and experiments.report read the workdir.
 """
 
 from collections.abc import Iterator, Sequence

@@ -4,10 +4,14 @@ import ast
 import pathlib
 
 from absl import flags
+import narrow
 import pytest
 from rich.table import Table
 
 from experiments import cli
+from experiments import documents
+from experiments import progress
+from gat_jax import runs
 from gat_jax.errors import ConfigError
 from gat_jax.errors import WorkdirError
 from gat_jax.errors import did_you_mean
@@ -127,3 +131,46 @@ FIELDS = ('seed', 'num_seeds', 'model.num_heads', 'model.name', 'dataset.name')
 )
 def test_names_that_were_meant(word, known, remedy):
   assert did_you_mean(word, known, 'otherwise') == remedy
+
+
+RESULT = runs.Result(
+  dataset='a_data_set_with_a_long_name ' * 3,
+  metric='micro_f1',
+  num_parameters=1,
+  seeds=tuple(
+    runs.SeedResult(2**31 - 1 - i, 0.98765, 1.0, 0.1, 12_345, 123_456)
+    for i in range(3)
+  ),
+  compile_seconds=12345.6,
+  train_seconds=123456.7,
+)
+
+
+def test_results_of_a_run_fit_in_a_narrow_terminal():
+  text = narrow.shown(progress.result_table(RESULT))
+  words = ' '.join(text.split())
+  assert 'micro-F1 in %' in words
+  assert 'mean ± sample deviation, 3 seeds' in words
+  for cell in ('2147483647', '98.8', '98.77 ± 0.00', '12,345', '123,456'):
+    assert cell in text
+  (mean,) = [line for line in text.splitlines() if '98.77' in line]
+  assert '12,345' not in mean  # the epochs that were kept have no mean
+
+
+LINES = [
+  ['name', 'first score', 'second score', 'a very long third score', 'other'],
+  ['a_name_of_one_word', '98.77 ± 0.12', '', '12 ± 3', 'x'],
+  ['short', '1.00 ± 0.00', '5 of 7', '', 'some words'],
+]
+
+
+@pytest.mark.parametrize('width', [33, 50, 60, 80, 120])
+@pytest.mark.parametrize('wraps', [(), ('other',)])
+def test_a_table_in_a_terminal_breaks_no_cell(width, wraps):
+  important = ('name', 'first score')
+  table = documents.TerminalTable(
+    TEXT, LINES, important=important, wraps=wraps, file='all.md'
+  )
+  text = narrow.shown(table, width=width)
+  narrow.check_whole(LINES, text, important, wraps)
+  assert ('left out here, but in all.md' in text) == (width in (50, 60))

@@ -1,10 +1,16 @@
 """The command line as a person types it, in processes of its own."""
 
+import ast
 import csv
 import json
+import re
+import shlex
+import subprocess
+import sys
 
 import commands
 from commands import run
+import machine_files
 import numpy as np
 import pytest
 
@@ -57,8 +63,13 @@ def test_files_have_the_rights_that_the_user_wants(
   environment, tmp_path, umask
 ):
   workdir = tmp_path / 'run'
-  flags = (*PLAIN, '--config.checkpoint_minutes=0', f'--workdir={workdir}')
-  assert run(environment, 'train', *flags, umask=umask).returncode == 0
+  flags = (*PLAIN, '--config.max_epochs=1000000', '--config.stop_rule=none')
+  process = commands.start(
+    environment, 'train', *flags, f'--workdir={workdir}', umask=umask
+  )
+  commands.wait_for(lambda: commands.has_metrics(workdir))
+  process.terminate()
+  assert commands.finish(process).returncode == 143
   paths = [workdir, *workdir.rglob('*')]
   assert any('checkpoints' in str(path) for path in paths)
   for path in paths:
@@ -81,6 +92,10 @@ def test_metrics_have_a_line_per_seed_and_evaluation(finished):
       'val_loss',
       'val_score',
     }
+
+
+def test_files_for_machines_hold_fractions(finished):
+  machine_files.check_fractions(finished[0], 'results.json', 'metrics.jsonl')
 
 
 def test_results_have_the_shape_that_other_tools_read(finished):
@@ -150,9 +165,10 @@ def test_predictions_reproduce_the_test_score(finished, environment, tmp_path):
   results = json.loads((workdir / 'results.json').read_text())
   assert accuracy == pytest.approx(results['seeds'][2]['test'])
   for row in rows[:50]:
-    p = [float(row[f'p_{c}']) for c in range(4)]
+    p = [float(row[f'probability_{c}']) for c in range(4)]
     assert sum(p) == pytest.approx(1, abs=1e-4)
     assert int(np.argmax(p)) == int(row['prediction'])
+  machine_files.check_fractions(tmp_path, 'predictions.csv')
   with np.load(tmp_path / 'attention.npz') as attention:
     for layer, heads in ((0, 8), (1, 1)):
       key = f'graph_0_layer_{layer}_'
@@ -359,3 +375,51 @@ def test_default_workdir_has_data_set_and_time(environment, tmp_path):
   (workdir,) = (tmp_path / 'runs').iterdir()
   assert workdir.name.startswith('csbm-20')
   assert (workdir / 'results.json').exists()
+
+
+# Parses the flags of each list of words in a process of its own, without more.
+PARSE = """
+import importlib, json, os, sys
+name, lines = sys.argv[1], json.loads(sys.argv[2])
+from absl import flags
+from experiments import arguments
+from experiments.sweeps import engines  # once for all
+from gat_jax import runs
+for words in lines:
+  if not os.fork():
+    sys.argv = [name, *words]
+    try:
+      module = importlib.import_module(f'experiments.{name}')
+      arguments.parse()
+      if name == 'train':
+        runs.settings.check(flags.FLAGS.config)
+      if name == 'sweep':
+        list(map(module.changes, flags.FLAGS.config))
+    except BaseException as error:
+      print(words, error, flush=True)
+    os._exit(0)
+  os.wait()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+  'name', ['train', 'predict', 'sweep', 'reproduce', 'report']
+)
+def test_examples_of_help_are_taken_as_they_are_shown(environment, name):
+  code = (commands.ROOT / f'experiments/{name}.py').read_text()
+  text = ast.get_docstring(ast.parse(code)).replace('\\\n', '')
+  found = re.findall(r'^  python -m experiments\.(\w+)(.*)$', text, re.M)
+  assert len(found) > 1
+  assert {command for command, _ in found} == {name}
+  lines = [shlex.split(words, comments=True) for _, words in found]
+  done = subprocess.run(
+    [sys.executable, '-c', PARSE, name, json.dumps([*lines, ['--no_flag=1']])],
+    cwd=commands.ROOT,
+    env=environment,
+    capture_output=True,
+    text=True,
+    check=True,
+  )
+  (refused,) = done.stdout.splitlines()
+  assert 'no_flag' in refused

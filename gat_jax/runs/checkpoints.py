@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import pathlib
+import shutil
 from typing import Any
 
 from flax import traverse_util
@@ -104,6 +105,17 @@ class Checkpoints:
         (new / _FACTS).parent.mkdir()
         folders.write_json(new / _FACTS, facts)
       self._remove_all_but([*former, epoch][-_KEPT:])
+
+  def clear(self) -> None:
+    """Removes them all, once the run has finished and nothing goes on from one.
+
+    What cannot be removed stays, and does no harm.
+
+    Raises:
+      WorkdirError: if the last one could not be written.
+    """
+    self._wait()
+    shutil.rmtree(self._path, ignore_errors=True)
 
   def _epochs(self) -> list[int]:
     """Of all checkpoints, in order."""

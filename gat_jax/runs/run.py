@@ -253,6 +253,8 @@ def _train(
     if writer is not None:
       writer.write_results(result.to_json())
     found.append(result)
+  if saved is not None:
+    saved.clear()
   return found
 
 

@@ -5,10 +5,13 @@ dataset.json    the data set's card
 metrics.jsonl   a line per seed and evaluation: seed, epoch, losses, val_score
 results.json    written last, so that its presence means a finished run
 best/           the kept parameters of every seed (see checkpoints.py)
-checkpoints/    the last two states of the whole run
+checkpoints/    until it has finished: the last two states of the whole run, the
+                first after `checkpoint_minutes` or when it was interrupted
 more/           a run of the seeds that a finished run lacks, until it is joined
 events.out.*    the same metrics for TensorBoard
-.lock           held by the process that writes
+.lock           held by the process that writes; .holder.json says which it is
+
+Scores are fractions between 0 and 1, losses in nats.
 """
 
 from collections.abc import Iterator

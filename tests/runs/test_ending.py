@@ -51,6 +51,8 @@ def test_interrupted_run_goes_on_to_the_same_bits(tmp_path):
     assert {'best', 'checkpoints'} <= files(parts)
     assert 'results.json' not in files(parts)
   assert runs.train_and_evaluate(make_config(), parts).seeds == whole.seeds
+  assert files(parts) == files(tmp_path / 'whole')
+  assert 'checkpoints' not in files(parts)  # nothing goes on from them
   logs = [
     (tmp_path / n / 'metrics.jsonl').read_text() for n in ('whole', parts)
   ]
