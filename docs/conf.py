@@ -34,7 +34,6 @@ extensions = [
   'repository_files',
   'sphinx.ext.autodoc',
   'sphinx.ext.napoleon',
-  'sphinx.ext.viewcode',
   'sphinx_copybutton',
 ]
 
@@ -64,6 +63,7 @@ html_static_path = ['_static']
 html_css_files = ['site.css']
 html_extra_path = ['_root']
 html_copy_source = False
+html_show_search_summary = False  # it would be fetched, which a file cannot
 html_show_sphinx = False
 html_show_copyright = False
 pygments_style = 'default'

@@ -25,16 +25,20 @@ class _ConfigFields(SphinxDirective):
   def run(self):
     text = [
       '## For all data sets',
-      _table('| field | default | what it is | what it may be |', _general()),
-      '## For one data set or another',
-      _table('| field | default | what it is | data sets |', _of_datasets()),
+      *_table(('field', 'default', 'what it is'), _general()),
+      '',
+      '## For some data sets',
+      *_table(('field', 'default', 'what it is', 'of'), _of_datasets()),
     ]
-    return self.parse_text_to_nodes('\n\n'.join(text), allow_section_headings=1)
+    return self.parse_text_to_nodes(
+      '\n'.join(text), allow_section_headings=True
+    )
 
 
 def _general():
   for name, field in fields.FIELDS.items():
-    yield f'`{name}`', f'`{field.default!r}`', field.about, field.wanted
+    about = _text(f'{field.about} ({field.wanted})')
+    yield f'`{name}`', f'`{field.default!r}`', about
 
 
 def _of_datasets():
@@ -42,7 +46,7 @@ def _of_datasets():
   for name, loader in _LOADERS.items():
     about = _arguments(inspect.getdoc(loader))
     for option, default in datasets.options(name).items():
-      row = f'`dataset.{option}`', f'`{default!r}`', about[option]
+      row = f'`dataset.{option}`', f'`{default!r}`', _text(about[option])
       known_to.setdefault(row, []).append(f'`{name}`')
   for row, names in known_to.items():
     yield *row, ', '.join(names)
@@ -55,9 +59,11 @@ def _arguments(docstring: str) -> dict[str, str]:
   return {name: ' '.join(text.split()) for name, text in found}
 
 
-def _table(header: str, rows) -> str:
-  lines = [header, '|---' * (header.count('|') - 1) + '|']
-  for row in rows:
-    cells = [re.sub(r'(?<!`)([|*_$<])', r'\\\1', cell) for cell in row]
-    lines.append(f'| {" | ".join(cells)} |')
-  return '\n'.join(lines)
+def _text(words: str) -> str:
+  """Plain words as Markdown."""
+  return re.sub(r'([\\|*_$<])', r'\\\1', words)
+
+
+def _table(header: tuple[str, ...], rows) -> list[str]:
+  rows = [header, ['---'] * len(header), *rows]
+  return [f'| {" | ".join(row)} |' for row in rows]

@@ -1,10 +1,13 @@
 """Links to files and folders of the repository that are no pages of the site.
 
 A file that is linked gets a page that shows its text, a folder one that lists
-what is in it. Both are named after the path.
+what is in it. Both are named after the path. What the API reference explains
+is linked to its lines.
 """
 
 import html
+import importlib
+import inspect
 import pathlib
 
 from docutils import nodes
@@ -30,24 +33,40 @@ class _Links(SphinxTransform):
   default_priority = 500
 
   def apply(self):
-    root = pathlib.Path(self.env.srcdir).resolve()
     for node in list(self.document.findall(_leads_to_no_page)):
       _, path = self.env.relfn2path(node['reftarget'], self.env.docname)
       path = pathlib.Path(path).resolve()
-      if not (path.is_relative_to(root) and (path.is_dir() or _is_text(path))):
-        continue
-      name = path.relative_to(root).as_posix()
-      metadata = self.env.metadata[self.env.docname]
-      metadata[_TYPE] = [*metadata.get(_TYPE, []), name]
-      link = addnodes.pending_xref(
-        '',
-        *node.children,
-        refdomain='',
-        reftype=_TYPE,
-        reftarget=name,
-        refdoc=self.env.docname,
-      )
-      node.replace_self(link)
+      if path.is_dir() or _is_text(path):
+        node.replace_self(self._link(path, *node.children))
+    for signature in self.document.findall(addnodes.desc_signature):
+      if place := _source(signature['module'], signature['fullname']):
+        text = nodes.inline('', '[source]', classes=['viewcode-link'])
+        signature += self._link(place[0], text, line=place[1])
+
+  def _link(self, path, *children, line=None):
+    name = path.relative_to(self.env.srcdir.resolve()).as_posix()
+    metadata = self.env.metadata[self.env.docname]
+    metadata[_TYPE] = [*metadata.get(_TYPE, []), name]
+    return addnodes.pending_xref(
+      '',
+      *children,
+      refdomain='',
+      reftype=_TYPE,
+      reftarget=name,
+      line=line,
+      refdoc=self.env.docname,
+    )
+
+
+def _source(module: str, name: str) -> tuple[pathlib.Path, int] | None:
+  """The file and the line where something begins; none of an attribute."""
+  found = importlib.import_module(module)
+  for part in name.split('.'):
+    found = getattr(found, part, None)
+  found = inspect.unwrap(getattr(found, 'fget', found))
+  if not (inspect.isroutine(found) or inspect.isclass(found)):
+    return None
+  return pathlib.Path(inspect.getfile(found)), inspect.getsourcelines(found)[1]
 
 
 def _leads_to_no_page(node) -> bool:
@@ -71,6 +90,8 @@ def _resolve(app, env, node, content):
     return None
   page = _page(app, node['reftarget'])
   address = app.builder.get_relative_uri(node['refdoc'], page)
+  if node['line'] is not None:
+    address += f'#line-{node["line"]}'
   return nodes.reference('', '', content, internal=True, refuri=address)
 
 
@@ -127,4 +148,6 @@ def _text(app, name: str) -> str:
   text = (app.srcdir / name).read_text('utf-8')
   lexer = lexers.find_lexer_class_for_filename(name)
   language = lexer.aliases[0] if lexer else 'text'
-  return app.builder.highlighter.highlight_block(text, language)
+  return app.builder.highlighter.highlight_block(
+    text, language, lineanchors='line'
+  )

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 ROOT = pathlib.Path(__file__).parents[2]
 DOCS = ROOT / 'docs'
+# What makes the site of the repository, in its root.
+SITE = 'sphinx -W --keep-going -c docs . docs/_build'
 NOTEBOOK = DOCS / 'cora.ipynb'
 PAGES = sorted(
   path

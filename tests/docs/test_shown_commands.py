@@ -14,7 +14,6 @@ import pytest
 from gat_jax.runs.fields import FIELDS
 
 COMMANDS = [c for path in documents.PAGES for c in documents.commands(path)]
-SITE = 'sphinx -W --keep-going -c docs . docs/_build'
 # A process for each line, in which it is parsed and no more: a flag that is not
 # there ends it, as does anything that is refused before training.
 PARSE = """
@@ -107,4 +106,4 @@ def test_commands_configs_and_flags_are_there():
 
 def test_there_is_one_command_for_the_site():
   shown = {c for c in COMMANDS if c.words.startswith('sphinx')}
-  assert all(c.words == SITE for c in shown), shown
+  assert all(c.words == documents.SITE for c in shown), shown

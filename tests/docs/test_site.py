@@ -1,6 +1,8 @@
 """The site builds without a warning, is whole, and needs no network."""
 
+import contextlib
 import html.parser
+import inspect
 import re
 import shlex
 import subprocess
@@ -27,7 +29,6 @@ LOADED = {
   'video': 'src',
 }
 ADDRESS = re.compile(r'url\(\s*["\']?([^"\')]+)|@import\s+["\']([^"\']+)')
-HIDDEN = 'gat_jax.nn', 'gat_jax.graphs'  # rooms, which are pages
 
 
 class Page(html.parser.HTMLParser):
@@ -106,11 +107,15 @@ def test_nothing_is_loaded_from_a_network(site, pages):
 
 
 def test_every_public_name_is_explained(site):
-  inventory = InventoryFile.loads((site / 'objects.inv').read_bytes(), '')
-  explained = {entry for kind in inventory.data.values() for entry in kind}
-  public = {f'gat_jax.{name}' for name in vars(gat_jax) if name[0] != '_'}
-  rooms = {f'gat_jax.{path.stem}' for path in documents.LIBRARY.iterdir()}
-  assert public - rooms <= explained
+  inventory = InventoryFile.loads((site / 'objects.inv').read_bytes(), uri='')
+  explained = {name for kind in inventory.data.values() for name in kind}
+  public = {
+    f'gat_jax.{name}'
+    for name, value in vars(gat_jax).items()
+    if name[0] != '_' and not inspect.ismodule(value)
+  }
+  assert len(public) > 20
+  assert public <= explained
 
 
 @pytest.fixture(scope='module')
@@ -119,18 +124,59 @@ def browser():
     yield found
 
 
+@contextlib.contextmanager
+def shown(browser, width, scheme='light'):
+  """A page without a network: what it asks of one, and any error, fails."""
+  context = browser.new_context(
+    viewport={'width': width, 'height': 900}, color_scheme=scheme
+  )
+  wrong = []
+  page = context.new_page()
+  page.on('console', lambda message: wrong.append(message.text))
+  page.on('pageerror', lambda error: wrong.append(str(error)))
+  page.on('request', lambda request: wrong.append(request.url))
+  yield page
+  context.close()
+  assert not [text for text in wrong if not text.startswith('file://')]
+
+
 @pytest.mark.parametrize('width', [360, 2560])
 def test_nothing_sticks_out(site, pages, browser, width):
+  """Of all pages but those of source code, which are alike."""
+  source = [path for path in pages if path.stem.endswith('.py')]
   too_wide = {}
   with shown(browser, width) as page:
-    for path in pages:
-      if path.parts[-2] != '_modules' and path != site / 'index.html':
-        page.goto(path.as_uri())
-        own = page.evaluate('document.documentElement.scrollWidth')
-        if own > width:
-          too_wide[path] = own
+    for path in {*pages} - {*source[1:], site / 'index.html'}:
+      page.goto(path.as_uri(), wait_until='domcontentloaded')
+      own = page.evaluate('document.documentElement.scrollWidth')
+      if own > width:
+        too_wide[path] = own
   assert not too_wide
 
 
+def test_it_is_dark_where_that_is_wanted(site, browser):
+  """Ground and ink, and the ground of code."""
+  look = """() => ['body', 'div.highlight'].map((name) => {
+    const style = getComputedStyle(document.querySelector(name));
+    return [style.backgroundColor, style.color].map(
+      (color) => Math.max(...color.match(/\\d+/g).slice(0, 3)));
+  })"""
+  found = {}
+  for scheme in ('light', 'dark'):
+    with shown(browser, 1280, scheme) as page:
+      page.goto((site / 'docs' / 'gat.html').as_uri())
+      found[scheme] = page.evaluate(look)
+  for ground, ink in found['light']:
+    assert ground > 200 > 100 > ink
+  for ground, ink in found['dark']:
+    assert ground < 60 < 150 < ink
+
+
 def test_search_finds_a_word_without_a_server(site, browser):
-  pass
+  with shown(browser, 1280) as page:
+    page.goto((site / 'docs' / 'index.html').as_uri())
+    page.locator('input.sidebar-search').fill('segment_softmax')
+    page.keyboard.press('Enter')
+    page.wait_for_selector('ul.search li a')
+    found = page.locator('ul.search li a').all_text_contents()
+  assert any('segment_softmax' in text for text in found)
