@@ -15,4 +15,5 @@ def get_config() -> config_dict.ConfigDict:
   config.dataset.name = config_dict.placeholder(str)  # yours
   config.dataset.normalize_features = False  # rows of features sum to 1
   config.dataset.directed = False  # keep edges one-way
+  config.dataset.loop_features = 'mean'  # of self-loops, or a number
   return config

@@ -8,7 +8,8 @@ from typing import Any
 from gat_jax.datasets import npz
 from gat_jax.datasets import planetoid
 from gat_jax.datasets import ppi
-from gat_jax.datasets import synthetic
+from gat_jax.datasets.drawn import csbm
+from gat_jax.datasets.drawn import relations
 from gat_jax.datasets.files import cache_folder as cache_folder
 from gat_jax.datasets.structures import SPLITS as SPLITS
 from gat_jax.datasets.structures import Dataset as Dataset
@@ -18,7 +19,8 @@ from gat_jax.errors import did_you_mean
 
 _LOADERS: dict[str, Callable[..., Dataset]] = {
   **dict.fromkeys(planetoid.NAMES, planetoid.load),
-  'csbm': synthetic.load,
+  'csbm': csbm.load,
+  'relations': relations.load,
   'ppi': ppi.load,
 }
 NAMES = tuple(_LOADERS)
@@ -35,8 +37,8 @@ def load(
   """Loads a data set.
 
   Args:
-    name: `cora`, `citeseer`, `pubmed`, `csbm`, `ppi`, or the path of a user's
-      .npz.
+    name: `cora`, `citeseer`, `pubmed`, `csbm`, `relations`, `ppi`, or the path
+      of a user's .npz.
     data_dir: the only folder to look for files in, if given.
     progress: show a progress bar while downloading.
     **options: fields of `config.dataset` besides the name (see `options`); the

@@ -74,6 +74,28 @@ class Dataset:
     """D."""
     return self.train[0].graph.nodes.shape[1]
 
+  @property
+  def num_edge_features(self) -> int:
+    """D_e; 0 if edges have none."""
+    features = self.train[0].graph.edges
+    return 0 if features is None else features.shape[1]
+
+  def without_edge_features(self) -> 'Dataset':
+    """The same with bare edges."""
+    bare: dict[int, jraph.GraphsTuple] = {}  # splits may share a graph
+
+    def strip(example: Example) -> Example:
+      graph = example.graph
+      stripped = bare.setdefault(id(graph), graph._replace(edges=None))
+      return dataclasses.replace(example, graph=stripped)
+
+    return dataclasses.replace(
+      self,
+      train=[*map(strip, self.train)],
+      val=[*map(strip, self.val)],
+      test=[*map(strip, self.test)],
+    )
+
 
 def from_one_graph(
   name: str,

@@ -10,10 +10,10 @@ import numpy as np
 import scipy.sparse
 
 from gat_jax.errors import InputError
-from gat_jax.graphs.edges import require_same_number
 from gat_jax.graphs.features import Features
 from gat_jax.graphs.features import SparseFeatures
 from gat_jax.graphs.features import is_real
+from gat_jax.graphs.ids import require_same_number
 
 _MOST_EDGES = 2**31 - 1
 

@@ -109,7 +109,7 @@ def read_config(workdir: str | os.PathLike) -> config_dict.ConfigDict:
   content = workdirs.read_json(workdir, workdirs.CONFIG)
   if not isinstance(content, dict):
     raise WorkdirError(f'{workdir}/{workdirs.CONFIG}', 'holds no config')
-  config = config_dict.ConfigDict(content)
+  config = config_dict.ConfigDict(settings.complete(content))
   settings.check(config, allow_unknown=True)
   return config
 
