@@ -115,7 +115,7 @@ def edges_of(
       'they must be an array [E, D]',
     )
   num_edges = edges.senders.shape[0]
-  if features.ndim != 2 or len(features) != num_edges:
+  if features.ndim != 2 or features.shape[0] != num_edges:
     raise InputError(
       'graph',
       f'its {num_edges} edges have features {features.shape}',
