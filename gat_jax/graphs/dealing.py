@@ -115,11 +115,9 @@ class Deck(NamedTuple):
         levels.append([{'rows': _level(g.above, level)} for g in several])
       groups[end] = [Rows.of(level) for level in levels]
     check_same_kind([graph.edges for graph in graphs])
-    edges = [
-      {'senders': graph.senders, 'receivers': graph.receivers}
-      | ({} if graph.edges is None else {'features': graph.edges})
-      for graph in graphs
-    ]
+    edges = [{'senders': g.senders, 'receivers': g.receivers} for g in graphs]
+    for graph, own in zip(graphs, edges, strict=True):
+      own |= {} if graph.edges is None else {'features': graph.edges}
     return cls(Rows.of(nodes), Rows.of(edges), groups)
 
 

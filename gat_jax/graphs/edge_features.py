@@ -12,6 +12,7 @@ import numpy as np
 from gat_jax.errors import InputError
 from gat_jax.graphs.features import is_real
 from gat_jax.graphs.groups import Array
+from gat_jax.graphs.inputs import on_host
 
 LoopFeatures = Literal['mean'] | float | Sequence[float] | np.ndarray
 
@@ -29,18 +30,14 @@ def edge_features_of(given: Any, num_edges: int) -> np.ndarray:
   Raises:
     InputError: if they have another shape, or are no finite real numbers.
   """
-  if isinstance(given, np.ma.MaskedArray):
-    raise InputError('edge_features', 'a masked array, whose mask is not used')
-  try:
-    array = np.asarray(given)
-  except ValueError as error:  # lists of different lengths
-    raise InputError('edge_features', f'no array ({error})') from error
+  array = on_host('edge_features', given)
+  shape = array.shape
   if array.ndim == 1:
     array = array[:, None]
   if array.ndim != 2 or len(array) != num_edges or not array.shape[1]:
     raise InputError(
       'edge_features',
-      f'an array of shape {np.shape(given)} for {num_edges} edges',
+      f'an array of shape {shape} for {num_edges} edges',
       'it must be [E, D], a row an edge in the order of `senders`, or [E]',
     )
   if not is_real(array.dtype):
@@ -77,6 +74,7 @@ def edge_features(
   Raises:
     InputError: if there cannot be such features of a self-loop.
   """
+  of_loops = _of_loops(loop_features, given)
   num_edges, n_node = len(receivers), len(added_loops)
   found = np.zeros((num_edges, given.shape[1]), given.dtype)
   if places.reverse is not None:
@@ -85,7 +83,7 @@ def edge_features(
   if places.self_loops is None or not added_loops.any():
     return found
   loops = places.self_loops[added_loops]
-  if isinstance(loop_features, str) and loop_features == 'mean':
+  if of_loops is None:
     is_own = np.ones(num_edges, bool)
     is_own[loops] = False
     sums = np.zeros((n_node, given.shape[1]), np.float64)
@@ -93,15 +91,32 @@ def edge_features(
     counts = np.bincount(receivers[is_own], minlength=n_node)
     found[loops] = (sums / np.maximum(counts, 1)[:, None])[added_loops]
     return found
-  try:
-    found[loops] = np.asarray(loop_features, given.dtype)
-  except (TypeError, ValueError) as error:
+  found[loops] = of_loops
+  return found
+
+
+def is_mean(loop_features: LoopFeatures) -> bool:
+  """Whether it is the word for the mean of the edges that come in."""
+  return isinstance(loop_features, str) and loop_features == 'mean'
+
+
+def _of_loops(
+  loop_features: LoopFeatures, given: np.ndarray
+) -> np.ndarray | None:
+  """What is said of every self-loop, a number or [D_e]; None for the mean."""
+  if is_mean(loop_features):
+    return None
+  array = on_host('loop_features', loop_features)
+  is_number = is_real(array.dtype) and array.shape in ((), given.shape[1:])
+  with np.errstate(over='ignore'):  # what becomes infinite is refused
+    array = array.astype(given.dtype) if is_number else array
+  if not is_number or not np.isfinite(array).all():
     raise InputError(
       'loop_features',
       f'{loop_features!r} for {given.shape[1]} features of an edge',
       "give 'mean', a number, or one number a feature",
-    ) from error
-  return found
+    )
+  return array
 
 
 def check_same_kind(several: Sequence[Array | None]) -> None:
@@ -110,7 +125,7 @@ def check_same_kind(several: Sequence[Array | None]) -> None:
   Raises:
     InputError: says so.
   """
-  widths = {None if x is None else x.shape[1:] for x in several}
+  widths = {None if x is None else np.shape(x)[1:] for x in several}
   if len(widths) > 1:
     raise InputError(
       'graphs',

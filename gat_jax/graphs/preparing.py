@@ -14,6 +14,7 @@ from gat_jax.graphs import inputs
 from gat_jax.graphs.edge_features import LoopFeatures
 from gat_jax.graphs.edge_features import edge_features as make_edge_features
 from gat_jax.graphs.edge_features import edge_features_of
+from gat_jax.graphs.edge_features import is_mean
 from gat_jax.graphs.edges import Edges
 from gat_jax.graphs.prepared import Places
 from gat_jax.graphs.prepared import PreparedGraph
@@ -75,6 +76,12 @@ def prepare(
   given_features = None
   if edge_features is not None:
     given_features = edge_features_of(edge_features, len(senders))
+  elif not is_mean(loop_features):
+    raise InputError(
+      'loop_features',
+      'edges have no features, so self-loops have none',
+      'give `edge_features` as well',
+    )
   # An edge as one number, in the order of receivers, then of senders.
   given = receivers.astype(np.int64) * n_node + senders
   backward = senders.astype(np.int64) * n_node + receivers

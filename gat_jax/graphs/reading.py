@@ -6,6 +6,7 @@ Shapes: N nodes, D features, E edges.
 from typing import Any
 
 import jax
+from jax import numpy as jnp
 import jraph
 import numpy as np
 
@@ -135,6 +136,11 @@ def edges_of(
       f'its edges have features of {features.dtype}, no real numbers',
       'give floats',
     )
+  if not features.shape[1]:
+    return edges
+  if not edges.is_prepared:  # what is no edge may have any
+    is_edge = edges.receivers < edges.num_receivers
+    features = jnp.where(is_edge[:, None], features, 0)
   return edges._with(features=features)
 
 

@@ -22,6 +22,7 @@ from gat_jax.nn.dtypes import broadcast
 from gat_jax.nn.heads import HeadsLayer
 from gat_jax.nn.roads import fused
 from gat_jax.nn.scores import softmax
+from gat_jax.nn.scores import sum_weights
 
 
 class FusedTerms(NamedTuple):
@@ -110,14 +111,18 @@ class AttentionLayer(HeadsLayer):
       raise InputError(
         'edge_features', f'{edge_features!r} is no number of features'
       )
-    super().__init__(in_features, out_features, num_heads, rngs=rngs, **shared)
-    self.value_dropout = value_dropout
     self.edge_features = int(edge_features)
-    if edge_features:
-      shape = (self.edge_features, num_heads, out_features)
-      self.edge_kernel = self._new_kernel(rngs, shape)
-      for name in self.EDGE_VECTORS:
-        setattr(self, name, self._new_vector(rngs))
+    self.value_dropout = value_dropout
+    super().__init__(in_features, out_features, num_heads, rngs=rngs, **shared)
+
+  def draw_others(self, rngs: nnx.Rngs) -> None:
+    """Draws what features of edges need."""
+    if not self.edge_features:
+      return
+    shape = (self.edge_features, *self.kernel_shape[1:])
+    self.edge_kernel = self._new_kernel(rngs, shape)
+    for name in self.EDGE_VECTORS:
+      setattr(self, name, self._new_vector(rngs))
 
   def values_and_scores(
     self, edges: graphs.Edges, inputs: graphs.Features
@@ -188,9 +193,9 @@ class AttentionLayer(HeadsLayer):
       inputs = operations.densify(inputs, self.num_heads, values.dtype)
       sums = self.aggregate(edges, weights, inputs)  # [N, K, D]
       mixed = self.project(sums, self.kernel)
-      if self.value_bias is not None:  # weights sum to 1, those of no edge to 0
-        has_edges = (edges.degrees() > 0)[:, None, None]
-        mixed += jnp.where(has_edges, self.value_bias[None], 0)
+      if self.value_bias is not None:  # as often as weights add up to
+        totals = sum_weights(weights, edges, self.road)
+        mixed += totals[:, :, None] * self.value_bias[None]
       return mixed + broadcast(initial, mixed.shape)
     return self.aggregate(edges, weights, values, initial)
 

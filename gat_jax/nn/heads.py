@@ -104,8 +104,8 @@ class HeadsLayer(DropoutModule):
         sums are float32 at least.
       implementation: 'plain' has derivatives of both modes, as `jax.hessian`
         needs. None chooses what is fast: 'blocks' on a CPU, 'rows' on an NVIDIA
-        GPU, for prepared graphs; see `gat_jax.nn.aggregate`. 'fused'
-        is never chosen; see `AttentionLayer`. Other layers go the way of None.
+        GPU, for prepared graphs; see `gat_jax.nn.aggregate`. 'fused' is never
+        chosen; see `AttentionLayer`. Other layers go the way of None.
       rngs: `params` is the source of the initial parameters, `dropout` that of
         the masks; `default` stands in for either. See `DropoutModule`.
 
@@ -137,7 +137,11 @@ class HeadsLayer(DropoutModule):
       setattr(self, name, self._new_kernel(rngs))
     for name in self.VECTORS:
       setattr(self, name, self._new_vector(rngs))
+    self.draw_others(rngs)
     super().__init__(dropout_rate, deterministic, rngs)
+
+  def draw_others(self, rngs: nnx.Rngs) -> None:
+    """Draws parameters that a subclass has besides, after all others."""
 
   def mix(
     self,
@@ -218,20 +222,15 @@ class HeadsLayer(DropoutModule):
     if self.average_heads:
       return graph._replace(nodes=outputs.mean(axis=1))
     n_node, num_heads, num_features = outputs.shape
-    return graph._replace(
-      nodes=outputs.reshape(n_node, num_heads * num_features)
-    )
+    outputs = outputs.reshape(n_node, num_heads * num_features)
+    return graph._replace(nodes=outputs)
 
   def read(
     self, graph: jraph.GraphsTuple
   ) -> tuple[graphs.Edges, graphs.Features]:
     """The edges and the nodes of a graph, [N, D] in the layer's own dtype.
 
-    Args:
-      graph: as in `forward`.
-
-    Raises:
-      InputError: as `forward`.
+    Raises InputError as `forward`.
     """
     nodes, width = graphs.nodes_of(graph), self.kernel_shape[0]
     if len(nodes.shape) != 2 or nodes.shape[1] != width:
