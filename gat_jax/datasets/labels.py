@@ -1,4 +1,4 @@
-"""Labels and splits of a user's .npz file.
+"""Labels, splits and names of a user's .npz file.
 
 Shapes: N nodes, L labels.
 """
@@ -114,3 +114,55 @@ def _mask(arrays: Arrays, split: str, n_node: int) -> tuple[str, np.ndarray]:
     )
   mask = counts > 0
   return index_key, mask
+
+
+def node_ids_of(arrays: Arrays, n_node: int) -> np.ndarray | None:
+  """What the file calls its nodes, [N] strings; None if nothing.
+
+  Raises:
+    DataError: if these are not as many names as nodes, all different.
+  """
+  key = 'node_ids'
+  if key not in arrays.keys:
+    return None
+  return _names(arrays, key, 'iuU', 'strings or integers [nodes]', n_node)
+
+
+def class_names_of(
+  arrays: Arrays, labels: np.ndarray
+) -> tuple[str, ...] | None:
+  """What the file calls its classes or labels; None if nothing.
+
+  Raises:
+    DataError: if these are not as many names as classes, all different.
+  """
+  key = 'class_names'
+  if key not in arrays.keys:
+    return None
+  number = labels.shape[1] if labels.ndim == 2 else int(labels.max()) + 1
+  return tuple(_names(arrays, key, 'U', 'strings [classes]', number).tolist())
+
+
+def _names(
+  arrays: Arrays, key: str, kinds: str, wanted: str, number: int
+) -> np.ndarray:
+  found = arrays.get(key, 1, kinds, wanted)
+  if len(found) != number:
+    what = 'nodes' if key == 'node_ids' else 'classes'
+    arrays.fail(
+      key,
+      f'has {len(found)} names, there are {number} {what}',
+      f'give one each, or leave {key} out',
+    )
+  names = found.astype(str).astype(object)
+  places: dict[str, int] = {}
+  for place, name in enumerate(names):
+    if not name.strip():
+      arrays.fail(key, f'has an empty name at [{place}]', 'name it')
+    if places.setdefault(name, place) != place:
+      arrays.fail(
+        key,
+        f'has {name!r} at [{places[name]}] and at [{place}]',
+        'names must be different',
+      )
+  return names

@@ -10,6 +10,8 @@
                     edges
     train_mask, val_mask, test_mask       [N] booleans; or
     train_index, val_index, test_index    integers, the nodes of each split
+    node_ids        if nodes have names: [N] strings or integers, all different
+    class_names     if classes, or labels, have names: as many strings
 
 Made by `numpy.savez('graph.npz', edges=..., features=..., ...)`. Reverse edges
 are added unless `directed`, with the features of theirs; an edge that is there
@@ -20,22 +22,19 @@ Shapes: N nodes, E edges, D features, Z stored non-zeros, L labels.
 """
 
 import hashlib
-import os
 import pathlib
-from typing import Any
 
 import numpy as np
 import scipy.sparse
 
-from gat_jax import graphs
+from gat_jax.datasets import own
 from gat_jax.datasets import structures
 from gat_jax.datasets.arrays import CSR
 from gat_jax.datasets.arrays import Arrays
+from gat_jax.datasets.labels import class_names_of
 from gat_jax.datasets.labels import labels_of
 from gat_jax.datasets.labels import masks_of
-from gat_jax.errors import DataError
-from gat_jax.errors import InputError
-from gat_jax.graphs import LoopFeatures
+from gat_jax.datasets.labels import node_ids_of
 
 _CSR_REMEDY = 'take the arrays of one scipy.sparse.csr_matrix'
 _MAX_NODES = 2**31 - 2
@@ -62,70 +61,32 @@ def load(
   Raises:
     DataError: names the file and the key that is missing or malformed.
   """
-  # Shells leave the ~ of --flag=~/graph.npz.
-  path = pathlib.Path(os.path.expanduser(path))
-  if data_dir:
-    path = pathlib.Path(os.path.expanduser(data_dir)) / path.name
-  data = _read(path)
+  path = own.find(path, data_dir)
+  data = own.read('name', path)
   arrays = Arrays(path, data)
   features = _features(arrays)
   n_node = features.shape[0]
   labels = labels_of(arrays, n_node)
-  masks = masks_of(arrays, labels)
-  edges = _edges(arrays, n_node)
-  if normalize_features:
-    features = _normalized(arrays, features)
-  edge_features = _edge_features(arrays)
-  try:
-    graph = graphs.prepare(
-      features,
-      *edges.T,
-      reverse=not directed,
-      duplicates='merge',
-      edge_features=edge_features,
-      loop_features=_loop_features(loop_features),
-    )
-  except InputError as error:  # what is left to be wrong is named as a key is
-    arrays.fail(error.field, error.problem, error.remedy)
-  loops = len(np.unique(edges[edges[:, 0] == edges[:, 1], 0]))
-  facts: dict[str, Any] = {
-    'edges_raw': len(edges),
-    'self_loops_in_file': loops,
-    'edges_unique': _num_pairs(edges, n_node) - loops,
-    'directed': directed,
-    'normalize_features': normalize_features,
-  }
-  if edge_features is not None:
-    facts |= {
-      'edge_features': edge_features.shape[1],
-      'loop_features': loop_features,
-    }
-  repeated = len(edges) - (len(graph.senders) - n_node + loops)
-  if directed and repeated:
-    facts['edges_repeated'] = repeated
-  sums = {path.name: hashlib.sha256(data).hexdigest()}
-  return structures.from_one_graph(
-    path.stem, graph, labels, masks, facts, sums, arrays.warnings
+  content = own.Content(
+    features=features,
+    edges=_edges(arrays, n_node),
+    labels=labels,
+    masks=masks_of(arrays, labels),
+    edge_features=_edge_features(arrays),
+    node_ids=node_ids_of(arrays, n_node),
+    class_names=class_names_of(arrays, labels),
   )
-
-
-def _num_pairs(edges: np.ndarray, n_node: int) -> int:
-  """How many pairs of nodes edges join, in whatever direction."""
-  keys = np.sort(edges.min(axis=1) * n_node + edges.max(axis=1))
-  return 1 + int(np.count_nonzero(np.diff(keys)))
-
-
-def _read(path: pathlib.Path) -> bytes:
-  try:
-    return path.read_bytes()
-  except FileNotFoundError as error:
-    raise DataError(
-      'config.dataset.name',
-      f'there is no file {path}',
-      'check the path, or name its folder in `config.data_dir`',
-    ) from error
-  except OSError as error:
-    raise DataError(path, f'cannot be read ({error})') from error
+  return own.dataset(
+    path.stem,
+    content,
+    arrays.fail,
+    normalize_features=normalize_features,
+    directed=directed,
+    loop_features=loop_features,
+    facts={},
+    sums={path.name: hashlib.sha256(data).hexdigest()},
+    warnings=arrays.warnings,
+  )
 
 
 def _features(arrays: Arrays) -> np.ndarray | scipy.sparse.csr_matrix:
@@ -191,18 +152,6 @@ def _csr_features(arrays: Arrays) -> scipy.sparse.csr_matrix:
   return matrix
 
 
-def _normalized(arrays: Arrays, features):
-  values = features.data if scipy.sparse.issparse(features) else features
-  if values.min(initial=0) < 0:
-    arrays.fail(
-      'features',
-      'has negative entries, whose rows cannot be scaled to sum 1',
-      'set `config.dataset.normalize_features` to False',
-    )
-  # Sums of large float32 numbers would overflow.
-  return structures.scale_rows(features, np.float64).astype(np.float32)
-
-
 def _edges(arrays: Arrays, n_node: int) -> np.ndarray:
   edges = arrays.get('edges', 2, 'iu', 'integers [edges, 2]')
   if edges.shape[1] != 2:
@@ -217,8 +166,6 @@ def _edges(arrays: Arrays, n_node: int) -> np.ndarray:
   if not len(edges):
     arrays.fail('edges', 'is empty', 'a graph needs an edge')
   arrays.check_range('edges', edges, n_node)
-  if (edges[:, 0] == edges[:, 1]).all():
-    arrays.fail('edges', 'has self-loops alone', 'a graph needs another edge')
   return edges.astype(np.int64)
 
 
@@ -230,19 +177,3 @@ def _edge_features(arrays: Arrays) -> np.ndarray | None:
   features = arrays.get(key, (1, 2), 'biuf', wanted)
   features = features[:, None] if features.ndim == 1 else features
   return arrays.as_float32(key, features)
-
-
-def _loop_features(given: str) -> LoopFeatures:
-  if given == 'mean':
-    return 'mean'
-  try:
-    number = float(given)
-  except ValueError:
-    number = np.nan
-  if not np.isfinite(number):
-    raise DataError(
-      'config.dataset.loop_features',
-      f'{given!r} is none of a self-loop',
-      "choose 'mean', or a number",
-    )
-  return number

@@ -35,6 +35,9 @@ class GraphPrediction:
     hidden: [N, K F] for each hidden layer, what it makes of the nodes; empty if
       it was not asked for.
     attention: one entry a layer; empty if it was not asked for.
+    node_ids: [N] strings, what the user calls the nodes; None if nothing.
+    class_names: [C], what the user calls the classes or labels; None if
+      nothing.
   """
 
   splits: np.ndarray
@@ -42,6 +45,8 @@ class GraphPrediction:
   probabilities: np.ndarray
   hidden: list[np.ndarray]
   attention: list[nn.Attention]
+  node_ids: np.ndarray | None = None
+  class_names: tuple[str, ...] | None = None
 
   @property
   def predictions(self) -> np.ndarray:
@@ -49,6 +54,14 @@ class GraphPrediction:
     if self.labels.ndim == 1:
       return self.probabilities.argmax(axis=-1)
     return (self.probabilities > 0.5).astype(np.int32)
+
+  def name_of_node(self, node: int) -> str:
+    """What the user calls a node, else its number."""
+    return str(node if self.node_ids is None else self.node_ids[node])
+
+  def name_of_class(self, index: int) -> str:
+    """What the user calls a class or label, else its number."""
+    return str(index if self.class_names is None else self.class_names[index])
 
 
 @training.own_jax_settings()
@@ -87,7 +100,11 @@ def predict(
   sizes = dataset.num_features, dataset.num_classes, dataset.num_edge_features
   model = restore(workdir, config, seed, *sizes)
   return seed, [
-    _predict_graph(model, examples, attention, hidden)
+    dataclasses.replace(
+      _predict_graph(model, examples, attention, hidden),
+      node_ids=dataset.node_ids,
+      class_names=dataset.class_names,
+    )
     for examples in _by_graph(dataset)
     if examples.keys() & set(splits)
   ]
