@@ -1,9 +1,9 @@
-"""Writes a trained model for programs that have JAX and nothing else.
+r"""Writes a trained model for programs that have JAX and nothing else.
 
 Try:
   python -m experiments.export --workdir=runs/cora
   python -m experiments.export --workdir=runs/ten --seed=3 --attention
-  python -m experiments.export --workdir=runs/cora --output=serving \\
+  python -m experiments.export --workdir=runs/cora --output=serving \
     --platforms=cpu,cuda
 
 after `experiments.train --config=configs/cora.py --workdir=runs/cora`, and the

@@ -3,9 +3,11 @@
 Shapes: N nodes, E edges, D features, D_e features of an edge.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+import contextlib
 import dataclasses
 import hashlib
+import importlib.util
 import os
 import pathlib
 from typing import Any
@@ -87,9 +89,15 @@ def export(
     attention: return alpha as well; only models that have attention can.
 
   Raises:
-    InputError: if the folder, the seed or a platform do not fit, or the model
-      has no attention.
+    InputError: if the folder, the seed or a platform do not fit, the model has
+      no attention, or JAX lacks a library to write with.
   """
+  if importlib.util.find_spec('flatbuffers') is None:
+    raise InputError(
+      'flatbuffers',
+      'not installed, and JAX writes and reads an exported model with it',
+      'do `pip install flatbuffers`',
+    )
   platforms = _checked(platforms)
   config = predictions.read_config(workdir)
   card = descriptions.read_card(workdir)
@@ -97,9 +105,10 @@ def export(
   sizes = descriptions.sizes_of(config, card)
   model = predictions.restore(workdir, config, seed, *sizes)
   function = _function_of(model, attention)
-  exported = jax_export.export(jax.jit(function), platforms=platforms)(
-    *_inputs_of(sizes)
-  )
+  with _file_names_alone():
+    exported = jax_export.export(jax.jit(function), platforms=platforms)(
+      *_inputs_of(sizes)
+    )
   artefact = bytes(exported.serialize())
   description = {
     'format': 1,
@@ -113,6 +122,18 @@ def export(
     'calling_convention_version': exported.calling_convention_version,
   }
   return ExportedModel(seed, artefact, description)
+
+
+@contextlib.contextmanager
+def _file_names_alone() -> Iterator[None]:
+  """Of the lines of code that JAX writes down, no folders of this machine."""
+  name = 'jax_hlo_source_file_canonicalization_regex'
+  before = getattr(jax.config, name)
+  jax.config.update(name, '.*/')
+  try:
+    yield
+  finally:
+    jax.config.update(name, before)
 
 
 def _checked(platforms: Sequence[str]) -> tuple[str, ...]:

@@ -96,7 +96,7 @@ def of_training(config: Any, card: dict[str, Any]) -> dict[str, Any]:
     'self_loops': True,  # as every data set has them
   }
   if sizes.edge_features:
-    prepare['loop_features'] = card.get('loop_features')
+    prepare['loop_features'] = _loop_features(card)
   names = {'class_names': names} if (names := card.get('class_names')) else {}
   return {
     'probabilities': 'sigmoid' if kind == 'labels' else 'softmax',
@@ -106,6 +106,12 @@ def of_training(config: Any, card: dict[str, Any]) -> dict[str, Any]:
     'model': config.model.to_dict(),
     'dataset': {'name': card['name'], 'digest': card['digest']},
   }
+
+
+def _loop_features(card: dict[str, Any]) -> str | float | None:
+  """Those of self-loops: 'mean' or a number; None if nobody knows."""
+  found = card.get('loop_features')
+  return float(found) if found not in ('mean', None) else found
 
 
 def _goes_both_ways(card: dict[str, Any]) -> bool | None:
