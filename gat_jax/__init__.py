@@ -1,6 +1,7 @@
 """Graph Attention Networks in JAX: the public names."""
 
 from gat_jax import graphs as graphs
+from gat_jax import interop as interop
 from gat_jax import nn as nn
 from gat_jax.datasets import Dataset as Dataset
 from gat_jax.datasets import Example as Example

@@ -175,8 +175,11 @@ def small_dataset(multilabel: bool = False) -> Dataset:
   )
 
 
-def many_graphs() -> Dataset:
-  """Seven training graphs of different sizes, two to validate, two to test."""
+def many_graphs(num_edge_features: int = 0) -> Dataset:
+  """Seven training graphs of different sizes, two to validate, two to test.
+
+  Features of edges, if there are any, tell as much as those of nodes.
+  """
 
   def example(seed):
     rng = np.random.default_rng(seed)
@@ -185,6 +188,10 @@ def many_graphs() -> Dataset:
     nodes = rng.normal(size=(n_node, 5)).astype(np.float32)
     graph = graphs.prepare(nodes, *pairs.T, reverse=True, duplicates='merge')
     labels = (nodes[:, :3] > 0).astype(np.int32)
+    if num_edge_features:
+      of_edges = edge_features(graph, num_edge_features)
+      of_edges[:, 0] += nodes[graph.senders, 0]
+      graph = graph._replace(edges=of_edges)
     return Example(graph, labels, np.ones(n_node, bool))
 
   examples = [example(seed) for seed in range(11)]

@@ -1,6 +1,7 @@
 """Joining and padding graphs."""
 
 from fixtures import all_graphs
+from fixtures import edge_features
 from fixtures import make_graph
 from groups import assert_groups_hold_every_edge_once
 import jax
@@ -30,7 +31,11 @@ def as_dense(features):
 
 @pytest.mark.parametrize('form', [lambda graph: graph, as_sparse])
 def test_batch_and_pad_keep_every_graph(form):
-  joined = graphs.batch([form(graph) for graph in GRAPHS.values()])
+  several = {
+    name: graph._replace(edges=edge_features(graph))
+    for name, graph in GRAPHS.items()
+  }
+  joined = graphs.batch([form(graph) for graph in several.values()])
   n_node, n_edge = int(joined.n_node.sum()), int(joined.n_edge.sum())
   extra = {}
   if isinstance(joined.nodes, graphs.SparseFeatures):
@@ -46,11 +51,14 @@ def test_batch_and_pad_keep_every_graph(form):
   features = as_dense(padded.nodes)
   assert features.shape[0] == n_node + 5
   assert not features[n_node:].any()
+  assert padded.edges.shape == (n_edge + 9, 2)
+  assert not padded.edges[n_edge:].any()
   first_node = first_edge = 0
-  for graph in GRAPHS.values():
+  for graph in several.values():
     nodes = slice(first_node, first_node + len(graph.nodes))
     edges = slice(first_edge, first_edge + len(graph.senders))
     np.testing.assert_array_equal(features[nodes], graph.nodes)
+    np.testing.assert_array_equal(padded.edges[edges], graph.edges)
     for name in ('senders', 'receivers'):
       np.testing.assert_array_equal(
         getattr(padded, name)[edges] - first_node, getattr(graph, name)
@@ -75,6 +83,17 @@ def test_what_is_padded_to_the_same_sizes_has_the_same_shapes():
 def test_graphs_of_different_kinds_are_not_joined(others):
   with pytest.raises(InputError, match='all dense or all sparse and of the'):
     graphs.batch([GRAPHS['hub'], *others] if others else [])
+
+
+@pytest.mark.parametrize('edges', [None, np.ones((3, 1)), np.ones(3)])
+def test_features_of_edges_of_different_kinds_are_not_joined(edges):
+  graph = GRAPHS['one edge']
+  one, two = graph._replace(edges=np.ones((3, 2))), graph._replace(edges=edges)
+  message = 'features of their edges differ in width, or some have none'
+  with pytest.raises(InputError, match=message):
+    graphs.batch([one, two])
+  with pytest.raises(InputError, match=message):
+    graphs.Deck.of([one, two], [{}, {}])
 
 
 def test_a_batch_with_a_bare_graph_is_bare():

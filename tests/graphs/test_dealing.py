@@ -7,7 +7,7 @@ from gat_jax import graphs
 from gat_jax.errors import InputError
 from gat_jax.graphs import dealing
 
-TRAIN = many_graphs().train
+TRAIN = many_graphs(num_edge_features=2).train
 
 
 def hubs():

@@ -57,12 +57,14 @@ def edges_and_nodes():
 def test_it_equals_sets_of_pairs_and_remembers_their_order(case):
   n_node, edges, reverse, self_loops = case
   ends = np.array(edges, np.int64).reshape(-1, 2).T
+  own = {pair: (pair[0] + 0.5, 7.0 * pair[1] - pair[0]) for pair in edges}
   graph = graphs.prepare(
     np.zeros((n_node, 1)),
     *ends,
     reverse=reverse,
     self_loops=self_loops,
     duplicates='merge',
+    edge_features=np.array([own[pair] for pair in edges]).reshape(-1, 2),
   )
   expected = set(edges)
   if reverse:
@@ -82,6 +84,149 @@ def test_it_equals_sets_of_pairs_and_remembers_their_order(case):
   else:
     assert found.self_loops is None
   assert_groups_hold_every_edge_once(graph.structure)
+  features = dict(own)  # of reverse edges: what is given, else a copy
+  if reverse:
+    features = {pair[::-1]: of_pair for pair, of_pair in own.items()} | own
+  means = {
+    i: np.mean([f for (_, r), f in features.items() if r == i] or [(0, 0)], 0)
+    for i in range(n_node)
+  }
+  np.testing.assert_allclose(
+    graph.edges,
+    np.reshape(
+      [features.get(pair, means[pair[1]]) for pair in pairs(graph)], (-1, 2)
+    ),
+  )
+  np.testing.assert_array_equal(
+    graph.in_given_order(graph.edges).given,
+    np.reshape([own[pair] for pair in edges], (-1, 2)),
+  )
+
+
+def test_features_of_self_loops():
+  """The mean of what comes in, 0 for a node that hears none, or as said."""
+  senders, receivers = [0, 1, 3, 3], [1, 0, 1, 3]
+  of_edges = [[1, -1], [2, 5], [3, 0], [8, 8]]
+
+  def loops(**options):
+    graph = graphs.prepare(
+      FEATURES, senders, receivers, edge_features=of_edges, **options
+    )
+    assert graph.edges.dtype == np.float32
+    found = graph.in_given_order(graph.edges)
+    assert found.given.tolist() == of_edges
+    return found.self_loops.tolist()
+
+  own = [8, 8]  # given, and so left alone
+  assert loops() == [[2, 5], [2, -0.5], [0, 0], own]
+  assert loops(reverse=True) == loops()  # 1 -> 3 is none that 3 needs
+  assert loops(loop_features=0.5) == [[0.5, 0.5]] * 3 + [own]
+  assert loops(loop_features=np.array([7, -7])) == [[7, -7]] * 3 + [own]
+  none = graphs.prepare(
+    FEATURES, senders, receivers, edge_features=of_edges, self_loops=False
+  )
+  assert none.in_given_order(none.edges).self_loops is None
+
+
+def test_features_of_edges_that_are_there_twice():
+  twice = [0, 1, 0], [1, 2, 1]
+  kept = graphs.prepare(
+    FEATURES, *twice, duplicates='keep', edge_features=[1, 2, 3]
+  )
+  assert kept.in_given_order(kept.edges).given.tolist() == [[1], [2], [3]]
+  assert kept.in_given_order(kept.edges).self_loops.tolist() == [
+    [0],
+    [2],
+    [2],
+    [0],
+  ]
+  merged = graphs.prepare(
+    FEATURES, *twice, duplicates='merge', edge_features=[1, 2, 1]
+  )
+  assert merged.in_given_order(merged.edges).given.tolist() == [[1], [2], [1]]
+  with pytest.raises(
+    InputError,
+    match='entries 0 and 2, both the edge from 0 to 1, have different ones',
+  ):
+    graphs.prepare(
+      FEATURES, *twice, duplicates='merge', edge_features=[1, 2, 3]
+    )
+
+
+@pytest.mark.parametrize(
+  ('given', 'expected'),
+  [
+    ([True, False], np.float32),
+    (np.array([[1], [0]], np.int8), np.float32),
+    (np.array([1, 0], np.float16), np.float16),
+    (np.array([1.0, 0.0]), np.float64),
+    (jnp.array([1, 0], jnp.bfloat16), jnp.bfloat16),
+  ],
+)
+def test_features_of_edges_of_any_kind(given, expected):
+  graph = graphs.prepare(FEATURES, [1, 0], [0, 3], edge_features=given)
+  assert graph.edges.shape == (6, 1)
+  assert graph.edges.dtype == expected
+  found = graph.in_given_order(graph.edges)
+  assert np.float32(found.given).tolist() == [[1], [0]]
+  assert np.float32(found.self_loops).tolist() == [[1], [0], [0], [0]]
+
+
+@pytest.mark.parametrize(
+  ('edges', 'given'),
+  [
+    (scipy.sparse.csr_matrix((np.ones(2), ([0, 1], [3, 2])), (4, 4)), [5, 6]),
+    (networkx.path_graph(4, networkx.DiGraph), [5, 6, 7]),
+    (networkx.path_graph(4), [5, 6, 7]),
+  ],
+)
+def test_features_are_in_the_order_of_a_matrix_or_a_graph(edges, given):
+  graph = graphs.prepare(FEATURES, edges, edge_features=given)
+  found = graph.in_given_order(graph.edges)
+  assert found.given[:, 0].tolist() == given
+  if isinstance(edges, networkx.Graph) and not edges.is_directed():
+    assert found.reverse[:, 0].tolist() == given
+
+
+NO_FEATURES = {
+  'too few': (
+    [1],
+    {},
+    r'an array of shape \(1,\) for 2 edges; it must be \[E,',
+  ),
+  'axes': (np.ones((2, 1, 1)), {}, r'shape \(2, 1, 1\)'),
+  'of no width': (np.ones((2, 0)), {}, r'shape \(2, 0\)'),
+  'ragged': ([[1], [1, 2]], {}, 'edge_features: no array'),
+  'text': (['1', '2'], {}, 'is no real number'),
+  'objects': ([None, 1.0], {}, 'object is no real number'),
+  'complex': (np.ones(2, complex), {}, 'complex128 is no real number'),
+  'masked': (np.ma.zeros(2), {}, 'edge_features: a masked array'),
+  'NaN': ([[0, 1], [0, np.nan]], {}, 'feature 1 of edge 1 is nan; replace'),
+  'infinite': ([np.inf, 0], {}, 'feature 0 of edge 0 is inf'),
+  'a word': ([1, 2], {'loop_features': 'maen'}, "loop_features: 'maen' for 1 "),
+  'text of one': ([1, 2], {'loop_features': '1'}, "loop_features: '1' for"),
+  'loop NaN': ([1, 2], {'loop_features': np.nan}, 'loop_features: nan for 1'),
+  'too large': ([1, 2], {'loop_features': 1e39}, r'loop_features: 1e\+39'),
+  'width': ([1, 2], {'loop_features': [1, 2]}, r'\[1, 2\] for 1 features of'),
+  'a row each': (
+    [[1, 2]] * 2,
+    {'loop_features': np.ones((4, 2))},
+    'one number a feature',
+  ),
+  'no loops': (
+    [1, 2],
+    {'loop_features': 'none', 'self_loops': False},
+    "loop_features: 'none'",
+  ),
+  'none': (None, {'loop_features': 0.0}, 'loop_features: edges have no feat'),
+}
+
+
+@pytest.mark.parametrize('name', NO_FEATURES)
+def test_features_of_edges_that_are_none_are_refused(name):
+  given, options, message = NO_FEATURES[name]
+  with pytest.raises(InputError, match=message):
+    graphs.prepare(FEATURES, [0, 1], [1, 2], edge_features=given, **options)
 
 
 def test_edges_that_are_there_twice():
@@ -231,6 +376,10 @@ def test_features_that_are_none_are_refused(features, message):
 def test_traced_edges_are_refused_with_the_way_out():
   with pytest.raises(InputError, match='prepare it before'):
     jax.jit(lambda s: graphs.prepare(FEATURES, s, s).nodes)(jnp.array([0]))
+  with pytest.raises(InputError, match=r'edge_features: .* prepare it before'):
+    jax.jit(
+      lambda f: graphs.prepare(FEATURES, [0], [1], edge_features=f).edges
+    )(jnp.ones(1))
 
 
 def test_the_structure_goes_with_its_edges_and_never_with_others():

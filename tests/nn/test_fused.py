@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 from fixtures import all_graphs
+from fixtures import edge_features
 import jax
 from jax import numpy as jnp
 import jax.export
@@ -120,6 +121,10 @@ def test_what_the_kernels_cannot_do_is_an_error(without_kernels):
     ):
       assert '`graphs.with_items`' in refused('edges', layer, graph)
   refused('value_dropout', layers[1], ready, dropout)
+  edged = ready._replace(edges=edge_features(ready))
+  for kind in BOTH:
+    layer = make_layer(kind, implementation='fused', edge_features=2)
+    assert 'no features of edges' in refused('implementation', layer, edged)
   layers[0].compute_dtype = 'bfloat16'
   refused('compute_dtype', layers[0], ready)
   with jax.enable_x64(True):

@@ -53,14 +53,19 @@ def test_config_and_arguments_give_the_same_model(name):
   """The defaults are those of the config; no dropout rate moves bits."""
   config = base.get_config().model
   config.name = name
-  by_config = Model.from_config(config, 5, 3, nnx.Rngs(0))
-  by_arguments = Model(5, 3, layer=name, rngs=nnx.Rngs(0))
+  count = 2 if nn.has_attention(name) else 0
+  options = {'edge_features': count} if count else {}
+  by_config = Model.from_config(config, 5, 3, nnx.Rngs(0), count)
+  by_arguments = Model(5, 3, layer=name, rngs=nnx.Rngs(0), **options)
   assert nnx.graphdef(by_config) == nnx.graphdef(by_arguments)
-  without = Model(5, 3, layer=name, dropout_rate=0.0, rngs=nnx.Rngs(0))
+  without = Model(
+    5, 3, layer=name, dropout_rate=0.0, rngs=nnx.Rngs(0), **options
+  )
   expected = params_of(by_config)
   for model in (by_arguments, without):
     found = params_of(model)
     assert found.keys() == expected.keys()
+    assert bool(count) == ('layers.1.edge_kernel' in found)
     for name in found:
       np.testing.assert_array_equal(found[name], expected[name])
 
@@ -132,6 +137,12 @@ def test_what_cannot_be_built_is_said():
     match=r"config\.model\.name: there is no 'transformer'; choose one of gat,",
   ):
     Model.from_config(config, 5, 3, rngs)
+  config.name = 'gcn'
+  with pytest.raises(InputError, match='gcn does not use the features that ed'):
+    Model.from_config(config, 5, 3, rngs, 2)
+  for wrong in (-1, 2.0, True, '2'):
+    with pytest.raises(InputError, match=r'edge_features: .* is no number of'):
+      Model(5, 3, edge_features=wrong, rngs=rngs)
   with pytest.raises(InputError, match='num_layers: there is no model of 0'):
     Model(5, 3, num_layers=0, rngs=rngs)
   with pytest.raises(TypeError, match='score_bias'):

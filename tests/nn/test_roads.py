@@ -21,6 +21,7 @@ import scipy.sparse
 from gat_jax import graphs
 from gat_jax.errors import InputError
 from gat_jax.graphs import Edges
+from gat_jax.nn import ConstGATLayer
 from gat_jax.nn import Dropout
 from gat_jax.nn import GATLayer
 from gat_jax.nn import GATv2Layer
@@ -280,7 +281,7 @@ def test_no_edges_leave_what_it_starts_from():
 
 def test_the_road_of_blocks_never_holds_all_messages():
   """No array of [E, K, F] entries, nor nearly as large, in either program."""
-  n_edge, num_heads, num_features, block = 4096, 4, 32, 256
+  n_edge, num_heads, num_features, block = 4096, 4, 96, 256
   edges = Edges(
     np.arange(n_edge, dtype=np.int32) % 16,
     np.sort(np.arange(n_edge, dtype=np.int32) % 16),
@@ -302,6 +303,14 @@ def test_the_road_of_blocks_never_holds_all_messages():
       implementation=road,
     )
 
+  def scores_with_features(road, weights, values, num_edge_features):
+    """Which are of nodes here, and so need their gradient as well."""
+    kernel = jnp.stack([values[3]] * num_edge_features)
+    features = weights[:, :1] * jnp.arange(1.0, num_edge_features + 1)
+    return scores_of(
+      edges, road, values, 2 * values, values[0], features, kernel, block
+    )
+
   def num_bytes(function, road):
     def loss(weights, values):
       return (function(road, weights, values) ** 2).sum()
@@ -312,10 +321,31 @@ def test_the_road_of_blocks_never_holds_all_messages():
     return compiled.memory_analysis().temp_size_in_bytes
 
   all_messages = n_edge * num_heads * num_features * 4
-  for function in (sums, scores):
+  few, many = (
+    functools.partial(scores_with_features, num_edge_features=n)
+    for n in (8, 17)
+  )
+  for function in (sums, scores, few, many):
     assert num_bytes(function, 'blocks') < all_messages / 2
     # The number can be missed:
     assert num_bytes(function, 'plain') >= all_messages / 2
+
+
+@pytest.mark.parametrize('layer_type', [GATLayer, ConstGATLayer])
+def test_features_of_edges_are_never_projected_on_any_road(layer_type):
+  """Neither in GAT's scores nor in their gradient is there W_e f_ij."""
+  layer = layer_type(5, 16, 4, edge_features=3, rngs=nnx.Rngs(0))
+  graphdef, params = nnx.split(layer)
+  edges = prepared(ALL._replace(edges=random((len(ALL.senders), 3))))
+
+  def loss(params, features):
+    own = edges._with(features=features)
+    return (nnx.merge(graphdef, params).edge_scores(own) ** 2).sum()
+
+  program = jax.make_jaxpr(jax.grad(loss, (0, 1)))(params, edges.features)
+  sizes = [var.aval.size for eqn in program.jaxpr.eqns for var in eqn.outvars]
+  assert len(ALL.senders) * 4 in sizes  # the scores, else nothing is seen
+  assert max(sizes) <= len(ALL.senders) * 4
 
 
 @each_road
@@ -512,38 +542,70 @@ def test_roads_that_are_not_there_are_refused():
     pair_scores(values[:1], values, values[0], edges, slope=0.2)
 
 
+# With how many features of edges each form and road is tried; of more than 16
+# products are made another way.
+PAIRS = [
+  *((prepared, road, 4, 3) for road in NAMES),
+  *((padded, road, 4, 0) for road in NAMES),
+  (mixed, None, 4, 1),
+  (mixed, None, 4, 17),
+  (prepared, 'blocks', 67, 17),
+  (padded, 'blocks', 32, 1),
+  (padded, 'rows', 4, 17),
+]
+
+
+def pairs_of(edges, num_features, num_edge_features, dtype=np.float64):
+  """q, v, a and what edges have, if anything: f and W."""
+  shape = (edges.num_senders, 3, num_features)
+  shapes = [shape, shape, shape[1:]]
+  if num_edge_features:
+    shapes.append((len(edges.senders), num_edge_features))
+    shapes.append((num_edge_features, *shape[1:]))
+  return [random(shape, dtype, seed) for seed, shape in enumerate(shapes)]
+
+
+def scores_of(edges, road, q, v, a, f=None, w=None, block=24):
+  return pair_scores(
+    q,
+    v,
+    a,
+    edges,
+    slope=0.2,
+    edge_features=f,
+    edge_kernel=w,
+    block=block,
+    implementation=road,
+  )
+
+
 @pytest.mark.parametrize(
-  ('form', 'road', 'num_features'),
-  [(*road, 4) for road in ROADS]
-  + [(form, 'blocks', f) for form, f in ((prepared, 67), (padded, 32))],
+  ('form', 'road', 'num_features', 'num_edge_features'), PAIRS
 )
-def test_scores_of_pairs_and_gradients(form, road, num_features):
+def test_scores_of_pairs_and_gradients(
+  form, road, num_features, num_edge_features
+):
   """Kinks of LeakyReLU apart, finite differences are those of NumPy."""
   edges = form(ALL)
-  shape = (edges.num_senders, 3, num_features)
-  q, v = (random(shape, np.float64, seed) for seed in (0, 1))
-  a = random(shape[1:], np.float64, 2)
-  cotangent = random((len(edges.senders), 3), np.float64, 3)
+  given = pairs_of(edges, num_features, num_edge_features)
+  q, v, a, *more = given
+  f, w = more or (np.zeros((len(edges.senders), 1)), np.zeros((1, *a.shape)))
+  cotangent = random((len(edges.senders), 3), np.float64, 9)
   ends = np.stack([edges.senders, edges.receivers])
   is_edge = ((ends >= 0) & (ends < len(q))).all(axis=0)
   senders, receivers = np.where(is_edge, ends, 0)
   cotangent[~is_edge] = 0  # a softmax gives them none
 
   @jax.jit
-  def run(edges, q, v, a):
+  def run(edges, *given):
     scores, gradient = jax.vjp(
-      lambda *x: pair_scores(
-        *x, edges, slope=0.2, block=24, implementation=road
-      ),
-      q,
-      v,
-      a,
+      lambda *given: scores_of(edges, road, *given), *given
     )
     return scores, *gradient(cotangent)
 
   with jax.enable_x64(True):
-    scores, *gradient = run(edges, q, v, a)
-  pairs = q[receivers] + v[senders]
+    scores, *gradient = run(edges, *given)
+  pairs = q[receivers] + v[senders] + np.einsum('ed,dkf->ekf', f, w)
   expected = (np.where(pairs > 0, pairs, 0.2 * pairs) * a).sum(-1)
   np.testing.assert_allclose(scores[is_edge], expected[is_edge], rtol=1e-10)
   d_pairs = cotangent[:, :, None] * np.where(pairs > 0, 1, 0.2) * a
@@ -551,8 +613,59 @@ def test_scores_of_pairs_and_gradients(form, road, num_features):
   np.add.at(d_q, receivers, d_pairs)
   np.add.at(d_v, senders, d_pairs)
   d_a = np.where(pairs > 0, pairs, 0.2 * pairs) * cotangent[:, :, None]
-  for found, wanted in zip(gradient, (d_q, d_v, d_a.sum(0)), strict=True):
-    np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-12)
+  d_f = np.einsum('ekf,dkf->ed', d_pairs, w)
+  d_w = np.einsum('ed,ekf->dkf', f, d_pairs)
+  wanted = (d_q, d_v, d_a.sum(0), d_f, d_w)[: len(given)]
+  for found, expected in zip(gradient, wanted, strict=True):
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('num_edge_features', [2, 17])
+@each_road
+def test_second_derivatives_of_scores(form, road, num_edge_features):
+  """Of nodes, vectors, features of edges and their kernel at once."""
+  edges = form(GRAPHS['isolated node'])
+  with jax.enable_x64(True):
+    check_grads(
+      jax.jit(lambda *given: scores_of(edges, road, *given) ** 2),
+      pairs_of(edges, 2, num_edge_features),
+      order=2,
+      modes=['rev', 'fwd'] if road == 'plain' or form is mixed else ['rev'],
+    )
+
+
+@pytest.mark.parametrize('road', [*NAMES])
+def test_no_edges_have_no_scores(road):
+  ends = np.zeros(0, np.int32)
+  edges = Edges(ends, ends, 2, 2).prepared()
+  given = pairs_of(edges, 4, 3, np.float32)
+  scores, gradient = jax.vjp(lambda *x: scores_of(edges, road, *x), *given)
+  assert scores.shape == (0, 3)
+  for own, d_own in zip(given, gradient(scores), strict=True):
+    assert own.shape == d_own.shape
+    assert not d_own.any()
+
+
+@pytest.mark.parametrize(
+  ('f', 'w'),
+  [
+    ((5, 2), None),
+    (None, (2, 3, 4)),
+    ((5, 2), (3, 3, 4)),
+    ((4, 2), (2, 3, 4)),
+    ((5,), (2, 3, 4)),
+    ((5, 2), (2, 3, 5)),
+    ((5, 2), (2, 12)),
+  ],
+)
+def test_features_of_edges_that_do_not_fit_are_refused(f, w):
+  ends = np.zeros(5, np.int32)
+  edges = Edges(ends, ends, 2, 2)
+  terms = [None if shape is None else np.ones(shape) for shape in (f, w)]
+  q, v, a = pairs_of(edges, 4, 0)
+  with pytest.raises(InputError, match=r'edge_features: .* leave out both or'):
+    scores_of(edges, None, q, v, a, *terms)
 
 
 @each_road

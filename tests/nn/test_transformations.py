@@ -4,6 +4,7 @@ import copy
 import pickle
 import re
 
+from fixtures import edge_features
 from flax import nnx
 import jax
 from jax import export
@@ -13,9 +14,11 @@ import jraph
 import numpy as np
 import pytest
 from small_layers import ALL
+from small_layers import ATTENTION
 from small_layers import GRAPHS
 from small_layers import LAYERS
 from small_layers import each_layer
+from small_layers import make_edged
 from small_layers import make_layer
 from small_layers import outputs_of
 from small_layers import sparse
@@ -45,18 +48,20 @@ each_form = pytest.mark.parametrize('form', FORMS.values(), ids=FORMS)
 def test_second_derivatives(layer_type, form, road, modes):
   """Forward over reverse needs the plain road, reverse over reverse none."""
   graph = FORMS[form](GRAPHS['isolated node'])
-  layer = make_layer(layer_type, implementation=road)
+  layer = make_layer(layer_type, implementation=road, edge_features=2)
   with jax.enable_x64(True):
-    nodes = np.asarray(graph.nodes, np.float64)
+    given = [
+      np.asarray(x, np.float64) for x in (graph.nodes, edge_features(graph))
+    ]
     graphdef, state = nnx.split(layer)
     wide = jax.tree.map(lambda x: x.astype(np.float64), state)
 
     @jax.jit
-    def run(nodes):
-      own = graph._replace(nodes=nodes)
+    def run(nodes, edges):
+      own = graph._replace(nodes=nodes, edges=edges)
       return nnx.merge(graphdef, wide).forward(own).nodes
 
-    check_grads(run, (nodes,), order=2, modes=modes, atol=1e-4, rtol=1e-4)
+    check_grads(run, given, order=2, modes=modes, atol=1e-4, rtol=1e-4)
 
 
 @each_layer
@@ -133,26 +138,32 @@ def test_pickle_and_deepcopy(layer_type):
 @pytest.mark.parametrize('layer_type', LAYERS)
 def test_export_with_symbolic_numbers_of_nodes_and_edges(layer_type):
   """For three platforms at once, written down and read back."""
-  layer = make_layer(layer_type)
+  layer, all_graphs = make_edged(layer_type)
+  graph = GRAPH
+  if layer.edge_features:
+    graph = GRAPH._replace(edges=edge_features(GRAPH))
 
-  def run(nodes, senders, receivers):
+  def run(nodes, senders, receivers, edges):
     return layer.forward(
       jraph.GraphsTuple(
-        nodes, None, receivers, senders, None, jnp.array([0]), jnp.array([0])
+        nodes, edges, receivers, senders, None, jnp.array([0]), jnp.array([0])
       )
     ).nodes
 
   n_node, n_edge = export.symbolic_shape('n, e')
   ids = jax.ShapeDtypeStruct((n_edge,), np.int32)
   nodes = jax.ShapeDtypeStruct((n_node, 5), np.float32)
+  edges = None
+  if layer.edge_features:
+    edges = jax.ShapeDtypeStruct((n_edge, layer.edge_features), np.float32)
   exported = export.export(jax.jit(run), platforms=('cpu', 'cuda', 'tpu'))(
-    nodes, ids, ids
+    nodes, ids, ids, edges
   )
   again = export.deserialize(exported.serialize())
-  for graph in (GRAPH, ALL):
+  for own in (graph, all_graphs):
     np.testing.assert_allclose(
-      again.call(graph.nodes, graph.senders, graph.receivers),
-      outputs_of(layer, graph),
+      again.call(own.nodes, own.senders, own.receivers, own.edges),
+      outputs_of(layer, own),
       rtol=1e-5,
       atol=1e-5,
     )
@@ -214,8 +225,17 @@ def test_a_prepared_graph_is_compiled_once_where_nothing_is_compiled(caplog):
 def test_what_a_layer_does_not_use_it_refuses(layer_type):
   layer = make_layer(layer_type)
   features = np.ones((len(GRAPH.senders), 2))
-  with pytest.raises(InputError, match='its edges have features'):
+  with pytest.raises(InputError, match='its edges have 2 features, and none'):
     layer(GRAPH._replace(edges=features))
+  if layer_type in ATTENTION:
+    edged, graph = make_edged(layer_type)
+    for other in (GRAPH, GRAPH._replace(edges=features[:, :1])):
+      with pytest.raises(InputError, match='and 2 are wanted'):
+        edged(other)
+    with pytest.raises(InputError, match=r'edges have features \(5, 2\)'):
+      edged(graph._replace(edges=features[:5]))
+  no_features = GRAPH._replace(edges=features[:, :0])  # are none
+  assert layer(no_features).nodes.shape == layer(GRAPH).nodes.shape
   dense, sparse_graph = sparse(GRAPH)
   for nodes in (np.ones((30, 6)), np.ones(30), np.ones((30, 5, 1))):
     with pytest.raises(InputError, match=r'they must be \[N, 5\]'):

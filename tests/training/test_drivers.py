@@ -15,6 +15,7 @@ from gat_jax.training.replicas import Hyperparameters
 from gat_jax.training.replicas import Replica
 
 DATASET = many_graphs()
+EDGED = many_graphs(num_edge_features=2)
 # For what does not depend on the layer: it compiles in a fraction of the time.
 PLAIN = {'model.name': 'mlp', 'model.dropout_rate': 0.0}
 
@@ -83,17 +84,29 @@ def test_nothing_is_traced_after_compile():
 
 
 @pytest.mark.parametrize(
-  'packs', [pytest.param(False, marks=pytest.mark.slow), True]
+  ('packs', 'name'),
+  [
+    pytest.param(False, 'mlp', marks=pytest.mark.slow),
+    (True, 'mlp'),
+    *(
+      pytest.param(True, name, marks=pytest.mark.slow)
+      for name in ('gat', 'gatv2', 'const_gat')
+    ),
+  ],
 )
-def test_batches_made_on_the_device_train_the_same(monkeypatch, packs):
-  """As on an accelerator: three replicas on two devices, orders sent twice."""
+def test_batches_made_on_the_device_train_the_same(monkeypatch, packs, name):
+  """As on an accelerator: three replicas on two devices, orders sent twice.
+
+  Where there is attention, edges have features.
+  """
   monkeypatch.setattr(drivers, '_MOST_EPOCHS', 2)
-  config = make_config(**{'model.name': 'mlp'})
+  config = make_config(**{'model.name': name})
+  dataset = DATASET if name == 'mlp' else EDGED
   hyper = Hyperparameters.from_config(config)
   replicas = [Replica(seed, hyper) for seed in (0, 3, 7)]
-  there = drivers.ResidentDriver(config, DATASET, replicas)
+  there = drivers.ResidentDriver(config, dataset, replicas)
   there._packs = packs
-  here = stepping.BatchDriver(config, DATASET, replicas)
+  here = stepping.BatchDriver(config, dataset, replicas)
   for driver in (here, there):
     driver.compile()
     driver.advance(1)
@@ -135,7 +148,8 @@ def test_steps_are_those_of_the_program(name, num_layers):
   config.model.num_layers = num_layers
   config.model.residual = True
   config.model.dropout_rate = 0.0
-  dataset = dataclasses.replace(DATASET, train=DATASET.train[2:5])
+  dataset = DATASET if name in ('mlp', 'gcn') else EDGED
+  dataset = dataclasses.replace(dataset, train=dataset.train[2:5])
   driver = make_driver(config, [1], dataset)
   driver.compile()
   driver.advance(2)
