@@ -18,6 +18,7 @@ import hashlib
 import io
 import os
 import pathlib
+import re
 import resource
 import signal
 import sys
@@ -36,8 +37,10 @@ from absl import flags
 import hypothesis
 from hypothesis import strategies as st
 from ml_collections import config_flags
+import polars
 import small_archives
 import small_npz
+import small_tables
 
 from configs import smoke
 from experiments import arguments
@@ -178,6 +181,58 @@ def read_npz(folder):
   return st.sampled_from(list(map(members, files))).flatmap(damaged_zip), read
 
 
+def read_tables(folder):
+  files = {n: pathlib.Path(folder, f'{n}.csv') for n in ('nodes', 'edges')}
+  paths = {name: str(path) for name, path in files.items()}
+  good = {'nodes': small_tables.NODES, 'edges': small_tables.WEIGHTED}
+
+  def read(content):
+    for name, path in files.items():
+      path.write_bytes(content.get(name, good[name].encode()))
+    dataset = datasets.load('tables', **paths)
+    rows = sum(text.count(b'\n') + 1 for text in content.values())
+    if dataset.card['nodes'] > rows + 10:
+      raise Forbidden(f'made {dataset.card["nodes"]} nodes of nothing')
+
+  words = st.sampled_from(
+    ['', '"', '\n', '\r', ',', ';', 'nan', '1e400', 'true', 'ann', 'train']
+  )
+  cells = st.sampled_from(sorted(good)).flatmap(
+    lambda name: st.builds(
+      lambda old, new: {name: good[name].replace(old, new, 1).encode()},
+      st.sampled_from(sorted(set(re.split('[,\n]', good[name])) - {''})),
+      words | st.text(max_size=8),
+    )
+  )
+  bytes_of = st.sampled_from(sorted(good)).flatmap(
+    lambda name: damaged(good[name].encode()).map(lambda data: {name: data})
+  )
+  return cells | bytes_of, read
+
+
+def read_parquet(folder):
+  files = {
+    n: str(pathlib.Path(folder, f'{n}.parquet')) for n in ('nodes', 'edges')
+  }
+  good = {}
+  for name, text in (
+    ('nodes', small_tables.NODES),
+    ('edges', small_tables.WEIGHTED),
+  ):
+    polars.read_csv(io.StringIO(text)).write_parquet(files[name])
+    good[name] = pathlib.Path(files[name]).read_bytes()
+
+  def read(content):
+    for name, data in (good | content).items():
+      pathlib.Path(files[name]).write_bytes(data)
+    datasets.load('tables', **files)
+
+  inputs = st.sampled_from(sorted(good)).flatmap(
+    lambda name: damaged(good[name]).map(lambda data: {name: data})
+  )
+  return inputs, read
+
+
 def read_overrides(folder):
   del folder  # nothing is read from a file
   fields = list(smoke.get_config().to_dict())
@@ -210,6 +265,8 @@ def read_overrides(folder):
 TARGETS = {
   'ppi': read_ppi,
   'npz': read_npz,
+  'tables': read_tables,
+  'parquet': read_parquet,
   'overrides': read_overrides,
 }
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-TARGETS = ('ppi', 'npz', 'overrides')
+TARGETS = ('ppi', 'npz', 'tables', 'overrides')
 
 
 @pytest.mark.parametrize(

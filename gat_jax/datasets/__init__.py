@@ -3,6 +3,7 @@
 from collections.abc import Callable
 import inspect
 import pathlib
+import re
 from typing import Any
 
 from gat_jax.datasets import npz
@@ -83,6 +84,23 @@ def options(name: str) -> dict[str, Any]:
   return {n: parameter.default for n, parameter in _parameters(name).items()}
 
 
+def explain(name: str) -> dict[str, str]:
+  """What the fields of a data set mean, by name; nothing without docstrings.
+
+  Args:
+    name: see `load`.
+
+  Raises:
+    DataError: if there is no such data set.
+  """
+  text = inspect.getdoc(_loader(name)) or ''
+  section = re.search(r'^Args:\n(.*?)(?:\n\n|\Z)', text, re.M | re.S)
+  found = re.findall(
+    r'^  (\w+): (.*(?:\n    .*)*)', section[1] if section else '', re.M
+  )
+  return {n: ' '.join(words.split()).rstrip('.') for n, words in found}
+
+
 def check_options(name: str, options: dict[str, Any]) -> None:
   """Checks the fields of `config.dataset` before anything is loaded.
 
@@ -128,6 +146,11 @@ def _is_file(name: str) -> bool:
 
 def _parameters(name: str) -> dict[str, inspect.Parameter]:
   """Of the data set's loader, without those that every loader has."""
+  parameters = inspect.signature(_loader(name)).parameters
+  return {n: p for n, p in parameters.items() if n not in _FOR_ALL}
+
+
+def _loader(name: str) -> Callable[..., Dataset]:
   loader = npz.load if _is_file(name) else _LOADERS.get(name)
   if loader is None:
     raise DataError(
@@ -137,5 +160,4 @@ def _parameters(name: str) -> dict[str, inspect.Parameter]:
       ' `config.dataset.edges` and `config.dataset.nodes`',
       did_you_mean(name, _LOADERS),
     )
-  parameters = inspect.signature(loader).parameters
-  return {n: p for n, p in parameters.items() if n not in _FOR_ALL}
+  return loader

@@ -51,8 +51,8 @@ _SAVED_AS: dict[str, str] = {
   'features_shape={}': 'attr_shape shape',
   'labels={}': 'y label target targets node_label node_labels',
   'edge_features={}': (
-    'e edge_attr edge_attrs edge_feat edge_feats edge_weight edge_weights weight'
-    ' weights'
+    'e edge_attr edge_attrs edge_feat edge_feats edge_weight edge_weights'
+    ' weight weights'
   ),
   'node_ids={}': 'node_names',
   'train_mask={}[0]': 'train_masks',

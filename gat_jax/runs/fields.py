@@ -96,7 +96,7 @@ FIELDS: dict[str, Field] = {
   ),
   'dataset.name': Field(
     None,
-    'which data set, or the path of an .npz file',
+    'which data set; your own is in tables, or in the .npz file of this path',
     lambda v: isinstance(v, str) and v != '',
     'the name of a data set or the path of an .npz file',
   ),

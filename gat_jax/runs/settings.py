@@ -250,20 +250,22 @@ def differences(theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:
 
 def describe() -> str:
   """All fields with their defaults and what they mean, as lines of text."""
-  lines = []
+  lines, indent = [], 6 * ' '
   for name, field in FIELDS.items():
     lines.append(f'  config.{name} = {field.default!r}: {field.wanted}')
-    indent = 6 * ' '
     lines += textwrap.wrap(
       field.about, 80, initial_indent=indent, subsequent_indent=indent
     )
   lines.append('\nand of one data set or another:')
-  known_to: dict[str, list[str]] = {}
+  known_to: dict[tuple[str, str], list[str]] = {}
   for dataset in (*datasets.NAMES, 'graph.npz'):
+    about = datasets.explain(dataset)
     for option, default in datasets.options(dataset).items():
-      known_to.setdefault(f'{option} = {default!r}', []).append(dataset)
-  lines += [
-    f'  config.dataset.{option}: {", ".join(names)}'
-    for option, names in known_to.items()
-  ]
+      line = f'{option} = {default!r}', about.get(option, '')
+      known_to.setdefault(line, []).append(dataset)
+  for (option, words), names in known_to.items():
+    lines.append(f'  config.dataset.{option}: {", ".join(names)}')
+    lines += textwrap.wrap(
+      words, 80, initial_indent=indent, subsequent_indent=indent
+    )
   return '\n'.join(lines)

@@ -61,16 +61,20 @@ def load(
     name: of the loader.
     data_dir: a folder that holds files of these names, which are read instead.
     progress: not used, nothing is downloaded.
-    edges: the file of edges, .csv, .tsv or .parquet.
-    nodes: the file of nodes.
-    id_column: of the nodes; '' takes `id`, `node` or `node_id`, else the first.
-    label_column: of the nodes.
-    split_column: of the nodes, if it is there; '' draws the splits in any case.
+    edges: the file of edges: .csv, .tsv or .parquet.
+    nodes: the file of nodes: likewise.
+    id_column: the column of nodes that edges name them by; '' takes `id`,
+      `node` or `node_id`, else the first.
+    label_column: the column of nodes that has their classes.
+    split_column: the column of nodes that has train, val, test or nothing; if
+      it is not there, or '', splits are drawn.
     leave_out: columns of either file that are no features, with commas between.
-    train_fraction: of nodes with a label, where splits are drawn.
-    val_fraction: likewise; the others test.
-    split_seed: of that draw.
-    scale_columns: bring each feature of nodes and edges to mean 0, deviation 1.
+    train_fraction: where splits are drawn, how many of the labelled nodes
+      train.
+    val_fraction: likewise, how many validate; the others test.
+    split_seed: where splits are drawn, the seed of that.
+    scale_columns: bring each feature of nodes and of edges to mean 0 and
+      deviation 1.
     normalize_features: scale the rows of features to sum 1; empty ones stay.
     directed: do not add the reverse edges.
     loop_features: features of self-loops that are added: 'mean' of the edges

@@ -151,8 +151,8 @@ def features_of(table: Table, names: Collection[str]) -> Numbers:
       words.append(name)
       continue
     found[name] = values.astype(np.float32)
-    large = (np.abs(values) > _EXACT) & (values == np.floor(values))
-    if large.any():
+    large = np.abs(values) > _EXACT
+    if large.any() and table.is_whole(name):
       warnings.append(
         f'column {name!r} of {table.path.name} has whole numbers beyond'
         f' {_EXACT}, which float32 rounds; the first is'

@@ -3,6 +3,7 @@
 import csv
 import io
 import pathlib
+import re
 from typing import NoReturn
 
 import numpy as np
@@ -47,9 +48,12 @@ def _parquet(path: pathlib.Path, data: bytes) -> Table:
   polars = library()
   try:
     frame = polars.read_parquet(io.BytesIO(data))
-  except Exception as error:  # of many kinds, as damage is
+  except (Exception, polars.exceptions.PanicException) as error:
+    # Of many kinds, as damage is; a panic is no Exception.
     raise DataError(
-      path, f'is no Parquet file, or damaged ({error})', 'write it again'
+      path,
+      f'is no Parquet file, or damaged ({_one_line(error)})',
+      'write it again',
     ) from error
   columns = {c.name: c for c in frame if not c.name.startswith(_INDEX)}
   return Table(path, columns, np.arange(1, len(frame) + 1), 'row')
@@ -70,9 +74,13 @@ def _text(path: pathlib.Path, data: bytes, separator: str) -> Table:
       path, 'ends its lines by CR alone', 'save it again with usual lines'
     )
   polars = library()
+  # The first line says how many columns there are, so it must not be empty.
+  body = re.sub(rb'\A(\xef\xbb\xbf)?([ ,\t]*\r?\n)*', b'', data)
+  head = data[: len(data) - len(body)]
+  body = body.rstrip(b'\r\n')
   try:
     frame = polars.read_csv(
-      io.BytesIO(data),
+      io.BytesIO(body),
       has_header=False,
       infer_schema=False,
       empty_string_is_null=False,
@@ -83,7 +91,7 @@ def _text(path: pathlib.Path, data: bytes, separator: str) -> Table:
   except polars.exceptions.PolarsError as error:
     _check_rows(path, data, separator)
     raise DataError(
-      path, f'cannot be read ({error})', 'write it again'
+      path, f'cannot be read ({_one_line(error)})', 'write it again'
     ) from error
   is_blank = polars.all_horizontal(polars.all().str.strip_chars() == '')
   tally = frame.select(
@@ -93,19 +101,23 @@ def _text(path: pathlib.Path, data: bytes, separator: str) -> Table:
       polars.all().str.count_matches(separator, literal=True)
     ),
   )
-  # A short row seems to end in empty cells, but has too few separators.
-  full = int((~tally['blank']).sum()) * (frame.width - 1)
-  blank = tally['blank'].to_numpy()
-  if data.count(separator.encode()) != full + int(tally['separators'].sum()):
+  # A short row seems to end in empty cells, but has too few separators. Of an
+  # empty line nobody knows how many it has.
+  full = len(frame) * (frame.width - 1) + int(tally['separators'].sum())
+  if tally['blank'].any() or body.count(separator.encode()) != full:
     _check_rows(path, data, separator)
-  lines = tally['lines'].to_numpy().cumsum() - tally['lines'].to_numpy() + 1
-  frame, lines = frame.filter(~tally['blank']), lines[~blank]
-  if not len(frame):
-    raise DataError(path, 'is empty', 'write it again')
+  counts = tally['lines'].to_numpy()
+  lines = 1 + head.count(b'\n') + counts.cumsum() - counts
+  frame = frame.filter(~tally['blank'])
+  lines = lines[~tally['blank'].to_numpy()]
   names = [name.strip() for name in frame.row(0)]
   _check_header(path, int(lines[0]), names, separator)
   columns = dict(zip(names, frame[1:].get_columns(), strict=True))
   return Table(path, columns, lines[1:], 'line')
+
+
+def _one_line(error: Exception) -> str:
+  return ' '.join(str(error).split())
 
 
 def _check_header(
@@ -143,7 +155,7 @@ def _check_rows(path: pathlib.Path, data: bytes, separator: str) -> None:
   wanted, line = None, 1
   try:
     for row in rows:
-      if any(row):
+      if any(cell.strip() for cell in row):
         wanted = wanted or len(row)
         if len(row) != wanted:
           raise DataError(

@@ -123,6 +123,14 @@ class Table:
       )
     return values
 
+  def is_whole(self, name: str) -> bool:
+    """Whether a column has integers alone, written as such."""
+    polars = library()
+    column = self.columns[name]
+    if column.dtype == polars.String:
+      column = self.texts(name).cast(polars.Int64, strict=False)
+    return column.dtype.is_integer() and not column.null_count()
+
   def _refuse(self, name: str, error: Exception) -> NoReturn:
     self.fail(
       None,
