@@ -256,8 +256,8 @@ def read_npy(
       if dtype.hasobject:
         fail(
           'holds pickled Python objects, which are not read',
-          'save an array of numbers; of a SciPy matrix, the arrays of its CSR'
-          ' form',
+          'save an array of numbers; of text, array.astype(str); of a SciPy'
+          ' matrix, the arrays of its CSR form',
         )
       size = int(np.prod([int(n) for n in shape], dtype=object))
       if min(shape, default=0) < 0 or size * dtype.itemsize > info.file_size:

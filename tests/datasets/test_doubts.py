@@ -165,3 +165,52 @@ def test_the_card_in_the_terminal_has_a_row_for_each(tmp_path):
     assert warning in shown
   card.pop('warnings')  # as of an earlier version
   progress.card_table(card)
+
+
+def test_names_stand_in_the_place_of_numbers(tmp_path):
+  features = good()['features']
+  features[[2, 5]] = 0
+  content = {
+    'features': features,
+    'node_ids': np.array([*'abcdef']),
+    'class_names': np.array(['no', 'yes']),
+    'labels': np.array([0, 1, 0, 1, 0, 0]),
+  }
+  said = warnings(tmp_path, **content)
+  assert said[0].startswith('no test node has class yes, ')
+  assert '2 (the first is node c), ' in said[1]
+
+
+def test_edges_that_may_be_meant_one_way(tmp_path):
+  pairs = np.array([[0, 1], [1, 2], [2, 3], [3, 4], [4, 0], [1, 0], [2, 2]])
+  (said,) = warnings(tmp_path, edges=pairs)
+  assert said.startswith(
+    'edges were taken both ways; the file has 1 of 5 pairs'
+  )
+  for harmless in (
+    pairs[:5],  # each once
+    np.concatenate([pairs, pairs[:, ::-1]]),  # all both ways
+    np.concatenate([pairs[:5], pairs[:5]]),  # the same way twice
+  ):
+    assert warnings(tmp_path, edges=harmless) == []
+  options = {'directed': True}
+  assert (
+    load(tmp_path, faultless() | {'edges': pairs}, **options).card['warnings']
+    == []
+  )
+
+
+def test_features_on_very_different_scales(tmp_path):
+  features = good()['features']
+  features[:, 1] *= 1000
+  (said,) = warnings(tmp_path, features=features)
+  assert said.startswith(
+    'features are not scaled: the standard deviation of feature 1 is 5.12e+03,'
+    ' that of feature 0 5.12'
+  )
+  for harmless in (
+    features * 1e-3,  # none is large
+    features * [0, 1, 0],  # one alone, as the others are the same everywhere
+    features * [1000, 1, 1000],  # all alike
+  ):
+    assert warnings(tmp_path, features=harmless) == []

@@ -47,6 +47,42 @@ MALFORMED = {
     'labels',
     'number the classes from 0 without a gap',
   ),
+  'a name for some nodes': (
+    good,
+    change(node_ids=np.array(['a', 'b'])),
+    'node_ids',
+    'has 2 names, there are 6 nodes; give one each, or leave node_ids out',
+  ),
+  'a name twice': (
+    good,
+    change(node_ids=np.array([1, 2, 3, 4, 3, 5])),
+    'node_ids',
+    r"has '3' at \[2\] and at \[4\]; names must be different",
+  ),
+  'an empty name': (
+    good,
+    change(class_names=np.array(['a', ' '])),
+    'class_names',
+    r'has an empty name at \[1\]',
+  ),
+  'names of too many classes': (
+    good,
+    change(class_names=np.array(['a', 'b', 'c'])),
+    'class_names',
+    'has 3 names, there are 2 classes',
+  ),
+  'numbers as names of classes': (
+    good,
+    change(class_names=np.array([1, 2])),
+    'class_names',
+    r'int64; it must be strings \[classes\]',
+  ),
+  'names as objects': (
+    good,
+    change(node_ids=np.array([*'abcdef'], object)),
+    'node_ids',
+    r'objects, .*; of text, array\.astype\(str\)',
+  ),
   'self-loops alone': (
     good,
     change(edges=np.array([[1, 1], [4, 4]])),
