@@ -15,6 +15,14 @@ _MEANINGS = {
   'missing_ids': 'test nodes that the files leave out; added without features',
   'directed': 'whether an edge is followed one way only',
   'normalize_features': 'whether the features of a node are scaled to sum to 1',
+  'id_column': 'the column of the nodes that edges name them by',
+  'label_column': 'the column of the nodes that has their classes or labels',
+  'edge_columns': 'the columns of the edges that name their ends: from -> to',
+  'feature_columns': 'the columns of the nodes that are features',
+  'edge_feature_columns': 'the columns of the edges that are features',
+  'left_out': 'columns that the config leaves out',
+  'scale_columns': 'whether each feature was brought to mean 0, deviation 1',
+  'splits': 'where train, val and test come from',
   'edges_with_loops': (
     'edges that a layer sees: both ways if they are not directed, and one from'
     ' each node to itself'
@@ -75,5 +83,6 @@ def _facts(facts: dict[str, Any]) -> list[list[str]]:
   for name, value in facts.items():
     is_count = isinstance(value, int) and not isinstance(value, bool)
     word = f'{value:,}' if is_count else str(value)
+    word = ', '.join(value) if isinstance(value, list) else word
     lines.append([name.replace('_', ' '), word])
   return lines

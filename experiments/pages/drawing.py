@@ -190,7 +190,7 @@ def _titled(drawn: Figure, title: str, subject: str) -> Iterator[None]:
   ]
   more = len(lines) - len(before.splitlines())
   drawn.set_size_inches(width, height + more * _LINE / _POINTS)
-  written = drawn.suptitle('\n'.join(lines))
+  written = drawn.suptitle('\n'.join(lines), parse_math=False)
   written.set_in_layout(True)
   try:
     yield
@@ -245,6 +245,23 @@ def widen(axes: Axes, span: float) -> None:
 def color(index: int) -> str:
   """The colour of a class or a line; after the seventh they begin again."""
   return COLORS[index % len(COLORS)]
+
+
+def printable(name: str) -> str:
+  """A name that somebody gave, on one line and without control characters."""
+  seen = ''.join(c if c.isprintable() else ' ' for c in name)
+  return ' '.join(seen.split())
+
+
+def label(name: str, most: int = 16) -> str:
+  """A name that somebody gave, as text of a chart: short, and as it stands.
+
+  Matplotlib takes what is between two dollars for mathematics, and leaves out
+  of legends what begins with an underscore.
+  """
+  short = printable(name)
+  short = short if len(short) <= most else f'{short[: most - 3]}...'
+  return short.replace('$', r'\$').replace('_', '\u200b_', 1)
 
 
 def marker(index: int) -> str:

@@ -41,7 +41,7 @@ def charts(
       f'it has nodes 0 to {len(graph.labels) - 1}',
     )
   layers = views.layers(graph.attention, view)
-  neighborhood = _Neighborhood(graph, node, f'node {node}{where}')
+  neighborhood = _Neighborhood(graph, node, f'{_called(graph, node)}{where}')
   return [neighborhood.chart(layer, view.head) for layer in layers]
 
 
@@ -196,7 +196,8 @@ class _Neighborhood:
     if labels.ndim == 1:
       by_class = {int(labels[n]): self._color(n) for n in shown}
       for number in sorted(by_class):
-        word = f'class {number}' if number >= 0 else 'no class'
+        name = self._graph.name_of_class(number) if number >= 0 else ''
+        word = f'class {drawing.label(name)}' if name else 'no class'
         known.append(_circle(by_class[number], word))
     else:
       for value in (0.0, 0.5, 1.0):
@@ -231,7 +232,8 @@ class _Neighborhood:
       f' as thick as alpha ({which}), the weight that it gives to a neighbour.',
       f'Uniform attention would give each {1 / len(alpha):.3f}, 1 over its'
       f' degree of {len(alpha)}; it gives itself {alpha[self._node]:.3f}, and'
-      f' of the others node {most} the most, {alpha[most]:.3f}.',
+      f' of the others {_called(self._graph, most)} the most,'
+      f' {alpha[most]:.3f}.',
       'Thin lines are other edges; '
       + (
         'a node has the colour of its class.'
@@ -252,10 +254,19 @@ class _Neighborhood:
     return drawing.shade(float(np.nan_to_num(overlap)))
 
   def _describe(self, node: int) -> str:
-    labels = self._graph.labels
-    if labels.ndim == 1:
-      return f'node {node}, class {labels[node]}'
-    return f'node {node}, {labels[node].sum()} labels'
+    labels, name = self._graph.labels[node], _called(self._graph, node)
+    if labels.ndim:
+      return f'{name}, {labels.sum()} labels'
+    if labels < 0:
+      return f'{name}, no class'
+    return f'{name}, class {self._graph.name_of_class(int(labels))}'
+
+
+def _called(graph: GraphPrediction, node: int) -> str:
+  """A node by its number, and by what the user calls it."""
+  if graph.node_ids is None:
+    return f'node {node}'
+  return f'node {node} ({drawing.printable(graph.name_of_node(node))})'
 
 
 def _circle(color: str, label: str, line: float = 0.5) -> lines.Line2D:

@@ -1,5 +1,7 @@
 """Charts of what a model says of the test nodes."""
 
+from collections.abc import Callable
+
 from matplotlib import ticker
 import numpy as np
 
@@ -9,6 +11,7 @@ from experiments.pages.page import Section
 from gat_jax.runs import GraphPrediction
 
 _MOST_EMBEDDED = 3000  # nodes; t-SNE takes seconds for every thousand
+_LONG = 3  # letters of a name that still fit below a cell
 _MOST_CELLS = 15  # classes whose counts and colours are named
 
 
@@ -31,7 +34,10 @@ def section(
     for name in ('labels', 'predictions', 'probabilities')
   )
   first = _confusion if labels.ndim == 1 else _label_f1
-  charts = [first(labels, guesses), _calibration(probabilities, labels)]
+  charts = [
+    first(labels, guesses, graphs[0].name_of_class),
+    _calibration(probabilities, labels),
+  ]
   if graphs[0].hidden:
     charts.append(_embedding(graphs))
   return Section(
@@ -42,7 +48,9 @@ def section(
   )
 
 
-def _confusion(labels: np.ndarray, guesses: np.ndarray) -> drawing.Chart:
+def _confusion(
+  labels: np.ndarray, guesses: np.ndarray, name: Callable[[int], str]
+) -> drawing.Chart:
   n = int(max(labels.max(), guesses.max())) + 1
   counts = measures.confusion(labels, guesses, n)
   total = counts.sum(axis=1)
@@ -61,15 +69,18 @@ def _confusion(labels: np.ndarray, guesses: np.ndarray) -> drawing.Chart:
         size=8,
         color='black' if shares[row, column] > 0.5 else 'white',
       )
-    axes.set_xticks(range(n))
-    axes.set_yticks(range(n))
+    names = [drawing.label(name(c)) for c in range(n)]
+    is_long = max(map(len, names)) > _LONG
+    axes.set_xticks(range(n), names, rotation=45 if is_long else 0)
+    axes.set_yticks(range(n), names)
   axes.grid(visible=False)
   axes.set_xlabel('predicted class')
   axes.set_ylabel('class')
   right = np.diag(shares)[total > 0]
   rows, columns = np.indices(counts.shape)
   texts = [
-    f'{counts[i, j]:,} of class {i}\npredicted as {j} ({shares[i, j]:.0%})'
+    f'{counts[i, j]:,} of class {name(i)}\npredicted as {name(j)}'
+    f' ({shares[i, j]:.0%})'
     for i, j in np.ndindex(*counts.shape)
   ]
   return drawing.Chart(
@@ -78,7 +89,7 @@ def _confusion(labels: np.ndarray, guesses: np.ndarray) -> drawing.Chart:
     caption=(
       'Numbers are test nodes: of the class of the row, those that the model'
       ' takes for the class of the column. The diagonal is right. Classes are'
-      f' numbered as in the data. {_worst(counts)}'
+      f' named as in the data. {_worst(counts, name)}'
     ),
     alt=(
       f'Confusion matrix of {n} classes; between {right.min():.0%} and'
@@ -89,19 +100,21 @@ def _confusion(labels: np.ndarray, guesses: np.ndarray) -> drawing.Chart:
   )
 
 
-def _worst(counts: np.ndarray) -> str:
+def _worst(counts: np.ndarray, name: Callable[[int], str]) -> str:
   """The most frequent error in words."""
   wrong = counts - np.diag(np.diag(counts))
   if not wrong.any():
     return 'No node is predicted wrong.'
   row, column = np.unravel_index(wrong.argmax(), wrong.shape)
   return (
-    f'The most frequent error: {wrong.max():,} of class {row} predicted as'
-    f' {column}.'
+    f'The most frequent error: {wrong.max():,} of class {name(int(row))}'
+    f' predicted as {name(int(column))}.'
   )
 
 
-def _label_f1(labels: np.ndarray, guesses: np.ndarray) -> drawing.Chart:
+def _label_f1(
+  labels: np.ndarray, guesses: np.ndarray, name: Callable[[int], str]
+) -> drawing.Chart:
   scores = measures.label_f1(labels, guesses)
   frequency = labels.mean(axis=0)
   figure, axes = drawing.figure()
@@ -118,7 +131,7 @@ def _label_f1(labels: np.ndarray, guesses: np.ndarray) -> drawing.Chart:
   axes.set_ylim(-2, 102)
   figure.legend(loc='outside lower center')
   texts = [
-    f'label {c}\nF1 {100 * score:.1f} %, on {100 * share:.1f} % of nodes'
+    f'label {name(c)}\nF1 {100 * score:.1f} %, on {100 * share:.1f} % of nodes'
     for c, (score, share) in enumerate(zip(scores, frequency, strict=True))
   ]
   return drawing.Chart(
@@ -127,7 +140,8 @@ def _label_f1(labels: np.ndarray, guesses: np.ndarray) -> drawing.Chart:
     caption=(
       f'One dot a label, {len(scores)} in all. F1 is 2 hits / (2 hits + false'
       ' alarms + misses). The lowest is'
-      f' {100 * scores.min():.1f} %, of label {scores.argmin()}; micro-F1, the'
+      f' {100 * scores.min():.1f} %, of label {name(int(scores.argmin()))};'
+      ' micro-F1, the'
       ' score of the model, counts the nodes of all labels together.'
     ),
     alt=(
@@ -197,8 +211,12 @@ def _embedding(graphs: list[GraphPrediction]) -> drawing.Chart:
   x, y = measures.embed(hidden[shown]).T
   figure, axes = drawing.figure(height=4.2)
   if labels.ndim == 1:
-    _scatter_classes(axes, x, y, labels[shown])
-    words = [f'class {label}' for label in labels[shown]]
+    name = graphs[0].name_of_class
+    _scatter_classes(axes, x, y, labels[shown], name)
+    words = [
+      f'class {name(label)}' if label >= 0 else 'no class'
+      for label in labels[shown]
+    ]
   else:
     count = labels[shown].sum(axis=1)
     dots = axes.scatter(x, y, s=5, c=count, cmap=drawing.SEQUENTIAL)
@@ -209,7 +227,7 @@ def _embedding(graphs: list[GraphPrediction]) -> drawing.Chart:
   several = len(graphs) > 1
   texts = [
     (f'graph {nodes[i][0]}, ' if several else '')
-    + f'node {nodes[i][1]}\n{word}'
+    + f'node {graphs[nodes[i][0]].name_of_node(nodes[i][1])}\n{word}'
     for i, word in zip(shown, words, strict=True)
   ]
   colored = 'class' if labels.ndim == 1 else 'number of labels'
@@ -234,7 +252,7 @@ def _embedding(graphs: list[GraphPrediction]) -> drawing.Chart:
   )
 
 
-def _scatter_classes(axes, x, y, labels) -> None:
+def _scatter_classes(axes, x, y, labels, name) -> None:
   for label in np.unique(labels):
     own = labels == label
     axes.scatter(
@@ -244,7 +262,7 @@ def _scatter_classes(axes, x, y, labels) -> None:
       color=drawing.color(label) if label >= 0 else drawing.QUIET,
       marker=drawing.marker(label) if label >= 0 else 'x',
       linewidths=0.5,
-      label=f'{label}' if label >= 0 else 'none',
+      label=drawing.label(name(label)) if label >= 0 else 'none',
     )
   num_classes = len(np.unique(labels))
   if num_classes <= _MOST_CELLS:

@@ -1,5 +1,6 @@
 """Charts of predictions and attention on graphs that are small and nasty."""
 
+import dataclasses
 import html
 import re
 
@@ -188,3 +189,20 @@ def test_labels_that_are_promised_too_rarely_are_too_low():
   graph = prediction(labels, num_classes=3)
   graph.probabilities[:] = 0.1
   assert 'too low' in predictions_of(graph)['calibration'].caption
+
+
+def test_names_of_nodes_and_classes_stand_on_the_charts(tmp_path):
+  """Whatever they are: mathematics, markup, long, with control characters."""
+  graph = dataclasses.replace(
+    prediction([0, 1, 0, 1], [(0, 1), (2, 1), (3, 1)]),
+    node_ids=np.array(['a$x$', '<b>', 'line\n\x01', 'd'], object),
+    class_names=('_odd $y$', 'a name that is longer than its place'),
+  )
+  confusion, *_ = predicted.section([graph], 0).items
+  assert 'of class _odd $y$' in confusion.caption + confusion.spots[0].texts[0]
+  (chart, *_) = neighborhood.charts(graph, views.View(node=2), '')
+  assert chart.title.startswith('What node 2 (line) attends to')
+  assert 'class _odd $y$' in chart.spots[0].texts[0]
+  for one in (confusion, chart):
+    one.save(tmp_path)
+    one.for_page()
