@@ -173,8 +173,13 @@ def _inputs_of(sizes: descriptions.Sizes) -> list[jax.ShapeDtypeStruct]:
   JAX takes a symbol to be at least 1: N is, but there may be no edges.
   """
   n_node, n_edge = jax_export.symbolic_shape('N, E_plus_1 - 1')
-  shapes = [((n_node, sizes.features), np.float32)]
-  shapes += [((n_edge,), np.int32)] * 2
+  ids = jax.ShapeDtypeStruct((n_edge,), np.int32)
+  inputs = [
+    jax.ShapeDtypeStruct((n_node, sizes.features), np.float32),
+    ids,
+    ids,
+  ]
   if sizes.edge_features:
-    shapes += [((n_edge, sizes.edge_features), np.float32)]
-  return [jax.ShapeDtypeStruct(*shape) for shape in shapes]
+    shape = n_edge, sizes.edge_features
+    inputs.append(jax.ShapeDtypeStruct(shape, np.float32))
+  return inputs

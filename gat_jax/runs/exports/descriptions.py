@@ -90,8 +90,9 @@ def of_training(config: Any, card: dict[str, Any]) -> dict[str, Any]:
   """The task, what was done to the graph before training, and the data."""
   sizes = sizes_of(config, card)
   kind = 'labels' if 'labels' in card else 'classes'
-  prepare = {
+  prepare: dict[str, Any] = {
     'scale_rows': bool(config.dataset.get('normalize_features', False)),
+    'scale_columns': _has_scaled_columns(config, card),
     'reverse_edges': _goes_both_ways(card),
     'self_loops': True,  # as every data set has them
   }
@@ -106,6 +107,12 @@ def of_training(config: Any, card: dict[str, Any]) -> dict[str, Any]:
     'model': config.model.to_dict(),
     'dataset': {'name': card['name'], 'digest': card['digest']},
   }
+
+
+def _has_scaled_columns(config: Any, card: dict[str, Any]) -> bool:
+  """Whether the loader gave features the mean 0 and the deviation 1."""
+  of_authors = card.get('archive') == 'graphsage'  # see datasets/ppi
+  return of_authors or bool(config.dataset.get('scale_columns', False))
 
 
 def _loop_features(card: dict[str, Any]) -> str | float | None:
