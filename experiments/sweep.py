@@ -16,6 +16,8 @@ Try:
       --search=tpe --combinations=50 \
       --sweep 'learning_rate=1e-4..1e-1:log' \
       --sweep 'model.num_heads=1,2,4,8' --seeds=3
+  WANDB_MODE=offline python -m experiments.sweep --config=configs/smoke.py \
+      --workdir=runs/try --track=wandb      # or mlflow: docs/guides/tracking.md
 
 Without --sweep a config's own get_hyper says what is swept: heads x hidden x
 seeds. --config.field=value sets a field in every config, for all trials. A
@@ -32,7 +34,8 @@ Writes into the workdir:
   sweep.json              a row a combination, over its seeds, for machines:
                           scores are fractions between 0 and 1, as in trials.*
   sweep.md, heatmap-*     the same for people, in per cent
-  trials/                 a folder a trial, as experiments.train leaves it
+  trials/                 a folder a trial, as experiments.train leaves it;
+                          tensorboard --logdir trials compares them in HParams
   groups/                 checkpoints of trials that train, or were interrupted
   jobs/                   logs of the workers; search.journal: Optuna's study
 """
@@ -47,6 +50,7 @@ from ml_collections import config_flags
 from rich.console import Console
 
 from experiments import cli
+from experiments import tracking
 from experiments.sweeps import config_flag
 from experiments.sweeps import coordinator
 from experiments.sweeps import engines
@@ -128,6 +132,7 @@ _DISCARD_UNREADABLE = flags.DEFINE_bool(
   False,
   'train anew where an interrupted group has checkpoints and none can be used',
 )
+_TRACK = tracking.define_flag('track')
 _OUTPUT = cli.path_flag(
   'output', 'put the tables into this Markdown file as well'
 )
@@ -230,7 +235,9 @@ def pool(workdir: pathlib.Path) -> engines.Pool:
     num_workers = len(local)
   elif _ENGINE.value == engines.SLURM:
     num_workers = _SLURM.value.array_parallelism
-  return engines.Pool(workdir, _ENGINE.value, num_workers, _SLURM.value, local)
+  return engines.Pool(
+    workdir, _ENGINE.value, num_workers, _SLURM.value, local, track=_TRACK.value
+  )
 
 
 def command() -> str:
@@ -260,6 +267,9 @@ def finish(
       console.print(f'{trial.name} failed: {error}', style='bold red')
   # In a search also those that it has not chosen yet.
   by_status[trials.Status.WAITING] += source.total - len(source.trials)
+  folders = [trial.folder for trial in source.trials]
+  for problem in tracking.problems(_TRACK.value, folders):
+    console.print(problem, style='yellow', soft_wrap=True)
   counts = ', '.join(f'{n} {s.value}' for s, n in by_status.items() if n)
   console.print(f'{counts}; everything is in {workdir}', soft_wrap=True)
   if by_status[trials.Status.FAILED]:

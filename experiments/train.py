@@ -6,18 +6,21 @@ Try:
   python -m experiments.train --config=configs/cora.py --config.num_seeds=10 \
       --workdir=runs/ten
   python -m experiments.train --config=configs/cora.py --config.model.name=gatv2
+  WANDB_MODE=offline python -m experiments.train --config=configs/smoke.py \
+      --track=wandb,mlflow          # see docs/guides/tracking.md
   python -m experiments.train --config=configs/custom.py \
       --config.dataset.name=graph.npz --workdir=runs/mine    # a graph of yours
 
 Every field of the config is a flag, explained below. Writes into the workdir:
   config.json     every setting; dataset.json: what is known of the data
   metrics.jsonl   a line a seed every log_every epochs: losses, validation score
-  events.out.*    the same for TensorBoard
+  events.out.*    the same for TensorBoard, whose page HParams compares runs
   checkpoints/    what an interrupted run goes on from: the first is made after
                   checkpoint_minutes or when it is interrupted, and all are
                   removed when it has finished
   best/           the parameters that the scores of each seed were made with
   results.json    when it has finished: scores and epochs of each seed
+  wandb.json, mlflow.json   with --track: the name of the run there
 Scores are fractions between 0 and 1 in files, and per cent in the table.
 
 Interrupted or killed, the same command with the same workdir goes on. Once it
@@ -37,6 +40,7 @@ from ml_collections import config_flags
 
 from experiments import cli
 from experiments import progress
+from experiments import tracking
 from gat_jax import runs
 from gat_jax.errors import WorkdirError
 
@@ -51,6 +55,7 @@ _DISCARD_UNREADABLE = flags.DEFINE_bool(
   False,
   'train anew where an interrupted run has checkpoints and none can be used',
 )
+_TRACK = tracking.define_flag('track')
 
 
 def main() -> None:
@@ -67,12 +72,15 @@ def main() -> None:
     _Observer(console, stop) as observer,
   ):
     try:
-      result = runs.train_and_evaluate(
-        config,
-        workdir,
-        observer,
-        discard_unreadable=_DISCARD_UNREADABLE.value,
-      )
+      with tracking.TrackingObserver(
+        _TRACK.value, [config], [workdir], warn=console.print
+      ) as trackers:
+        result = runs.train_and_evaluate(
+          config,
+          workdir,
+          runs.Observers(observer, trackers),
+          discard_unreadable=_DISCARD_UNREADABLE.value,
+        )
     except runs.Ended as ended:
       console.print(
         f'{ended}; the same command with {_flag(workdir)} goes on',

@@ -153,6 +153,7 @@ def test_requirements_are_those_of_the_library_and_its_extras():
   listed = {line for line in lines if line and not line.startswith('#')}
   extras = project['optional-dependencies']
   assert extras.pop('gpu')  # not needed anywhere else
+  assert extras.pop('track')  # large, and for those who have one of the two
   parts = [project['dependencies'], *extras.values()]
   parts = {line for part in parts for line in part} - {'gat_jax[commands]'}
   assert listed == parts

@@ -14,11 +14,12 @@ TOOLS = {
 }
 # What each room may import besides itself.
 MAY_IMPORT = {
-  'gat_jax': ALL,
+  'gat_jax': ALL | {'gat_jax.interop'},
   'gat_jax.errors': set(),
   'gat_jax.storage': set(),
   'gat_jax.graphs': {'gat_jax.errors'},
   'gat_jax.nn': {'gat_jax.errors', 'gat_jax.graphs'},
+  'gat_jax.interop': {'gat_jax.errors', 'gat_jax.nn'},
   'gat_jax.datasets': {'gat_jax.errors', 'gat_jax.storage', 'gat_jax.graphs'},
   'gat_jax.training': ALL - {'gat_jax', 'gat_jax.runs'},
   'gat_jax.runs': ALL - {'gat_jax'},
@@ -28,7 +29,8 @@ MAY_IMPORT = {
   'experiments.cli': ALL | {'experiments.arguments', 'experiments.terminal'},
   'experiments.documents': ALL,
   'experiments.progress': ALL | TOOLS,
-  'experiments.sweeps': ALL | TOOLS,
+  'experiments.tracking': ALL | TOOLS,
+  'experiments.sweeps': ALL | TOOLS | {'experiments.tracking'},
   'experiments.reproduction': ALL | TOOLS | {'configs'},
   'experiments.pages': ALL
   | TOOLS
@@ -36,7 +38,12 @@ MAY_IMPORT = {
   # The five commands, which no room may import.
   'experiments': ALL
   | TOOLS
-  | {'experiments.sweeps', 'experiments.reproduction', 'experiments.pages'},
+  | {
+    'experiments.sweeps',
+    'experiments.reproduction',
+    'experiments.pages',
+    'experiments.tracking',
+  },
   'benchmarks': ALL | {'configs'},
 }
 PROJECT = ('gat_jax', 'configs', 'experiments', 'benchmarks')

@@ -83,6 +83,7 @@ class Pool:
     slurm: config_dict.ConfigDict,
     local: Sequence[places.Place] = (),
     discard_unreadable: bool = False,
+    track: Sequence[str] = (),
   ):
     """Starts nothing yet.
 
@@ -94,6 +95,7 @@ class Pool:
       slurm: see `slurm_options`.
       local: where each local worker trains.
       discard_unreadable: see `worker.TrainGroup`.
+      track: see there as well.
 
     Raises:
       ConfigError: if this machine has no such engine.
@@ -103,6 +105,7 @@ class Pool:
     self._workdir = workdir
     self._places = local
     self._discard_unreadable = discard_unreadable
+    self._track = tuple(track)
     self._num_workers = num_workers
     self._waiting: deque[trials.Group] = deque()
     self._stopping = False
@@ -197,7 +200,11 @@ class Pool:
     self, group: trials.Group, place: places.Place | None
   ) -> worker.TrainGroup:
     return worker.TrainGroup(
-      group, place, self._engine == SLURM, self._discard_unreadable
+      group,
+      place,
+      self._engine == SLURM,
+      self._discard_unreadable,
+      self._track,
     )
 
   def _submit_array(self):

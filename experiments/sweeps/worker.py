@@ -10,6 +10,7 @@ import jax
 import submitit
 
 from experiments import cli
+from experiments import tracking
 from experiments.sweeps import places
 from experiments.sweeps import plans
 from experiments.sweeps import trials
@@ -36,12 +37,14 @@ class TrainGroup:
       process may use.
     scheduled: whether a scheduler decides when the process ends.
     discard_unreadable: train anew where no checkpoint of the group can be used.
+    track: the trackers that each trial is sent to.
   """
 
   group: trials.Group
   place: places.Place | None = None
   scheduled: bool = False
   discard_unreadable: bool = False
+  track: tuple[str, ...] = ()
 
   def __call__(self) -> None:
     """Trains what has not ended, unless another process trains it now."""
@@ -53,7 +56,7 @@ class TrainGroup:
       return
     group = dataclasses.replace(self.group, trials=tuple(left))
     with cli.StopRequest(*(_OF_SCHEDULERS if self.scheduled else ())) as stop:
-      interrupted = _train(group, stop, self.discard_unreadable)
+      interrupted = _train(group, stop, self.discard_unreadable, self.track)
     stop.pass_on()  # submitit requeues the job if it is preempted
     while interrupted and self.scheduled:
       signal.pause()  # a job that ends by itself is not requeued
@@ -64,17 +67,25 @@ class TrainGroup:
 
 
 def _train(
-  group: trials.Group, stop: cli.StopRequest, discard_unreadable: bool
+  group: trials.Group,
+  stop: cli.StopRequest,
+  discard_unreadable: bool,
+  track: Sequence[str],
 ) -> bool:
   """Returns whether it was interrupted and can be continued."""
   try:
-    results = runs.train_group(
-      [trial.config for trial in group.trials],
-      [trial.folder for trial in group.trials],
-      group.states_in,
-      _observer(group, stop),
-      discard_unreadable=discard_unreadable,
-    )
+    configs = [trial.config for trial in group.trials]
+    folders = [trial.folder for trial in group.trials]
+    with tracking.TrackingObserver(
+      track, configs, folders, group.workdir.name
+    ) as trackers:
+      results = runs.train_group(
+        configs,
+        folders,
+        group.states_in,
+        runs.Observers(_observer(group, stop), trackers),
+        discard_unreadable=discard_unreadable,
+      )
   except runs.Ended as ended:
     if ended.outcome is runs.Outcome.INTERRUPTED:
       return True

@@ -8,6 +8,7 @@ from gat_jax.runs.exports import export as export
 from gat_jax.runs.observers import Ended as Ended
 from gat_jax.runs.observers import Evaluation as Evaluation
 from gat_jax.runs.observers import Observer as Observer
+from gat_jax.runs.observers import Observers as Observers
 from gat_jax.runs.observers import Outcome as Outcome
 from gat_jax.runs.predictions import GraphPrediction as GraphPrediction
 from gat_jax.runs.predictions import predict as predict

@@ -10,6 +10,7 @@ import enum
 import numpy as np
 
 from gat_jax import datasets
+from gat_jax.runs.results import Result
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,3 +86,54 @@ class Observer:
     Returns:
       How the run shall end now; None to go on.
     """
+
+  def on_results(self, results: Sequence[Result]) -> None:
+    """All has ended by itself and is written: the scores of every config.
+
+    Of a run that has got more seeds, those of all its seeds. Nothing is told of
+    a run that was finished already.
+    """
+
+
+class Observers(Observer):
+  """Several in one: all are told, and the first to ask for an end gets it."""
+
+  def __init__(self, *observers: Observer):
+    """They are told in this order."""
+    self._observers = observers
+    self.show_downloads = any(one.show_downloads for one in observers)
+
+  def on_resumed(self, epoch: int) -> None:
+    """Tells all."""
+    for one in self._observers:
+      one.on_resumed(epoch)
+
+  def on_finished(self, seeds: Sequence[int]) -> None:
+    """Tells all."""
+    for one in self._observers:
+      one.on_finished(seeds)
+
+  def on_dataset(self, dataset: datasets.Dataset) -> None:
+    """Tells all."""
+    for one in self._observers:
+      one.on_dataset(dataset)
+
+  def on_compiled(self, seconds: float, num_parameters: int) -> None:
+    """Tells all."""
+    for one in self._observers:
+      one.on_compiled(seconds, num_parameters)
+
+  def on_evaluation(self, evaluation: Evaluation) -> None:
+    """Tells all."""
+    for one in self._observers:
+      one.on_evaluation(evaluation)
+
+  def request(self, evaluation: Evaluation) -> Outcome | None:
+    """Asks one after the other."""
+    asked = (one.request(evaluation) for one in self._observers)
+    return next((outcome for outcome in asked if outcome is not None), None)
+
+  def on_results(self, results: Sequence[Result]) -> None:
+    """Tells all."""
+    for one in self._observers:
+      one.on_results(results)

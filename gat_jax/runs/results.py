@@ -226,6 +226,7 @@ def join(
       file.writelines(f'{json.dumps(line)}\n' for line in lines)
     for events in more.glob('events.out.*'):
       events.replace(path / events.name)
+    workdirs.write_session(path, config, whole.to_json())
     workdirs.write_json(path / workdirs.CONFIG, config.to_dict())
     workdirs.write_json(path / workdirs.DATASET, card)
     workdirs.write_json(path / workdirs.RESULTS, whole.to_json())

@@ -123,9 +123,11 @@ def train_group(
   observer = observer or Observer()
   dataset = load_dataset(configs[0], observer.show_downloads)
   observer.on_dataset(dataset)
-  return _train_on(
+  found = _train_on(
     dataset, configs, folders, states_in, observer, discard_unreadable
   )
+  observer.on_results(found)
+  return found
 
 
 def _finish(
@@ -162,7 +164,9 @@ def _finish(
     rest.seed, rest.num_seeds = have[-1] + 1, len(wanted) - len(have)
     if not workdirs.is_finished(more):
       _train_on(dataset, [rest], (more,), more, observer, discard_unreadable)
-    return results.join(path, result, more, config, dataset.card)
+    whole = results.join(path, result, more, config, dataset.card)
+  observer.on_results([whole])
+  return whole
 
 
 def _train_on(

@@ -8,7 +8,8 @@ best/           the kept parameters of every seed (see checkpoints.py)
 checkpoints/    until it has finished: the last two states of the whole run, the
                 first after `checkpoint_minutes` or when it was interrupted
 more/           a run of the seeds that a finished run lacks, until it is joined
-events.out.*    the same metrics for TensorBoard
+events.out.*    the same metrics for TensorBoard, and fields of the config and
+                final scores for its page HParams
 .lock           held by the process that writes; .holder.json says which it is
 
 Scores are fractions between 0 and 1, losses in nats.
@@ -21,6 +22,7 @@ import math
 import os
 import pathlib
 import secrets
+import statistics
 from typing import Any
 
 from gat_jax import storage
@@ -55,6 +57,7 @@ class RunWriter:
     """
     self.path = folder(workdir)
     self._content = {CONFIG: config.to_dict(), DATASET: card}
+    self._config = config
     self._events: Any = None
     with contextlib.ExitStack() as stack:
       stack.enter_context(hold(self.path))
@@ -79,8 +82,6 @@ class RunWriter:
     Raises:
       WorkdirError: if the folder cannot be written.
     """
-    from tensorboardX import SummaryWriter  # slow to import
-
     purge = {'purge_step': epoch + 1} if epoch else {}
     with explained(self.path):
       for name, content in self._content.items():
@@ -89,11 +90,7 @@ class RunWriter:
       self._open.enter_context(self._metrics)
       self._metrics.truncate(metrics_bytes)
       self._metrics.seek(0, os.SEEK_END)
-      # Names have the second of their writing: another one must not have it.
-      suffix = f'.{secrets.token_hex(4)}'
-      self._events = SummaryWriter(
-        str(self.path), filename_suffix=suffix, **purge
-      )
+      self._events = _events(self.path, self._config, **purge)
 
   def metrics_bytes(self) -> int:
     """The length of `metrics.jsonl`, all of which is on the disk.
@@ -166,7 +163,64 @@ class RunWriter:
           self.path / name, 'is not as this run has written it'
         )
     with explained(self.path):
+      _write_final(self._events, results)
       write_json(self.path / RESULTS, results)
+
+
+def write_session(
+  path: pathlib.Path, config: Any, results: dict[str, Any]
+) -> None:
+  """Tells TensorBoard anew what a run came to, which has got more seeds.
+
+  Args:
+    path: of its folder.
+    config: of all its seeds.
+    results: of all its seeds, see `results.Result.to_json`.
+  """
+  with contextlib.closing(_events(path, config)) as events:
+    _write_final(events, results)
+
+
+def _events(path: pathlib.Path, config: Any, **purge: int) -> Any:
+  """A new event file, which says first with which fields the run trains.
+
+  No file lists the columns of the page HParams, as TensorBoard would take them
+  from one run for all. It finds them, and which differ, in the runs themselves.
+  """
+  from tensorboardX import SummaryWriter  # slow to import
+  from tensorboardX import summary
+
+  # Names have the second of their writing: another one must not have it.
+  suffix = f'.{secrets.token_hex(4)}'
+  events = SummaryWriter(str(path), filename_suffix=suffix, **purge)
+  fields = {
+    name: value if isinstance(value, bool | int | float) else str(value)
+    for name, value in settings.flat(config).items()
+    # TensorBoard never hears of more seeds: it keeps what it was told first.
+    if value is not None and name != 'num_seeds'
+  }
+  _, start, _ = summary.hparams(fields, {})
+  events.file_writer.add_summary(start)
+  return events
+
+
+def _write_final(events: Any, results: dict[str, Any]) -> None:
+  """Adds to an event file what a run came to: scores are means over seeds.
+
+  The page HParams shows the first five names in their order: scores come first.
+  """
+  from tensorboardX import summary  # slow to import
+
+  epochs = [seed['epochs'] for seed in results['seeds']]
+  for name, value in {
+    'final/test_score': statistics.fmean(s['test'] for s in results['seeds']),
+    'final/val_score': statistics.fmean(s['val'] for s in results['seeds']),
+    'total/epochs': sum(epochs),
+    'total/seconds': results['seconds']['train'],
+  }.items():
+    events.add_scalar(name, value, max(epochs))
+  *_, end = summary.hparams({}, {})
+  events.file_writer.add_summary(end)
 
 
 def is_finished(workdir: str | os.PathLike) -> bool:
