@@ -15,6 +15,7 @@ and none of the platforms has to be here. Writes into the workdir, or into
   model.json        what it takes and returns, how the graph was prepared before
                     training, and which data, seed and JAX it is from
 
+JAX needs flatbuffers to write and to read the first: pip install flatbuffers.
 docs/guides/export.md shows how it is used, in ten lines.
 """
 
