@@ -17,6 +17,7 @@ from experiments import predict
 from gat_jax import datasets
 from gat_jax import runs
 from gat_jax.runs import settings
+from gat_jax.runs.fields import UNNAMED_IN_0_1
 
 
 def config_of(**dataset):
@@ -73,6 +74,14 @@ def test_names_of_several_labels_stand_in_one_cell():
   assert predict._column(prediction, 1) == 'probability_1'
 
 
+def test_the_config_and_what_old_folders_had_are_the_defaults():
+  options = datasets.options('tables')
+  assert custom.get_config().dataset.to_dict() == {'name': 'tables'} | options
+  for name in options.keys() - datasets.options('cora').keys() - {'directed'}:
+    assert UNNAMED_IN_0_1[f'dataset.{name}'] == options[name]
+  assert set(datasets.explain('tables')) > set(options)
+
+
 def test_folders_of_npz_files_have_none_of_the_fields_of_tables(tmp_path):
   """A run of an earlier version of the same graph can be continued."""
   config = config_of(name='graph.npz')
@@ -111,7 +120,7 @@ def test_the_commands_take_tables(tmp_path, environment):
     (('predict', f'--workdir={folder}'), "nodes.csv, line 4: column 'mark'"),
     (
       ('train', '--config=configs/custom.py', *flags),
-      'leave it out by --config.dataset.leave_out: mark',
+      'leave it out: --config.dataset.leave_out=mark',
     ),
     (
       ('train', '--config=configs/custom.py'),

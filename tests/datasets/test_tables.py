@@ -139,6 +139,14 @@ def test_ids_are_text_or_numbers_and_classes_count_in_their_order(tmp_path):
   same(datasets.load('tables', **files), dataset)
 
 
+def test_nodes_may_be_named_as_columns_are(tmp_path):
+  nodes, edges = (
+    text.replace('ann', 'source').replace('bob', 'target')
+    for text in (NODES, EDGES)
+  )
+  assert load(tmp_path, nodes, edges).card['edges_raw'] == 5
+
+
 def test_several_labels_a_node(tmp_path):
   nodes = NODES.replace(',no,', ',no; old,').replace(',yes,', ',yes;,')
   dataset = load(tmp_path, nodes)

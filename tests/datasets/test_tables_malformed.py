@@ -85,7 +85,7 @@ MALFORMED = {
     nodes('7,8', '7,eight'),
     'nodes.csv, line 4',
     "column 'mark' holds 'eight', no number; mend it, or, if the column is no"
-    ' feature, leave it out by `config.dataset.leave_out`: mark',
+    ' feature, leave it out: `config.dataset.leave_out`=mark',
   ),
   'a feature that is empty': (
     nodes('7,8', '7,'),
@@ -143,6 +143,11 @@ MALFORMED = {
     nodes('yes', 'no', 9),
     'nodes.csv',
     "column 'label' has one class alone, 'no'; give nodes of two classes",
+  ),
+  'a label that is measured': (
+    {'label_column': 'height'},
+    'nodes.csv',
+    "column 'height' has a class of its own for each of 6 nodes; name a column",
   ),
   'no labels at all': (
     {'nodes': NODES.replace('yes', '').replace('no', '')},
@@ -303,7 +308,7 @@ def test_every_error_mends_the_table_by_what_it_says(tmp_path):
   """Columns that the remedy names are left out, and the rest is read."""
   with pytest.raises(DataError) as error:
     load(tmp_path, **nodes('7,8', '7,eight'))
-  column = error.value.remedy.rpartition(': ')[2]
+  column = error.value.remedy.rpartition('=')[2]
   dataset = load(tmp_path, leave_out=column, **nodes('7,8', '7,eight'))
   assert dataset.card['feature_columns'] == 'age, height'
   np.testing.assert_array_equal(

@@ -23,7 +23,10 @@ Shapes: N nodes, E edges, D features, D_e features of an edge.
 """
 
 import hashlib
+import inspect
 from typing import Any, NoReturn
+
+import numpy as np
 
 from gat_jax.datasets import own
 from gat_jax.datasets import structures
@@ -96,22 +99,13 @@ def load(
   sums: dict[str, str] = {}
   of_node = _table('nodes', nodes, data_dir, sums)
   of_edge = _table('edges', edges, data_dir, sums)
-  skipped = [word.strip() for word in leave_out.split(',') if word.strip()]
-  known = [*of_node.columns, *of_edge.columns]
-  for word in skipped:
-    if word not in known:
-      _fail(
-        'leave_out',
-        f'no file has a column {word!r}',
-        did_you_mean(word, known, f'there are {listed(known)}'),
-      )
+  skipped = _left_out(leave_out, [*of_node.columns, *of_edge.columns])
   if id_column:
     of_node.find(id_column, 'id_column', 'the ids')
   else:
     id_column = columns.id_column(of_node)
   of_node.find(label_column, 'label_column', 'the labels')
-  has_split = split_column in of_node.columns
-  if split_column not in ('', 'split') and not has_split:
+  if split_column not in ('', 'split'):  # which need not be there
     of_node.find(split_column, 'split_column', 'the splits')
   ids = columns.ids_of(of_node, id_column)
   ends = columns.end_columns(of_edge)
@@ -131,24 +125,9 @@ def load(
   )
   columns.refuse_conflicts(of_edge, pairs, edge_features.values)
   labels, classes = of_nodes.labels_of(of_node, label_column)
-  if has_split:
-    masks = of_nodes.given_masks(of_node, split_column, labels)
-    _refuse_idle(
-      split_column,
-      train_fraction=(train_fraction, 0.6),
-      val_fraction=(val_fraction, 0.2),
-      split_seed=(split_seed, 0),
-    )
-    origin = f'column {split_column}'
-  else:
-    masks = of_nodes.drawn_masks(
-      labels, train_fraction, val_fraction, split_seed
-    )
-    way = 'class by class' if labels.ndim == 1 else 'regardless of labels'
-    origin = (
-      f'drawn {way}, {train_fraction:g} train, {val_fraction:g} val, seed'
-      f' {split_seed}'
-    )
+  masks, origin = _splits(
+    of_node, split_column, labels, train_fraction, val_fraction, split_seed
+  )
   scale = columns.scaled if scale_columns else lambda values: values
   facts: dict[str, Any] = {
     'id_column': id_column,
@@ -194,6 +173,48 @@ def load(
   )
 
 
+def _left_out(leave_out: str, known: list[str]) -> list[str]:
+  words = [word.strip() for word in leave_out.split(',') if word.strip()]
+  for word in words:
+    if word not in known:
+      _fail(
+        'leave_out',
+        f'no file has a column {word!r}',
+        did_you_mean(word, known, f'there are {listed(known)}'),
+      )
+  return words
+
+
+def _splits(
+  table: Table,
+  column: str,
+  labels: np.ndarray,
+  train_fraction: float,
+  val_fraction: float,
+  seed: int,
+) -> tuple[dict[str, np.ndarray], str]:
+  """A mask [N] for each split, and where they come from."""
+  if column not in table.columns:
+    masks = of_nodes.drawn_masks(labels, train_fraction, val_fraction, seed)
+    way = 'class by class' if labels.ndim == 1 else 'regardless of labels'
+    parts = f'{train_fraction:g} train, {val_fraction:g} val'
+    return masks, f'drawn {way}, {parts}, seed {seed}'
+  masks = of_nodes.given_masks(table, column, labels)
+  for field, value in (
+    ('train_fraction', train_fraction),
+    ('val_fraction', val_fraction),
+    ('split_seed', seed),
+  ):
+    default = inspect.signature(load).parameters[field].default
+    if value != default:
+      _fail(
+        field,
+        f'{value!r} changes nothing: the nodes have a column {column!r}',
+        f"leave it at {default!r}, or set `config.dataset.split_column` to ''",
+      )
+  return masks, f'column {column}'
+
+
 def _fail(field: str, problem: str, remedy: str = '') -> NoReturn:
   raise DataError(f'config.dataset.{field}', problem, remedy)
 
@@ -235,16 +256,6 @@ def _check_fields(
       'rows cannot be scaled to sum 1 where columns have mean 0',
       'leave it or `config.dataset.scale_columns` at False',
     )
-
-
-def _refuse_idle(split_column: str, **fields: tuple[Any, Any]) -> None:
-  for field, (value, default) in fields.items():
-    if value != default:
-      _fail(
-        field,
-        f'{value!r} changes nothing: the nodes have a column {split_column!r}',
-        f"leave it at {default!r}, or set `config.dataset.split_column` to ''",
-      )
 
 
 def _table(

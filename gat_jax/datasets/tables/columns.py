@@ -103,7 +103,8 @@ def edges_of(
     DataError: if an end is no id.
   """
   polars = library()
-  if set(ends) <= set(ids):
+  by_place = tuple(end.lower() for end in ends) not in _ENDS
+  if by_place and set(ends) <= set(ids):
     table.fail(
       None,
       f'has no header: its first line holds the ids {" and ".join(ends)}',

@@ -51,6 +51,13 @@ def labels_of(table: Table, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
       + (f' alone, {shown(names[0])}' if names else ''),
       'give nodes of two classes their labels; empty cells are unknown ones',
     )
+  if len(names) == len(rows) > 2:
+    table.fail(
+      None,
+      f'column {name!r} has a class of its own for each of {len(rows)} nodes',
+      'name a column of classes in `config.dataset.label_column`; numbers that'
+      ' are measured must be made classes, such as low and high',
+    )
   ids = rows['name'].replace_strict(names, range(len(names))).to_numpy()
   nodes = rows['node'].to_numpy()
   if several:

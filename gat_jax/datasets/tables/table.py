@@ -6,6 +6,7 @@ Shapes: n rows.
 from collections.abc import Collection
 import dataclasses
 import pathlib
+import shlex
 from typing import Any, NoReturn
 
 import numpy as np
@@ -104,7 +105,7 @@ class Table:
     if bad.any():
       row = int(bad.argmax())
       cell = texts[row]
-      leave = f'leave it out by `config.dataset.leave_out`: {name}'
+      leave = f'leave it out: {_leave_out(name)}'
       if cell is None or cell == '':
         self.fail(
           row,
@@ -136,7 +137,7 @@ class Table:
       None,
       f'column {name!r} is of type {self.columns[name].dtype} ({error})',
       'a cell must be one number or one text: make columns of it, or leave it'
-      f' out by `config.dataset.leave_out`: {name}',
+      f' out: {_leave_out(name)}',
     )
 
 
@@ -155,6 +156,10 @@ def library() -> Any:
       f'do `{INSTALL}`, or save the graph as .npz',
     ) from error
   return polars
+
+
+def _leave_out(name: str) -> str:
+  return f'`config.dataset.leave_out`={shlex.quote(name)}'
 
 
 def listed(names: Collection[str], most: int = 20) -> str:
