@@ -24,6 +24,7 @@ def config_of(**dataset):
   config = custom.get_config()
   config.dataset.update(dataset)
   config.model.name = 'mlp'
+  config.model.num_layers = 1
   config.model.dropout_rate = 0.0
   config.max_epochs = 30
   return config
