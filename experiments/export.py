@@ -16,7 +16,7 @@ and none of the platforms has to be here. Writes into the workdir, or into
                     training, and which data, seed and JAX it is from
 
 JAX needs flatbuffers to write and to read the first: pip install flatbuffers.
-docs/guides/export.md shows how it is used, in ten lines.
+docs/guides/export.md shows a program that uses them, in ten lines or so.
 """
 
 from absl import flags
