@@ -37,7 +37,13 @@ MAY_IMPORT = {
   'experiments': ALL
   | TOOLS
   | {'experiments.sweeps', 'experiments.reproduction', 'experiments.pages'},
-  'benchmarks': ALL | {'configs'},
+  'benchmarks': ALL
+  | {
+    'configs',
+    'experiments.documents',
+    'experiments.reproduction',
+    'experiments.pages',
+  },
 }
 PROJECT = ('gat_jax', 'configs', 'experiments', 'benchmarks')
 
