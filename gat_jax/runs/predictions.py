@@ -9,6 +9,7 @@ import os
 from typing import Any
 
 from flax import nnx
+from flax import traverse_util
 import jax
 from ml_collections import config_dict
 import numpy as np
@@ -20,6 +21,8 @@ from gat_jax.errors import WorkdirError
 from gat_jax.runs import checkpoints
 from gat_jax.runs import settings
 from gat_jax.runs import workdirs
+from gat_jax.runs.fields import FIELDS
+from gat_jax.runs.fields import UNNAMED_IN_0_1
 from gat_jax.runs.results import read_result
 from gat_jax.runs.run import load_dataset
 
@@ -109,7 +112,9 @@ def read_config(workdir: str | os.PathLike) -> config_dict.ConfigDict:
   content = workdirs.read_json(workdir, workdirs.CONFIG)
   if not isinstance(content, dict):
     raise WorkdirError(f'{workdir}/{workdirs.CONFIG}', 'holds no config')
-  config = config_dict.ConfigDict(content)
+  unnamed = {n: v for n, v in UNNAMED_IN_0_1.items() if n in FIELDS}
+  fields = unnamed | settings.flat(content)
+  config = config_dict.ConfigDict(traverse_util.unflatten_dict(fields, sep='.'))
   settings.check(config, allow_unknown=True)
   return config
 
