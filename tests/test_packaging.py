@@ -147,15 +147,20 @@ def test_import_from_the_wheel_alone_and_of_little_at_once(wheel, tmp_path):
   assert all(origin.startswith(str(installed)) for origin in origins)
 
 
+def required(name):
+  """The lines of a file of requirements, without those of other files."""
+  lines = (ROOT / name).read_text().splitlines()
+  return {line for line in lines if line and line[0] not in '#-'}
+
+
 def test_requirements_are_those_of_the_library_and_its_extras():
   project = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
-  lines = (ROOT / 'requirements.txt').read_text().splitlines()
-  listed = {line for line in lines if line and not line.startswith('#')}
   extras = project['optional-dependencies']
   assert extras.pop('gpu')  # not needed anywhere else
+  assert required('requirements-docs.txt') == set(extras.pop('docs'))
   parts = [project['dependencies'], *extras.values()]
   parts = {line for part in parts for line in part} - {'gat_jax[commands]'}
-  assert listed == parts
+  assert required('requirements.txt') == parts
 
 
 def test_library_depends_on_what_it_imports():
