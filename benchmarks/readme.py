@@ -43,21 +43,16 @@ _ON_A_GPU = {
 
 def main() -> None:
   """Rewrites the marked sections and draws the chart."""
-  for name, text in sections().items():
-    documents.put_section(str(README), name, text)
+  for name, make in SECTIONS.items():
+    documents.put_section(str(README), name, make())
   with drawing.style(), matplotlib.rc_context({'svg.hashsalt': CHART.name}):
     about = {'Date': None, 'Description': described()}
     chart().savefig(CHART, metadata=about)
 
 
-def sections() -> dict[str, str]:
-  """What stands between the marks of README.md, by their names."""
-  return {'results': scores(), 'speed': times()}
-
-
 def scores() -> str:
   """The paper's figure for GAT and ours, a line a data set."""
-  report = reports.collect(SEEDS, margin=0.01)
+  report = reports.collect(SEEDS, reports.MARGIN)
   lines = [['test score, %', 'paper', 'here', 'seeds', 'verdict']]
   for name in tables.PAPER:
     table = tables.TABLES[name]
@@ -120,7 +115,13 @@ def times() -> str:
 def _time(milliseconds: float) -> str:
   if milliseconds >= 1000:
     return f'{milliseconds / 1000:.1f} s'
+  if milliseconds >= 10:
+    return f'{milliseconds:.0f} ms'
   return f'{milliseconds:.2g} ms'
+
+
+# What stands between the marks of README.md, by their names.
+SECTIONS = {'results': scores, 'speed': times}
 
 
 def described() -> str:
