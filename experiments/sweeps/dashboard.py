@@ -82,8 +82,9 @@ class Dashboard:
     facts['time left'] = self._time_left()
     for dataset, (score, trial) in self._best.items():
       changes = [f'{heatmaps.short(k)} {v}' for k, v in trial.changes.items()]
+      words = '; '.join(changes) or 'the config as it is'
       facts[f'best validation on {dataset}'] = (
-        f'{documents.per_cent(score, 1)} % ({"; ".join(changes)})'
+        f'{documents.per_cent(score, 1)} % ({words})'
       )
     return facts
 

@@ -200,7 +200,7 @@ FIELDS: dict[str, Field] = {
 
 # Fields that configs of version 0.1.0 did not name, and the value that all of
 # its runs had. With that value they are left out of what is compared, so that
-# its folders can be continued.
+# its folders can be continued; and a folder without one is read with it.
 UNNAMED_IN_0_1: dict[str, Any] = {
   'dataset.train_per_class': 20,
   'dataset.num_val': 150,
