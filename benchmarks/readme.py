@@ -31,12 +31,12 @@ _PEERS = ('PyTorch Geometric', 'DGL')
 # Of `speed.Row`: the data set, seeds, and what a reader calls it.
 _TIMED = {
   ('cora', 1): 'Cora, an epoch',
-  ('cora', 10): 'Cora, an epoch of each of 10 seeds',
+  ('cora', 10): 'Cora, 10 seeds at once, an epoch of one',
   ('citeseer', 1): 'Citeseer, an epoch',
   ('PPI, rebuilt', 1): 'PPI, rebuilt, ten training steps',
 }
 _ON_A_GPU = {
-  'cora, an epoch': 'Cora, an epoch, on an H200',
+  'cora, an epoch': 'Cora, an epoch, on an H200 (TF32)',
   'ppi, gat, a step': 'PPI, rebuilt, a training step, on an H200',
 }
 
@@ -102,10 +102,10 @@ def measured() -> list[tuple[str, float, dict[str, float]]]:
 
 def times() -> str:
   """What an epoch takes here, and how many times longer elsewhere."""
-  lines = [['', 'gat_jax', *(f'{peer} takes' for peer in _PEERS)]]
+  lines = [['time of', 'gat_jax', *(f'{peer}, times as long' for peer in _PEERS)]]
   for name, milliseconds, ratios in measured():
     cells = [
-      f'{ratios[peer]:.1f} times as long' if peer in ratios else ''
+      f'{ratios[peer]:.1f} x' if peer in ratios else ''
       for peer in _PEERS
     ]
     lines.append([name, _time(milliseconds), *cells])

@@ -24,7 +24,7 @@ _RULES = {
   'loss': 'loss',
   'none': 'last epoch',
 }
-_EXPLAINED = """# Reproduction
+_EXPLAINED = """# Results
 
 Test scores in %; ± is the sample deviation over n seeds. Differences are in
 points of %.

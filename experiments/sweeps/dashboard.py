@@ -91,7 +91,7 @@ class Dashboard:
   def _time_left(self) -> str:
     done = len(self._ended) - self._ended_before
     if not done:
-      return 'unknown'
+      return 'unknown until the first has compiled and finished'
     waiting = self._source.total - len(self._ended)
     seconds = (time.monotonic() - self._start) / done * waiting
     return f'{seconds / 60:.0f} min'
