@@ -31,33 +31,28 @@ _PEERS = ('PyTorch Geometric', 'DGL')
 # Of `speed.Row`: the data set, seeds, and what a reader calls it.
 _TIMED = {
   ('cora', 1): 'Cora, an epoch',
-  ('cora', 10): 'Cora, an epoch of each of 10 seeds',
+  ('cora', 10): 'Cora, 10 seeds at once, an epoch of one',
   ('citeseer', 1): 'Citeseer, an epoch',
   ('PPI, rebuilt', 1): 'PPI, rebuilt, ten training steps',
 }
 _ON_A_GPU = {
-  'cora, an epoch': 'Cora, an epoch, on an H200',
+  'cora, an epoch': 'Cora, an epoch, on an H200 (TF32)',
   'ppi, gat, a step': 'PPI, rebuilt, a training step, on an H200',
 }
 
 
 def main() -> None:
   """Rewrites the marked sections and draws the chart."""
-  for name, text in sections().items():
-    documents.put_section(str(README), name, text)
+  for name, make in SECTIONS.items():
+    documents.put_section(str(README), name, make())
   with drawing.style(), matplotlib.rc_context({'svg.hashsalt': CHART.name}):
     about = {'Date': None, 'Description': described()}
     chart().savefig(CHART, metadata=about)
 
 
-def sections() -> dict[str, str]:
-  """What stands between the marks of README.md, by their names."""
-  return {'results': scores(), 'speed': times()}
-
-
 def scores() -> str:
   """The paper's figure for GAT and ours, a line a data set."""
-  report = reports.collect(SEEDS, margin=0.01)
+  report = reports.collect(SEEDS, reports.MARGIN)
   lines = [['test score, %', 'paper', 'here', 'seeds', 'verdict']]
   for name in tables.PAPER:
     table = tables.TABLES[name]
@@ -107,11 +102,12 @@ def measured() -> list[tuple[str, float, dict[str, float]]]:
 
 def times() -> str:
   """What an epoch takes here, and how many times longer elsewhere."""
-  lines = [['', 'gat_jax', *(f'{peer} takes' for peer in _PEERS)]]
+  lines = [
+    ['time of', 'gat_jax', *(f'{peer}, times as long' for peer in _PEERS)]
+  ]
   for name, milliseconds, ratios in measured():
     cells = [
-      f'{ratios[peer]:.1f} times as long' if peer in ratios else ''
-      for peer in _PEERS
+      f'{ratios[peer]:.1f} x' if peer in ratios else '' for peer in _PEERS
     ]
     lines.append([name, _time(milliseconds), *cells])
   return documents.markdown_table(lines)
@@ -120,7 +116,13 @@ def times() -> str:
 def _time(milliseconds: float) -> str:
   if milliseconds >= 1000:
     return f'{milliseconds / 1000:.1f} s'
+  if milliseconds >= 10:
+    return f'{milliseconds:.0f} ms'
   return f'{milliseconds:.2g} ms'
+
+
+# What stands between the marks of README.md, by their names.
+SECTIONS = {'results': scores, 'speed': times}
 
 
 def described() -> str:

@@ -181,7 +181,6 @@ class _Column:
   def __init__(self, name: str, cells: list[str], wraps: bool):
     self.name = name
     self.cells = cells
-    self.wraps = wraps
     parts = (
       [word for cell in cells for word in cell.split()] if wraps else cells
     )

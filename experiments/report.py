@@ -50,8 +50,8 @@ _LAYER = flags.DEFINE_integer(
 _HEAD = flags.DEFINE_integer(
   'head',
   None,
-  'of a run: the head whose attention is drawn around --node, counted from 1;'
-  ' by default the mean of all heads',
+  'of a run: the head whose attention is drawn around --node, counted from 1,'
+  ' in the layers that have it; by default the mean of all heads',
   1,
 )
 _GRAPH = flags.DEFINE_integer(

@@ -44,7 +44,13 @@ MAY_IMPORT = {
     'experiments.pages',
     'experiments.tracking',
   },
-  'benchmarks': ALL | {'configs'},
+  'benchmarks': ALL
+  | {
+    'configs',
+    'experiments.documents',
+    'experiments.reproduction',
+    'experiments.pages',
+  },
 }
 PROJECT = ('gat_jax', 'configs', 'experiments', 'benchmarks')
 

@@ -27,7 +27,7 @@ def _rows(results):
 
 def markdown(results: dict[str, Any]) -> str:
   """Everything, a table for each part."""
-  lines = ['# On a GPU', '']
+  lines = ['# On a GPU: every row', '']
   lines += [f'- {name}: {value}' for name, value in results['about'].items()]
   for name, part in results['parts'].items():
     lines += ['', f'## {name}', '']

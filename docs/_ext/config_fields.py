@@ -1,11 +1,12 @@
-"""The directive `config-fields`: tables of all fields of a config.
+"""The directive `config-fields`: a table of fields of a config.
 
-They are made of what the code itself checks by, so they cannot be out of date.
+It is made of what the code itself checks by, so it cannot be out of date.
 """
 
 import inspect
 import re
 
+from docutils.parsers.rst import directives
 from sphinx.util.docutils import SphinxDirective
 
 from gat_jax import datasets
@@ -22,17 +23,18 @@ def setup(app):
 
 
 class _ConfigFields(SphinxDirective):
+  """Of all data sets; `:of-some:` shows those of some alone."""
+
+  option_spec = {'of-some': directives.flag}  # noqa: RUF012, as Sphinx has it
+
   def run(self):
-    text = [
-      '## For all data sets',
-      *_table(('field', 'default', 'what it is'), _general()),
-      '',
-      '## For some data sets',
-      *_table(('field', 'default', 'what it is', 'of'), _of_datasets()),
-    ]
-    return self.parse_text_to_nodes(
-      '\n'.join(text), allow_section_headings=True
-    )
+    if 'of-some' in self.options:
+      table = _table(('field', 'default', 'what it is', 'of'), _of_datasets())
+    else:
+      table = _table(('field', 'default', 'what it is'), _general())
+    made = self.parse_text_to_nodes('\n'.join(table))
+    made[0]['classes'].append('config-fields')
+    return made
 
 
 def _general():

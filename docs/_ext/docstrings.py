@@ -3,21 +3,30 @@
 import dataclasses
 
 from flax import nnx
+from sphinx.domains.python import PyObject
 from sphinx.util import inspect
 
 
 def setup(app):
   """Blocks run before napoleon, whose sections follow their headings."""
   app.setup_extension('sphinx.ext.autodoc')
-  app.connect('autodoc-process-docstring', _mark_blocks, priority=400)
+  app.connect('autodoc-process-docstring', _mark_lines, priority=400)
   app.connect('autodoc-process-signature', _sign_classes)
+  for field in PyObject.doc_field_types:
+    if field.name == 'variable':
+      field.label = 'Attributes'
   return {'parallel_read_safe': True, 'parallel_write_safe': True}
 
 
-def _mark_blocks(app, what, name, obj, options, lines):
-  """Shows what is deeper than the text around it as it stands."""
+def _mark_lines(app, what, name, obj, options, lines):
+  """Shows what is deeper than the text around it as it stands.
+
+  What is returned is no type and its description, whatever colons it has.
+  """
   marked, in_block = [], False
   for before, line in zip(['', *lines], lines, strict=False):
+    if before == 'Returns:':
+      line = f'  : {line.strip()}'
     if line.strip():
       is_deep = line.startswith('    ')
       if is_deep and not before.strip() and not in_block:

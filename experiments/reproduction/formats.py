@@ -24,7 +24,7 @@ _RULES = {
   'loss': 'loss',
   'none': 'last epoch',
 }
-_EXPLAINED = """# Reproduction
+_EXPLAINED = """# Results
 
 Test scores in %; ± is the sample deviation over n seeds. Differences are in
 points of %.
@@ -83,7 +83,10 @@ def read_margin(workdir: str | os.PathLike) -> float | None:
     return None
   try:
     content = workdirs.read_json(workdir, FILE)
-    return float(content['margin']) / documents.per_unit(content)
+    margin = float(content['margin']) / documents.per_unit(content)
+    if not 0 <= margin < 1:
+      raise ValueError(f'a margin of {margin:g} is no fraction')
+    return margin
   except (KeyError, TypeError, ValueError) as error:
     raise WorkdirError(
       path, 'is damaged', 'experiments.reproduce writes it again'

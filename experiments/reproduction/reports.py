@@ -112,7 +112,8 @@ class Report:
   def command(self, name: str) -> str:
     """What trains the rows of a table and writes it, from the same folder."""
     table, found = tables.TABLES[name], self.tables[name]
-    num_seeds = 1 + max(max(row.scores) for row in found.rows)
+    own = [row for row in found.rows if not _shared(table, row.row)]
+    num_seeds = 1 + max(max(row.scores) for row in own)
     words = ['python', '-m', 'experiments.reproduce', f'--table={name}']
     if len(found.rows) < len(table.rows):
       words.append(f'--rows={",".join(row.row.name for row in found.rows)}')

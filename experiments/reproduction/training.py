@@ -3,6 +3,7 @@
 It neither chooses rows nor says what they came to.
 """
 
+import functools
 import os
 import pathlib
 import platform
@@ -130,8 +131,12 @@ def _versions() -> dict[str, str]:
   }
 
 
+@functools.cache
 def _commit() -> dict[str, str]:
-  """Which code it was, where the repository tells; empty where it does not."""
+  """Which code it was, where the repository tells; empty where it does not.
+
+  It is asked once: the ledgers that are written meanwhile may be its files.
+  """
   if not (_ROOT / '.git').exists():
     return {}
   command = ['git', '-C', str(_ROOT), 'describe', '--always', '--dirty']

@@ -80,7 +80,8 @@ class Verdict:
     word: `reproduced` (the difference is below the margin), `better` or `worse`
       (there is a difference), `undecided`.
     seeds_needed: how many would decide it if mean and deviation stayed as they
-      are; None where it is decided or no number would.
+      are; None where it is decided, no number would, or one seed has no
+      deviation.
   """
 
   difference: float
@@ -119,7 +120,7 @@ def judge(sample: Sample, published: Published, margin: float) -> Verdict:
   """
   difference = sample.mean - published.mean
   if sample.n < 2:
-    return Verdict(difference, None, None, 'undecided', 2)
+    return Verdict(difference, None, None, 'undecided', None)
   welch_p, tost_p = _tests(sample, sample.n, published, margin)
   word = _word(difference, welch_p, tost_p)
   needed = None

@@ -61,11 +61,7 @@ def _fail_unfinished(group: trials.Group, reason: str) -> None:
 
 @contextlib.contextmanager
 def _timed(console: Console) -> Iterator[None]:
-  """Says how long it took, and how much of a core this process used for it."""
-  wall, own = time.perf_counter(), time.process_time()
+  """Says how long it took."""
+  start = time.perf_counter()
   yield
-  wall = time.perf_counter() - wall
-  share = (time.process_time() - own) / wall
-  console.print(
-    f'trained for {wall / 60:.1f} min; coordinating took {share:.1%} of a core'
-  )
+  console.print(f'trained for {(time.perf_counter() - start) / 60:.1f} min')

@@ -82,15 +82,16 @@ class Dashboard:
     facts['time left'] = self._time_left()
     for dataset, (score, trial) in self._best.items():
       changes = [f'{heatmaps.short(k)} {v}' for k, v in trial.changes.items()]
+      words = '; '.join(changes) or 'the config as it is'
       facts[f'best validation on {dataset}'] = (
-        f'{documents.per_cent(score, 1)} % ({"; ".join(changes)})'
+        f'{documents.per_cent(score, 1)} % ({words})'
       )
     return facts
 
   def _time_left(self) -> str:
     done = len(self._ended) - self._ended_before
     if not done:
-      return 'unknown'
+      return 'unknown until the first has compiled and finished'
     waiting = self._source.total - len(self._ended)
     seconds = (time.monotonic() - self._start) / done * waiting
     return f'{seconds / 60:.0f} min'

@@ -209,7 +209,8 @@ FIELDS: dict[str, Field] = {
 
 # Fields that configs of version 0.1.0 did not name, and the value that all of
 # its runs had. With that value, and where they change nothing, they are left
-# out of what is compared, so that its folders can be continued.
+# out of what is compared, so that its folders can be continued; and a folder
+# without one is read with it.
 UNNAMED_IN_0_1: dict[str, Any] = {
   'model.edge_features': True,
   'model.projection_bias': False,

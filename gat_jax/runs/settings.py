@@ -5,6 +5,7 @@ program, and with which other settings a run may be continued.
 """
 
 from collections.abc import Collection, Iterator
+import copy
 import textwrap
 from typing import Any
 
@@ -160,11 +161,16 @@ def _options_of_others(layer: Any) -> list[str]:
 
 def complete(content: dict[str, Any]) -> dict[str, Any]:
   """A stored config with the fields that version 0.1.0 did not name."""
-  fields = flat(content)
+  completed = copy.deepcopy(content)
   for name, value in UNNAMED_IN_0_1.items():
     if name in FIELDS:
-      fields.setdefault(name, value)
-  return traverse_util.unflatten_dict(fields, sep='.')
+      *rooms, last = name.split('.')
+      place: Any = completed
+      for room in rooms:
+        place = place.get(room) if isinstance(place, dict) else None
+      if isinstance(place, dict):  # else `check` says what is wrong
+        place.setdefault(last, value)
+  return completed
 
 
 def program_fields(config: config_dict.ConfigDict) -> dict[str, Any]:

@@ -14,6 +14,10 @@ import pytest
 from gat_jax.runs.fields import FIELDS
 
 COMMANDS = [c for path in documents.PAGES for c in documents.commands(path)]
+# Those that read or write a folder that somebody has to name.
+NEED_WORKDIR = {
+  f'experiments.{name}' for name in ('predict', 'report', 'reproduce', 'sweep')
+}
 # A process for each line, in which it is parsed and no more: a flag that is not
 # there ends it, as does anything that is refused before training.
 PARSE = """
@@ -90,6 +94,8 @@ def test_commands_configs_and_flags_are_there():
       continue
     if spec.submodule_search_locations:
       spec = importlib.util.find_spec(f'{module}.__main__')
+    if words and '--help' not in words and module in NEED_WORKDIR:
+      assert any(w.startswith('--workdir=') for w in words), f'{page}: {text}'
     source = pathlib.Path(spec.origin).read_text()
     for word in set(words) - {'--help'}:
       if found := re.match(r'--(no)?([\w]+)([.\w]*)', word):
@@ -105,5 +111,5 @@ def test_commands_configs_and_flags_are_there():
 
 
 def test_there_is_one_command_for_the_site():
-  shown = {c for c in COMMANDS if c.words.startswith('sphinx')}
-  assert all(c.words == documents.SITE for c in shown), shown
+  shown = {c.words for c in COMMANDS if c.words.startswith('sphinx')}
+  assert shown == {documents.SITE}

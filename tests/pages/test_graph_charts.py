@@ -70,8 +70,8 @@ def test_without_labels_on_both_ends_the_own_class_is_left_out():
 
 
 def test_a_deep_model_is_drawn_whole():
-  charts = attention_of(prediction([0, 1] * 6, RING, num_layers=12))
-  assert {'entropy-12', 'neighborhood-12', 'own-class'} <= set(charts)
+  charts = attention_of(prediction([0, 1] * 6, RING, num_layers=6))
+  assert {'entropy-6', 'neighborhood-6', 'own-class'} <= set(charts)
 
 
 def test_of_one_layer_there_are_no_hidden_features():

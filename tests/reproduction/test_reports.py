@@ -136,6 +136,14 @@ def test_the_commands_that_are_shown_name_the_folder(written, report):
   assert other.command('cora').endswith("--margin=0.5 '--workdir=a b'")
 
 
+def test_the_command_of_departures_asks_for_their_seeds_alone(tmp_path):
+  """The baseline is that of another table, and may have more of them."""
+  ledgers.add(tmp_path, ABLATIONS.rows[0], [83.0] * 5)
+  ledgers.add(tmp_path, ABLATIONS.rows[1], [82.0] * 3)
+  command = reports.collect(tmp_path, 0.01).command('ablations')
+  assert '--seeds=3' in shlex.split(command)
+
+
 @pytest.mark.parametrize('margin', [1.0, -0.01, float('nan')])
 def test_a_margin_in_points_is_refused(workdir, margin):
   with pytest.raises(ValueError, match='no fraction'):
@@ -223,8 +231,15 @@ def test_a_table_is_a_section_of_its_own(written, report, tmp_path):
 def test_the_margin_is_read_back(written, tmp_path):
   assert formats.read_margin(written) == 0.01
   assert formats.read_margin(tmp_path) is None
-  other = '{"margin": 1, "unit": "points"}'
-  for text in ('[]', '{}', '{"margin": "much"}', '{', other):
+  units = '{"margin": 1, "unit": "points"}', '{"margin": 1, "unit": "fraction"}'
+  for text in (
+    '[]',
+    '{}',
+    '{"margin": "much"}',
+    '{"margin": NaN}',
+    '{',
+    *units,
+  ):
     (tmp_path / 'reproduction.json').write_text(text)
     with pytest.raises(WorkdirError, match='damaged'):
       formats.read_margin(tmp_path)

@@ -15,7 +15,9 @@ import pytest
 
 from configs import smoke
 from gat_jax import runs
+from gat_jax.errors import ConfigError
 from gat_jax.errors import WorkdirError
+from gat_jax.runs import fields
 from gat_jax.runs import loop
 
 OLD = pathlib.Path(__file__).parents[1] / 'old_workdirs'
@@ -92,6 +94,18 @@ def test_finished_run_is_predicted_from(old):
   hits = graph.predictions[tested] == graph.labels[tested]
   assert hits.mean() == pytest.approx(own['test'])
   assert [layer.alpha.shape[1] for layer in graph.attention] == [2, 1]
+
+
+def test_a_field_that_is_new_does_not_make_a_run_unreadable(old, monkeypatch):
+  new = fields.Field(False, 'a switch', lambda v: v is False, 'False')
+  for name in ('of_a_newer_version', 'model.of_a_newer_version'):
+    monkeypatch.setitem(fields.FIELDS, name, new)
+    with pytest.raises(ConfigError, match=f'{name}: missing'):
+      runs.read_config(old / 'finished')
+    monkeypatch.setitem(fields.UNNAMED_IN_0_1, name, False)
+  config = runs.read_config(old / 'finished')
+  assert config.of_a_newer_version is config.model.of_a_newer_version is False
+  assert config.model.hidden_dim == 2
 
 
 def test_finished_run_gives_its_result(old):

@@ -193,7 +193,7 @@ def test_the_command_searches(environment, tmp_path, engine):
   for entry in study_of(workdir):
     assert entry.state is STATES.COMPLETE
     assert list(entry.intermediate_values) == [20, 40]
-  said = f'--seeds=2 --search=tpe --combinations={num_combinations}`'
+  said = f'--search=tpe --combinations={num_combinations} --workdir={workdir}`'
   assert said in (workdir / 'sweep.md').read_text()
 
 
