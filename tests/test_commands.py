@@ -404,7 +404,7 @@ for words in lines:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-  'name', ['train', 'predict', 'sweep', 'reproduce', 'report']
+  'name', ['train', 'predict', 'sweep', 'reproduce', 'report', 'export']
 )
 def test_examples_of_help_are_taken_as_they_are_shown(environment, name):
   code = (commands.ROOT / f'experiments/{name}.py').read_text()

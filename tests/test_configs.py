@@ -10,6 +10,7 @@ from configs import custom
 from configs import ppi
 from configs import pubmed
 from configs import recipes
+from configs import relations
 from configs import smoke
 from gat_jax.errors import ConfigError
 from gat_jax.nn import models
@@ -28,6 +29,8 @@ CONFIGS = {
     + 6 * (1024 * 121 + 3 * 121 + 2),
   ),
   pubmed: (500, 3, 8 * (500 * 8 + 3 * 8 + 2) + 8 * (64 * 3 + 3 * 3 + 2)),
+  # Beside the nodes' vectors, W_e [8, F] and a_e [F] of each of 4 heads.
+  relations: (4, 4, 4 * (4 * 4 + 3 * 4 + 2 + 8 * 4 + 4)),
   smoke: (32, 4, 8 * (32 * 8 + 3 * 8 + 2) + (64 * 4 + 3 * 4 + 2)),
   custom: (10, 2, 8 * (10 * 8 + 3 * 8 + 2) + (64 * 2 + 3 * 2 + 2)),
 }
@@ -40,8 +43,9 @@ def test_every_config_is_valid_and_builds_the_model_it_says(module):
     config.dataset.name = 'graph.npz'
   settings.check(config)
   num_features, num_classes, num_parameters = CONFIGS[module]
+  num_edge_features = config.dataset.get('num_edge_features', 0)
   model = models.Model.from_config(
-    config.model, num_features, num_classes, nnx.Rngs(0)
+    config.model, num_features, num_classes, nnx.Rngs(0), num_edge_features
   )
   assert models.num_parameters(model) == num_parameters
 

@@ -9,7 +9,7 @@ import commands
 from commands import run
 import pytest
 
-COMMANDS = ('train', 'predict', 'sweep', 'reproduce', 'report')
+COMMANDS = ('train', 'predict', 'sweep', 'reproduce', 'report', 'export')
 # It compiles in a fraction of a second.
 PLAIN = (
   '--config=configs/smoke.py',
@@ -43,6 +43,7 @@ def flags_of(command, workdir, tmp_path):
       f'--workdir={tmp_path}/reproduction',
     ),
     'report': (f'--workdir={workdir}', f'--output={tmp_path}/drawn'),
+    'export': (f'--workdir={workdir}', f'--output={tmp_path}/exported'),
   }[command]
 
 

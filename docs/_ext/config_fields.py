@@ -3,17 +3,13 @@
 It is made of what the code itself checks by, so it cannot be out of date.
 """
 
-import inspect
 import re
 
 from docutils.parsers.rst import directives
 from sphinx.util.docutils import SphinxDirective
 
 from gat_jax import datasets
-from gat_jax.datasets import npz
 from gat_jax.runs import fields
-
-_LOADERS = datasets._LOADERS | {'graph.npz': npz.load}
 
 
 def setup(app):
@@ -45,20 +41,13 @@ def _general():
 
 def _of_datasets():
   known_to: dict[tuple, list[str]] = {}
-  for name, loader in _LOADERS.items():
-    about = _arguments(inspect.getdoc(loader))
+  for name in (*datasets.NAMES, 'graph.npz'):
+    about = datasets.explain(name)
     for option, default in datasets.options(name).items():
       row = f'`dataset.{option}`', f'`{default!r}`', _text(about[option])
       known_to.setdefault(row, []).append(f'`{name}`')
   for row, names in known_to.items():
     yield *row, ', '.join(names)
-
-
-def _arguments(docstring: str) -> dict[str, str]:
-  """What the section 'Args:' of a docstring says of each."""
-  section = re.search(r'^Args:\n(.*?)(?:\n\n|\Z)', docstring, re.M | re.S)[1]
-  found = re.findall(r'^  (\w+): (.*(?:\n    .*)*)', section, re.M)
-  return {name: ' '.join(text.split()) for name, text in found}
 
 
 def _text(words: str) -> str:

@@ -1,8 +1,7 @@
 """The compiled part of training: a step, an epoch, many epochs, many replicas.
 
-A replica is one seed with its own hyper-parameters. Whatever may differ between
-replicas of the same shapes is an argument of the program, so that seeds,
-learning rates and dropout rates share one compilation.
+A replica is one seed with its own hyper-parameters. What may differ between
+replicas of the same shapes is an argument: they share one compilation.
 
 Shapes: N nodes, C classes, R replicas trained by one program.
 """
