@@ -151,6 +151,8 @@ class TrackingObserver(runs.Observer):
 
   def on_evaluation(self, evaluation: runs.Evaluation) -> None:
     """Sends losses and score of the seeds that have trained since the last."""
+    if not self._senders:
+      return
     first = 0
     for index, config in enumerate(self._configs):
       # A run that gets more seeds trains those alone; it has one config.

@@ -209,6 +209,21 @@ def test_one_that_is_slower_than_the_run_misses_points_and_no_scores(
 
 
 @pytest.mark.slow
+def test_a_killed_run_is_one_that_was_interrupted(stand_in, tmp_path):
+  stand_in(_WRITING)
+  process = subprocess.Popen(
+    [sys.executable, '-P', str(sender._PROCESS), 'wandb'],
+    stdin=subprocess.PIPE,
+    stdout=subprocess.PIPE,
+    text=True,
+  )
+  begin = {'call': 'begin', 'run': 'run', 'group': None, 'fields': {}}
+  process.communicate(json.dumps(begin | {'previous': None}), timeout=60)
+  told = json.loads((tmp_path / 'run.told').read_text())
+  assert told['summary'] == {'status': 'interrupted'}
+
+
+@pytest.mark.slow
 def test_a_command_ends_as_ever_and_soon(stand_in, tmp_path, environment):
   stand_in(_RAISING)
   environment = environment | {'PYTHONPATH': os.environ['PYTHONPATH']}
