@@ -69,10 +69,12 @@ def stand_in(tmp_path, monkeypatch):
 
 
 def evaluation(epoch, seeds):
+  """The last of several seeds ends after 17 epochs."""
   values = np.linspace(0.5, 0.6, len(seeds))
+  limits = [1000] * (len(seeds) - 1) + [17 if len(seeds) > 1 else 10**6]
   return runs.Evaluation(
     seeds=np.array(seeds),
-    epochs=np.full(len(seeds), epoch),
+    epochs=np.minimum(epoch, limits),
     running=np.full(len(seeds), True),
     train_loss=values,
     val_loss=np.where(np.arange(len(seeds)) == 1, np.nan, values),
@@ -155,6 +157,14 @@ def test_everything_is_sent_in_order_and_the_name_is_kept(stand_in, tmp_path):
     'seed_0/val_score': 0.5,
     'seed_1/train_loss': 0.6,
     'seed_1/val_score': 0.6,
+  }
+  assert [row['epoch'] for row in told['logged']] == [10, 17, 20, 30]
+  assert set(told['logged'][1]) == {
+    *('epoch', 'seed_1/train_loss', 'seed_1/val_score')
+  }
+  assert set(told['logged'][2]) == {
+    *('epoch', 'train_loss', 'val_loss', 'val_score'),
+    *('seed_0/train_loss', 'seed_0/val_loss', 'seed_0/val_score'),
   }
 
 
