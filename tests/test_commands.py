@@ -256,6 +256,10 @@ BAD_TRAIN = {
     'nowhere is not a folder',
   ),
   'a word too many': (('--config=configs/cora.py', 'fast'), "'fast'"),
+  'a misspelt tracker': (
+    ('--config=configs/cora.py', '--track=wadnb'),
+    '--track=wadnb: there is no such tracker; did you mean wandb?',
+  ),
 }
 
 

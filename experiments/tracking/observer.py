@@ -151,6 +151,9 @@ class TrackingObserver(runs.Observer):
 
   def on_evaluation(self, evaluation: runs.Evaluation) -> None:
     """Sends losses and score of the seeds that have trained since the last."""
+    # All runs or none have this point: with the first ones alone, the last ones
+    # would get none as long as a tracker is slower than the group.
+    senders = [s for s in self._senders.values() if not s.is_behind]
     first = 0
     for index, config in enumerate(self._configs):
       # A run that gets more seeds trains those alone; it has one config.
@@ -158,22 +161,29 @@ class TrackingObserver(runs.Observer):
       num = len(evaluation.seeds) if alone else config.num_seeds
       rows = range(first, first + num)
       first += num
-      values = {}
+      points: dict[int, dict[str, float]] = {}
       moved = [
         row
         for row in rows
         if evaluation.epochs[row] > self._epochs.get(row, self._resumed)
       ]
       for row in moved:
-        self._epochs[row] = int(evaluation.epochs[row])
+        epoch = self._epochs[row] = int(evaluation.epochs[row])
+        values = points.setdefault(epoch, {})
         if config.num_seeds > 1:
           prefix = f'seed_{evaluation.seeds[row]}/'
           values |= _curves(evaluation, [row], prefix)
       if moved and num == config.num_seeds:
-        values |= _curves(evaluation, rows)
-      if values:
-        epoch = max(self._epochs[row] for row in moved)
-        self._call(index, 'log', droppable=True, epoch=epoch, values=values)
+        points[max(points)] |= _curves(evaluation, rows)
+      for epoch, values in sorted(points.items()):
+        for sender in senders:
+          sender.call(
+            'log',
+            droppable=True,
+            run=self._folders[index].name,
+            epoch=epoch,
+            values=values,
+          )
 
   def on_results(self, results: Sequence[runs.Result]) -> None:
     """Sends what each run came to."""
@@ -184,12 +194,16 @@ class TrackingObserver(runs.Observer):
 
   def _end(self, index: int, status: str, values: dict[str, float]) -> None:
     self._begun.remove(index)
-    epoch = max(self._epochs.values(), default=self._resumed)
-    self._call(index, 'end', status=status, epoch=epoch, values=values)
-
-  def _call(self, index: int, name: str, **arguments: Any) -> None:
+    trained = max(self._epochs.values(), default=self._resumed)
+    epoch = int(values.get('final/epochs', trained))
     for sender in self._senders.values():
-      sender.call(name, run=self._folders[index].name, **arguments)
+      sender.call(
+        'end',
+        run=self._folders[index].name,
+        status=status,
+        epoch=epoch,
+        values=values,
+      )
 
 
 def _curves(

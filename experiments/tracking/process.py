@@ -26,14 +26,18 @@ _PROJECT = 'gat_jax'
 
 
 class Wandb:
-  """Weights & Biases; its own variables say where to: WANDB_MODE and others."""
+  """Weights & Biases; its own variables say where to: WANDB_MODE and others.
+
+  Attributes:
+    open: the runs that have begun and not ended, by name.
+  """
 
   def __init__(self):
     """Imports it."""
     import wandb
 
     self._wandb = wandb
-    self._runs: dict[str, Any] = {}
+    self.open: dict[str, Any] = {}
 
   def begin(
     self,
@@ -57,24 +61,28 @@ class Wandb:
     )
     begun.define_metric('epoch')
     begun.define_metric('*', step_metric='epoch')
-    self._runs[run] = begun
+    self.open[run] = begun
     return begun.id
 
   def log(self, run: str, epoch: int, values: dict[str, float]) -> None:
     """Adds to its curves."""
-    self._runs[run].log({'epoch': epoch} | values)
+    self.open[run].log({'epoch': epoch} | values)
 
   def end(
     self, run: str, status: str, epoch: int, values: dict[str, float]
   ) -> None:
     """Says what it came to."""
-    ended = self._runs.pop(run)
+    ended = self.open.pop(run)
     ended.summary.update(values | {'status': status})
     ended.finish(exit_code=_WANDB_EXIT_CODES[status])
 
 
 class Mlflow:
-  """MLflow; its own variables say where to: MLFLOW_TRACKING_URI and others."""
+  """MLflow; its own variables say where to: MLFLOW_TRACKING_URI and others.
+
+  Attributes:
+    open: the ids of the runs that have begun and not ended, by name.
+  """
 
   def __init__(self):
     """Imports it, and makes a store of this machine if there is none."""
@@ -96,7 +104,7 @@ class Mlflow:
       self._experiment = (
         found.experiment_id if found else self._client.create_experiment(name)
       )
-    self._ids: dict[str, str] = {}
+    self.open: dict[str, str] = {}
 
   def begin(
     self,
@@ -124,7 +132,7 @@ class Mlflow:
     ]
     for first in range(0, len(params), 100):  # as many as it takes at once
       self._client.log_batch(run_id, params=params[first : first + 100])
-    self._ids[run] = run_id
+    self.open[run] = run_id
     return run_id
 
   def _known(self, run_id: str | None) -> Any:
@@ -145,7 +153,7 @@ class Mlflow:
     ]
     for first in range(0, len(metrics), 1000):  # as many as it takes at once
       self._client.log_batch(
-        self._ids[run], metrics=metrics[first : first + 1000]
+        self.open[run], metrics=metrics[first : first + 1000]
       )
 
   def end(
@@ -153,7 +161,7 @@ class Mlflow:
   ) -> None:
     """Says what it came to."""
     self.log(run, epoch, values)
-    run_id = self._ids.pop(run)
+    run_id = self.open.pop(run)
     self._client.set_tag(run_id, 'status', status)
     self._client.set_terminated(run_id, _MLFLOW_STATUSES[status])
 
@@ -175,6 +183,8 @@ def main() -> None:
     for line in sys.stdin:
       call = json.loads(line)
       answer(value=getattr(tracker, call.pop('call'))(**call))
+    for run in list(tracker.open):  # whoever called has been killed
+      tracker.end(run, 'interrupted', 0, {})
   except BaseException as error:
     said = str(error).strip().splitlines()
     answer(error=f'{type(error).__name__}: {said[0] if said else ""}'[:300])

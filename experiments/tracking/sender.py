@@ -15,7 +15,7 @@ import time
 from typing import Any
 
 _PROCESS = pathlib.Path(__file__).with_name('process.py')
-MOST_WAITING = 500  # calls; what of a curve would come to more is left out
+MOST_WAITING = 500  # calls, before points of curves are left out
 _START = 30  # seconds that a tracker may take to start
 _PATIENCE = 5  # seconds without an answer, once the run has ended
 _HURRY = 10  # seconds, after which only the scores of a run that ended are sent
@@ -59,7 +59,7 @@ class Sender:
     Args:
       name: of a method of the tracker.
       on_answer: is given what it returned.
-      droppable: leave it out where the tracker is slower than the run.
+      droppable: leave it out if it still waits `_HURRY` after the last call.
       **arguments: of the method.
     """
     if self.problem is not None:
@@ -67,9 +67,13 @@ class Sender:
     if not self._thread.ident:
       self._hopeless = time.monotonic() + _START
       self._thread.start()
-    if not droppable or self._waiting.qsize() < MOST_WAITING:
-      call = json.dumps({'call': name} | arguments)
-      self._waiting.put((call, on_answer, droppable))
+    call = json.dumps({'call': name} | arguments)
+    self._waiting.put((call, on_answer, droppable))
+
+  @property
+  def is_behind(self) -> bool:
+    """Whether so many calls wait that nothing droppable should join them."""
+    return self._waiting.qsize() >= MOST_WAITING
 
   def finish(self) -> None:
     """Nothing more is called; `wait` is to follow."""

@@ -51,7 +51,8 @@ def prepare(
     duplicates: what becomes of an edge that is given twice: an error, one edge,
       or two edges that each count. The last goes with no reverse edges; two
       that become one must have the same features.
-    edge_features: [E0, D_e], or [E0] for one, of the edges that are given.
+    edge_features: [E0, D_e], or [E0] for one, of the edges that are given, in
+      the order of `senders`, of a matrix's `tocoo()` or of a graph's `edges`.
       Reverse edges that are added have those of theirs.
     loop_features: what self-loops that are added have: the mean of the edges
       that come in (0 where none does), a number, or one number a feature.

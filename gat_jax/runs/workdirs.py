@@ -21,8 +21,8 @@ import json
 import math
 import os
 import pathlib
-import secrets
 import statistics
+import time
 from typing import Any
 
 from gat_jax import storage
@@ -190,8 +190,9 @@ def _events(path: pathlib.Path, config: Any, **purge: int) -> Any:
   from tensorboardX import SummaryWriter  # slow to import
   from tensorboardX import summary
 
-  # Names have the second of their writing: another one must not have it.
-  suffix = f'.{secrets.token_hex(4)}'
+  # Names have the second of their writing, in which there may be two files, and
+  # TensorBoard reads them in the order of their names.
+  suffix = f'.{time.time_ns()}'
   events = SummaryWriter(str(path), filename_suffix=suffix, **purge)
   fields = {
     name: value if isinstance(value, bool | int | float) else str(value)

@@ -43,7 +43,10 @@ each_form = pytest.mark.parametrize('form', FORMS.values(), ids=FORMS)
 )
 @pytest.mark.parametrize(
   ('form', 'road', 'modes'),
-  [('prepared', None, ['rev']), ('bare', 'plain', ['fwd', 'rev'])],
+  [
+    ('prepared', None, ['rev']),
+    pytest.param('bare', 'plain', ['fwd', 'rev'], marks=pytest.mark.slow),
+  ],
 )
 def test_second_derivatives(layer_type, form, road, modes):
   """Forward over reverse needs the plain road, reverse over reverse none."""

@@ -246,6 +246,10 @@ BAD = {
     '--workdir: {}/50%: Slurm puts the numbers of jobs into such a path',
   ),
   'a home of nobody': ([*FLAGS, '--workdir=~nobody-here/w'], 'no such user'),
+  'a misspelt tracker': (
+    [*FLAGS, '--track=mlflow,mlfow'],
+    '--track=mlfow: there is no such tracker; did you mean mlflow?',
+  ),
 }
 
 

@@ -1,5 +1,10 @@
 """Runs that take a second: an MLP of one layer on a hundred nodes."""
 
+import importlib.util
+import os
+
+import pytest
+
 from configs import smoke
 
 FIELDS = {
@@ -24,3 +29,10 @@ def make_config(**fields):
   config = smoke.get_config()
   config.update_from_flattened_dict(FIELDS | fields)
   return config
+
+
+def need(*packages):
+  """Skips a module without them, but not in CI; imports none, which is slow."""
+  for name in packages:
+    if importlib.util.find_spec(name) is None and not os.environ.get('CI'):
+      pytest.skip(f'needs {name}', allow_module_level=True)

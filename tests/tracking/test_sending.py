@@ -69,10 +69,12 @@ def stand_in(tmp_path, monkeypatch):
 
 
 def evaluation(epoch, seeds):
+  """The last of several seeds ends after 17 epochs."""
   values = np.linspace(0.5, 0.6, len(seeds))
+  limits = [1000] * (len(seeds) - 1) + [17 if len(seeds) > 1 else 10**6]
   return runs.Evaluation(
     seeds=np.array(seeds),
-    epochs=np.full(len(seeds), epoch),
+    epochs=np.minimum(epoch, limits),
     running=np.full(len(seeds), True),
     train_loss=values,
     val_loss=np.where(np.arange(len(seeds)) == 1, np.nan, values),
@@ -156,6 +158,14 @@ def test_everything_is_sent_in_order_and_the_name_is_kept(stand_in, tmp_path):
     'seed_1/train_loss': 0.6,
     'seed_1/val_score': 0.6,
   }
+  assert [row['epoch'] for row in told['logged']] == [10, 17, 20, 30]
+  assert set(told['logged'][1]) == {
+    *('epoch', 'seed_1/train_loss', 'seed_1/val_score')
+  }
+  assert set(told['logged'][2]) == {
+    *('epoch', 'train_loss', 'val_loss', 'val_score'),
+    *('seed_0/train_loss', 'seed_0/val_loss', 'seed_0/val_score'),
+  }
 
 
 @pytest.mark.parametrize(
@@ -206,6 +216,21 @@ def test_one_that_is_slower_than_the_run_misses_points_and_no_scores(
   told = json.loads((tmp_path / 'run.told').read_text())
   assert 10 < len(told['logged']) <= sender.MOST_WAITING
   assert told['summary']['status'] == 'finished'
+
+
+@pytest.mark.slow
+def test_a_killed_run_is_one_that_was_interrupted(stand_in, tmp_path):
+  stand_in(_WRITING)
+  process = subprocess.Popen(
+    [sys.executable, '-P', str(sender._PROCESS), 'wandb'],
+    stdin=subprocess.PIPE,
+    stdout=subprocess.PIPE,
+    text=True,
+  )
+  begin = {'call': 'begin', 'run': 'run', 'group': None, 'fields': {}}
+  process.communicate(json.dumps(begin | {'previous': None}), timeout=60)
+  told = json.loads((tmp_path / 'run.told').read_text())
+  assert told['summary'] == {'status': 'interrupted'}
 
 
 @pytest.mark.slow

@@ -1,11 +1,12 @@
 """TensorBoard's page HParams, as TensorBoard reads it."""
 
 import pytest
+import small_tracked
 from small_tracked import make_config
 
 from gat_jax import runs
 
-pytest.importorskip('tensorboard')
+small_tracked.need('tensorboard')
 
 
 @pytest.fixture(scope='module')
@@ -44,6 +45,7 @@ def test_page_of_a_sweep_has_a_line_a_trial(sweep):
     assert scores['total/epochs'] == seed.epochs
 
 
+@pytest.mark.slow
 def test_a_run_has_one_event_file_and_is_found_while_it_trains(tmp_path):
   import hparams
 

@@ -1,14 +1,16 @@
 """The real trackers, offline: what a person finds there afterwards."""
 
 import json
-import os
 import signal
 import struct
 
+import cluster
 import commands
 import pytest
+import small_tracked
 from small_tracked import FLAGS
 
+small_tracked.need('mlflow', 'wandb')
 # MLflow and what it uses warn of each other.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings('ignore')]
 
@@ -173,18 +175,23 @@ def test_a_finished_run_gets_more_seeds(store, offline, tmp_path):
     assert [point.step for point in curve] == [10, 20, 30]
 
 
-def test_every_trial_of_worker_processes_is_sent(offline, tmp_path):
+@pytest.mark.parametrize('engine', ['local', 'slurm'])
+def test_every_trial_of_a_sweep_is_sent(engine, store, offline, tmp_path):
   workdir = tmp_path / 'heads'
-  done = commands.run(
-    offline,
-    'sweep',
+  flags = (
     *FLAGS,
     '--sweep=learning_rate=0.01,0.02',
     '--seeds=2',
-    '--workers=2',
     '--track=wandb,mlflow',
     f'--workdir={workdir}',
   )
+  if engine == 'slurm':
+    with cluster.running() as variables:
+      done = commands.run(
+        offline | variables, 'sweep', *flags, '--engine=slurm'
+      )
+  else:
+    done = commands.run(offline, 'sweep', *flags, '--workers=2')
   assert done.returncode == 0, done.stderr + done.stdout
   assert 'warning' not in done.stdout
   trials = {path.name: path for path in workdir.glob('trials/*')}
@@ -219,4 +226,3 @@ def test_a_store_is_made_where_the_command_runs(offline, tmp_path):
   assert 'warning' not in done.stdout
   _, (found,) = mlflow_runs(tmp_path)
   assert found.info.run_name == 'run'
-  assert os.path.exists(tmp_path / 'mlflow.db')

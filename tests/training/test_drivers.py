@@ -90,7 +90,7 @@ def test_nothing_is_traced_after_compile():
     (True, 'mlp'),
     *(
       pytest.param(True, name, marks=pytest.mark.slow)
-      for name in ('gat', 'gatv2', 'const_gat')
+      for name in ('gat', 'gatv2')
     ),
   ],
 )
