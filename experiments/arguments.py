@@ -13,6 +13,8 @@ from gat_jax.errors import ConfigError
 from gat_jax.errors import InputError
 from gat_jax.errors import did_you_mean
 
+flags.disclaim_key_flags()  # --help shows a flag where it is asked for
+
 
 def path_flag(name: str, help_string: str) -> flags.FlagHolder[str]:
   """Defines a flag whose value is a path: `~` in front is the home of a user.

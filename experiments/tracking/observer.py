@@ -24,6 +24,7 @@ from gat_jax.errors import did_you_mean
 from gat_jax.runs import settings
 from gat_jax.runs import workdirs
 
+flags.disclaim_key_flags()  # --help shows a flag where it is asked for
 _LOSSES_AND_SCORE = ('train_loss', 'val_loss', 'val_score')
 
 
