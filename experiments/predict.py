@@ -11,7 +11,10 @@ or into --output:
                     probability_0, probability_1, ... of each class, between 0
                     and 1 (with several labels a node, label and prediction hold
                     the ids of all of them, with spaces between, and each
-                    probability is that of having the label)
+                    probability is that of having the label). Where the data
+                    have names, as tables do, node is the id that they give it,
+                    label and prediction are names (of several, with ; between),
+                    and the probabilities are p_<name>, p_<name>, ...
   attention.npz     with --attention: graph_0_layer_0_senders, _receivers [E]
                     and _alpha [E, heads], and so on; entry e of all three
                     belongs to the same edge
@@ -82,14 +85,14 @@ def write_csv(path: pathlib.Path, graphs: list[runs.GraphPrediction]) -> None:
     writer = csv.writer(file)
     writer.writerow(
       ['graph', 'node', 'split', 'label', 'prediction']
-      + [f'probability_{c}' for c in range(num_classes)]
+      + [_column(graphs[0], c) for c in range(num_classes)]
     )
     for index, graph in enumerate(graphs):
-      predicted = graph.predictions
+      given, predicted = graph.labels, graph.predictions
       for node, split in enumerate(graph.splits):
         writer.writerow(
-          [index, node, split]
-          + [_as_text(graph.labels[node]), _as_text(predicted[node])]
+          [index, graph.name_of_node(node), split]
+          + [_as_text(graph, labels[node]) for labels in (given, predicted)]
           + [f'{p:.6g}' for p in graph.probabilities[node]]
         )
 
@@ -112,11 +115,18 @@ def write_attention(
     np.savez_compressed(file, **arrays)
 
 
-def _as_text(label: np.ndarray) -> str:
-  """The id of a class, '' for none; or the ids of all labels of a node."""
+def _column(graph: runs.GraphPrediction, index: int) -> str:
+  """The name of the column of a class's probability."""
+  is_named = graph.class_names is not None
+  return f'{"p" if is_named else "probability"}_{graph.name_of_class(index)}'
+
+
+def _as_text(graph: runs.GraphPrediction, label: np.ndarray) -> str:
+  """The name of a class, '' for none; or those of all labels of a node."""
   if label.ndim:
-    return ' '.join(map(str, np.flatnonzero(label)))
-  return '' if label < 0 else str(label)
+    between = ' ' if graph.class_names is None else ';'
+    return between.join(map(graph.name_of_class, np.flatnonzero(label)))
+  return '' if label < 0 else graph.name_of_class(int(label))
 
 
 if __name__ == '__main__':

@@ -44,56 +44,90 @@ def elu(x: np.ndarray) -> np.ndarray:
   return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
 
 
+def edge_features(graph: jraph.GraphsTuple, count: int = 2) -> np.ndarray:
+  """Random ones of every edge, copies of an edge as well: [E, D_e]."""
+  rng = np.random.default_rng(len(graph.senders))
+  return rng.normal(size=(len(graph.senders), count)).astype(np.float32)
+
+
 def dense_attention(scores: np.ndarray, graph: jraph.GraphsTuple) -> np.ndarray:
-  """Softmax over the incoming edges; scores [N, N] of (receiver, sender).
-
-  Returns [N, N]; an edge that is there n times counts n times.
-  """
-  n_node = len(scores)
-  multiplicity = np.zeros((n_node, n_node))
-  np.add.at(multiplicity, (graph.receivers, graph.senders), 1)
-  unnormalized = multiplicity * np.exp(scores - scores.max())
-  return unnormalized / unnormalized.sum(axis=1, keepdims=True)
+  """Softmax over the incoming edges of every node: [E] -> [E]."""
+  powers = np.exp(scores - scores.max(initial=0))
+  totals = np.zeros(len(graph.nodes))
+  np.add.at(totals, graph.receivers, powers)
+  return powers / totals[graph.receivers]
 
 
-def gat_scores(h: np.ndarray, p: dict[str, np.ndarray], k: int) -> np.ndarray:
-  """e of docs/recipe.md for one head, [N, N] of (receiver, sender)."""
-  z = h @ p['kernel'][:, k]
-  to = z @ p['receiver_vector'][k] + p['receiver_bias'][k]
-  of = z @ p['sender_vector'][k] + p['sender_bias'][k]
-  scores = to[:, None] + of[None, :]
-  return np.where(scores > 0, scores, 0.2 * scores)
+def leaky_relu(x: np.ndarray) -> np.ndarray:
+  return np.where(x > 0, x, 0.2 * x)
 
 
-def gatv2_scores(h: np.ndarray, p: dict[str, np.ndarray], k: int) -> np.ndarray:
-  """e of Brody et al., equation 7, for one head, [N, N]."""
-  asked, sent = h @ p['receiver_kernel'][:, k], h @ p['kernel'][:, k]
-  pairs = asked[:, None, :] + sent[None, :, :]
-  return np.where(pairs > 0, pairs, 0.2 * pairs) @ p['vector'][k]
+# e of every edge for one head, [E], of what receivers and senders are, [E, D],
+# and of what edges have, [E, D_e] or None. p are the layer's parameters.
 
 
-def const_scores(h: np.ndarray, *unused: object) -> np.ndarray:
-  """Attention to all alike, [N, N]."""
-  return np.zeros((len(h), len(h)))
+def of_edge(f: np.ndarray | None, p: dict[str, np.ndarray], k: int):
+  """W_e f, [E, F], or 0."""
+  return 0 if f is None else f @ p['edge_kernel'][:, k]
 
 
-def _dense_layer(scores: Callable) -> Callable:
-  """One head at a time in float64: the outputs of all, [N, K, F]."""
+def gat_scores(h_i, h_j, f, p, k):
+  """docs/recipe.md; features of edges as in PyTorch Geometric."""
+  scores = h_i @ p['kernel'][:, k] @ p['receiver_vector'][k]
+  scores += h_j @ p['kernel'][:, k] @ p['sender_vector'][k]
+  if 'sender_bias' in p:
+    scores += p['receiver_bias'][k] + p['sender_bias'][k]
+  if f is not None:
+    scores += of_edge(f, p, k) @ p['edge_vector'][k]
+  return leaky_relu(scores)
+
+
+def gatv2_scores(h_i, h_j, f, p, k):
+  """Brody et al., equation 7, with the biases of their code."""
+  asked = h_i @ p.get('receiver_kernel', p['kernel'])[:, k]
+  pairs = asked + h_j @ p['kernel'][:, k] + of_edge(f, p, k)
+  if 'sender_bias' in p:
+    pairs += p.get('receiver_bias', p['sender_bias'])[k] + p['sender_bias'][k]
+  return leaky_relu(pairs) @ p['vector'][k]
+
+
+def const_scores(h_i, h_j, f, p, k):
+  """Attention to all alike, but for what edges have."""
+  del h_j
+  if f is None:
+    return np.zeros(len(h_i))
+  return of_edge(f, p, k) @ p['edge_vector'][k]
+
+
+def dense_alpha(
+  scores: Callable, graph: jraph.GraphsTuple, p: dict[str, np.ndarray]
+) -> np.ndarray:
+  """Attention of every edge in float64, one head at a time: [E, K]."""
+  h = np.asarray(graph.nodes, np.float64)
+  f = None if graph.edges is None else np.asarray(graph.edges, np.float64)
+  ends = h[graph.receivers], h[graph.senders]
+  heads = range(p['kernel'].shape[1])
+  alpha = [dense_attention(scores(*ends, f, p, k), graph) for k in heads]
+  return np.stack(alpha, axis=1)
+
+
+def _dense_layer(scores: Callable, has_value_bias: bool = False) -> Callable:
+  """One edge and head after the other: the outputs of all, [N, K, F]."""
 
   def outputs(graph, p):
-    h = np.asarray(graph.nodes, np.float64)
-    heads = [
-      dense_attention(scores(h, p, k), graph) @ h @ p['kernel'][:, k]
-      + p['bias'][k]
-      for k in range(p['kernel'].shape[1])
-    ]
-    return np.stack(heads, axis=1)
+    alpha = dense_alpha(scores, graph, p)
+    values = np.einsum('nd,dkf->nkf', graph.nodes, p['kernel'])
+    if has_value_bias and 'sender_bias' in p:
+      values = values + p['sender_bias']
+    sums = np.zeros(values.shape)
+    np.add.at(sums, graph.receivers, alpha[:, :, None] * values[graph.senders])
+    return sums + p['bias']
 
   return outputs
 
 
 dense_gat = _dense_layer(gat_scores)
-dense_gatv2 = _dense_layer(gatv2_scores)
+dense_gatv2 = _dense_layer(gatv2_scores, has_value_bias=True)
 dense_const_gat = _dense_layer(const_scores)
 
 

@@ -8,7 +8,9 @@ from typing import Any
 from gat_jax.datasets import npz
 from gat_jax.datasets import planetoid
 from gat_jax.datasets import ppi
-from gat_jax.datasets import synthetic
+from gat_jax.datasets import tables
+from gat_jax.datasets.drawn import csbm
+from gat_jax.datasets.drawn import relations
 from gat_jax.datasets.files import cache_folder as cache_folder
 from gat_jax.datasets.structures import SPLITS as SPLITS
 from gat_jax.datasets.structures import Dataset as Dataset
@@ -18,8 +20,10 @@ from gat_jax.errors import did_you_mean
 
 _LOADERS: dict[str, Callable[..., Dataset]] = {
   **dict.fromkeys(planetoid.NAMES, planetoid.load),
-  'csbm': synthetic.load,
+  'csbm': csbm.load,
+  'relations': relations.load,
   'ppi': ppi.load,
+  'tables': tables.load,
 }
 NAMES = tuple(_LOADERS)
 _FOR_ALL = ('name', 'path', 'data_dir', 'progress')
@@ -35,7 +39,8 @@ def load(
   """Loads a data set.
 
   Args:
-    name: `cora`, `citeseer`, `pubmed`, `csbm`, `ppi`, or the path of a user's
+    name: `cora`, `citeseer`, `pubmed`, `csbm`, `relations`, `ppi`; for a user's
+      own graph `tables`, which takes `edges` and `nodes`, or the path of an
       .npz.
     data_dir: the only folder to look for files in, if given.
     progress: show a progress bar while downloading.
@@ -52,7 +57,8 @@ def load(
   check_options(name, options)
   try:
     if _is_file(name):
-      return npz.load(pathlib.Path(name), data_dir, **options)
+      own = {n: v for n, v in options.items() if n in _parameters(name)}
+      return npz.load(pathlib.Path(name), data_dir, **own)
     return _LOADERS[name](name, data_dir, progress, **options)
   except MemoryError as error:
     raise DataError(
@@ -89,7 +95,18 @@ def check_options(name: str, options: dict[str, Any]) -> None:
       of another type. Its `field` is `config.dataset.name`, or the field.
   """
   parameters = _parameters(name)
+  of_tables = _parameters('tables')
   for option, value in options.items():
+    # configs/custom.py has the fields of tables, and may name an .npz.
+    if _is_file(name) and option in of_tables.keys() - parameters.keys():
+      if value == of_tables[option].default:
+        continue
+      raise DataError(
+        f'config.dataset.{option}',
+        f'{value!r} changes nothing: `config.dataset.name` is {name}, which'
+        ' holds the whole graph',
+        'leave one of them out',
+      )
     if option not in parameters:
       raise DataError(
         f'config.dataset.{option}',
@@ -116,7 +133,8 @@ def _parameters(name: str) -> dict[str, inspect.Parameter]:
     raise DataError(
       'config.dataset.name',
       f'there is no data set {name!r}; choose one of {", ".join(_LOADERS)}, or'
-      ' the path of an .npz file',
+      ' the path of an .npz file; other files are named by'
+      ' `config.dataset.edges` and `config.dataset.nodes`',
       did_you_mean(name, _LOADERS),
     )
   parameters = inspect.signature(loader).parameters

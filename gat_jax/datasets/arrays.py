@@ -20,6 +20,9 @@ KEYS = (
   'features',
   *CSR,
   'labels',
+  'edge_features',
+  'node_ids',
+  'class_names',
   *(f'{split}_{form}' for split in SPLITS for form in ('mask', 'index')),
 )
 
@@ -47,6 +50,11 @@ _SAVED_AS: dict[str, str] = {
   'features_indptr={}': 'attr_indptr indptr',
   'features_shape={}': 'attr_shape shape',
   'labels={}': 'y label target targets node_label node_labels',
+  'edge_features={}': (
+    'e edge_attr edge_attrs edge_feat edge_feats edge_weight edge_weights weight'
+    ' weights'
+  ),
+  'node_ids={}': 'node_names',
   'train_mask={}[0]': 'train_masks',
   'val_mask={}': 'valid_mask validation_mask',
   'val_mask={}[0]': 'val_masks valid_masks',
@@ -59,17 +67,12 @@ _SAVED_AS: dict[str, str] = {
 }
 # Why a key is to be left out.
 _LEFT_OUT: dict[str, str] = {
-  'edges have neither features nor weights here': (
-    'edge_attr edge_feat edge_feats edge_features edge_type edge_weight'
-    ' edge_weights e weight weights'
-  ),
+  'save a column for each type, 0 or 1, as edge_features': 'edge_type',
   'counted from the features and edges': (
     'num_nodes num_edges n_node n_edge num_features num_classes'
   ),
   'a file holds one graph': 'batch ptr graph_id graph_ids',
-  'not used': (
-    'attr_names class_names format metadata node_ids node_names node_year pos'
-  ),
+  'not used': 'attr_names format metadata node_year pos',
 }
 _SAVE = {key: to for to, keys in _SAVED_AS.items() for key in keys.split()}
 _WHY = {key: why for why, keys in _LEFT_OUT.items() for key in keys.split()}

@@ -5,6 +5,8 @@ Each is a line on the card.
 Shapes: N nodes, D features, L labels.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from gat_jax import graphs
@@ -15,14 +17,22 @@ _MISSING = {
   'test': 'no test node has {}, of which the test score says nothing',
 }
 _MAX_SHOWN = 5  # classes in a warning
+# Features of deviation 1, as scaled ones are, are never told to be unlike.
+_LARGE, _UNLIKE = 10.0, 10.0
+_BLOCK = 256  # features that are copied at a time
 
 
-def of_splits(labels: dict[str, np.ndarray], num_classes: int) -> list[str]:
+def of_splits(
+  labels: dict[str, np.ndarray],
+  num_classes: int,
+  names: Sequence[str] | None = None,
+) -> list[str]:
   """Says which classes, or labels, no node of a split has.
 
   Args:
     labels: [n] or [n, L] of the n nodes of each split.
     num_classes: how many there are.
+    names: of the classes or labels, if they have any.
   """
   found = []
   for split, own in labels.items():
@@ -30,7 +40,9 @@ def of_splits(labels: dict[str, np.ndarray], num_classes: int) -> list[str]:
     missing = np.setdiff1d(np.arange(num_classes), has)
     if not len(missing):
       continue
-    shown = ', '.join(str(c) for c in missing[:_MAX_SHOWN])
+    shown = ', '.join(
+      str(names[c] if names else c) for c in missing[:_MAX_SHOWN]
+    )
     if len(missing) > _MAX_SHOWN:
       shown += f' and {len(missing) - _MAX_SHOWN} more'
     words = 'label', 'labels', 'class', 'classes'
@@ -40,7 +52,10 @@ def of_splits(labels: dict[str, np.ndarray], num_classes: int) -> list[str]:
 
 
 def of_features(
-  features: graphs.Features, isolated: np.ndarray, used: np.ndarray
+  features: graphs.Features,
+  isolated: np.ndarray,
+  used: np.ndarray,
+  names: np.ndarray | None = None,
 ) -> list[str]:
   """Says which nodes no feature tells apart.
 
@@ -48,6 +63,7 @@ def of_features(
     features: [N, D], dense or sparse.
     isolated: [N] bool, nodes without a neighbour.
     used: [N] bool, nodes of any split; nothing depends on an isolated other.
+    names: [N] of the nodes, if they have any.
   """
   n_node = features.shape[0]
   if isinstance(features, graphs.SparseFeatures):
@@ -70,10 +86,70 @@ def of_features(
   empty &= used | ~isolated
   if not empty.any():
     return []
+  place = empty.argmax()
+  first = place if names is None else names[place]
   return [
     f'nodes with features that are all 0: {empty.sum():,} (the first is node'
-    f' {empty.argmax()}), of which {(empty & used).sum():,} are in a split and'
+    f' {first}), of which {(empty & used).sum():,} are in a split and'
     f' {(empty & isolated).sum():,} have no neighbours'
+  ]
+
+
+def of_scales(
+  features: np.ndarray | graphs.Features, names: Sequence[str] | None = None
+) -> list[str]:
+  """Says where features are measured on very different scales.
+
+  Args:
+    features: [N, D]; nothing is said of sparse ones, which are counts.
+    names: [D] of the features, if they have any.
+  """
+  if not isinstance(features, np.ndarray):
+    return []
+  blocks = range(0, features.shape[1], _BLOCK)
+  deviations = np.concatenate(
+    [
+      features[:, start : start + _BLOCK].std(axis=0, dtype=np.float64)
+      for start in blocks
+    ]
+  )
+  largest = int(deviations.argmax())
+  smallest = int(np.where(deviations > 0, deviations, np.inf).argmin())
+  high, low = deviations[largest], deviations[smallest]
+  if high <= _LARGE or high <= _UNLIKE * low:
+    return []
+  many, few = (
+    f'{i}' if names is None else f'{names[i]!r}' for i in (largest, smallest)
+  )
+  return [
+    f'features are not scaled: the standard deviation of feature {many} is'
+    f' {high:.3g}, that of feature {few} {low:.3g}; bring them to mean 0 and'
+    ' deviation 1'
+  ]
+
+
+def of_directions(edges: np.ndarray, n_node: int) -> list[str]:
+  """Says where reverse edges are added to edges that seem to go one way.
+
+  Who lists each pair of nodes once, or always both ways, means both ways. Who
+  lists a few both ways may mean that the others go one way.
+
+  Args:
+    edges: [E, 2], senders and receivers, as the file has them.
+    n_node: N.
+  """
+  edges = edges[edges[:, 0] != edges[:, 1]]
+  edges = np.sort(edges[:, 0] * n_node + edges[:, 1])
+  edges = edges[np.diff(edges, prepend=-1) != 0]
+  reverse = np.sort(edges % n_node * n_node + edges // n_node)
+  both = np.intersect1d(edges, reverse, assume_unique=True).size // 2
+  pairs = len(edges) - both
+  if not 0 < both < pairs / 2:
+    return []
+  return [
+    f'edges were taken both ways; the file has {both:,} of {pairs:,} pairs of'
+    ' nodes both ways, so that the others may be meant one way: then set'
+    ' config.dataset.directed'
   ]
 
 

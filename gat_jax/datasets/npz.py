@@ -6,29 +6,35 @@
                     features_indptr [N + 1] and features_shape [2]
     labels          [N] integers from 0, the class of each node, -1 for none;
                     or [N, L] of 0 and 1 if a node may have several labels
+    edge_features   if edges have any: [E, D_e] numbers, or [E], in the order of
+                    edges
     train_mask, val_mask, test_mask       [N] booleans; or
     train_index, val_index, test_index    integers, the nodes of each split
+    node_ids        if nodes have names: [N] strings or integers, all different
+    class_names     if classes, or labels, have names: as many strings
 
 Made by `numpy.savez('graph.npz', edges=..., features=..., ...)`. Reverse edges
-are added unless `directed`; an edge that is there twice counts once; every node
-gets exactly one edge to itself. What can be read in another way, as one-hot
-labels can, is named on the card, under `warnings`.
+are added unless `directed`, with the features of theirs; an edge that is there
+twice counts once; every node gets exactly one edge to itself. What can be read
+in another way, as one-hot labels can, is named on the card, under `warnings`.
 
 Shapes: N nodes, E edges, D features, Z stored non-zeros, L labels.
 """
 
 import hashlib
-import os
 import pathlib
 
 import numpy as np
 import scipy.sparse
 
-from gat_jax import graphs
+from gat_jax.datasets import own
 from gat_jax.datasets import structures
 from gat_jax.datasets.arrays import CSR
 from gat_jax.datasets.arrays import Arrays
-from gat_jax.errors import DataError
+from gat_jax.datasets.labels import class_names_of
+from gat_jax.datasets.labels import labels_of
+from gat_jax.datasets.labels import masks_of
+from gat_jax.datasets.labels import node_ids_of
 
 _CSR_REMEDY = 'take the arrays of one scipy.sparse.csr_matrix'
 _MAX_NODES = 2**31 - 2
@@ -40,6 +46,7 @@ def load(
   *,
   normalize_features: bool = False,
   directed: bool = False,
+  loop_features: str = 'mean',
 ) -> structures.Dataset:
   """Loads and checks a file as the docstring of this module describes it.
 
@@ -48,60 +55,38 @@ def load(
     data_dir: a folder that holds a file of that name, which is read instead.
     normalize_features: scale the rows of features to sum 1; empty ones stay.
     directed: do not add the reverse edges.
+    loop_features: features of self-loops that are added: 'mean' of the edges
+      that come in, or a number.
 
   Raises:
     DataError: names the file and the key that is missing or malformed.
   """
-  # Shells leave the ~ of --flag=~/graph.npz.
-  path = pathlib.Path(os.path.expanduser(path))
-  if data_dir:
-    path = pathlib.Path(os.path.expanduser(data_dir)) / path.name
-  data = _read(path)
+  path = own.find(path, data_dir)
+  data = own.read('name', path)
   arrays = Arrays(path, data)
   features = _features(arrays)
   n_node = features.shape[0]
-  labels = _labels(arrays, n_node)
-  masks = _masks(arrays, labels)
-  edges = _edges(arrays, n_node)
-  if normalize_features:
-    features = _normalized(arrays, features)
-  graph = graphs.prepare(
-    features, *edges.T, reverse=not directed, duplicates='merge'
+  labels = labels_of(arrays, n_node)
+  content = own.Content(
+    features=features,
+    edges=_edges(arrays, n_node),
+    labels=labels,
+    masks=masks_of(arrays, labels),
+    edge_features=_edge_features(arrays),
+    node_ids=node_ids_of(arrays, n_node),
+    class_names=class_names_of(arrays, labels),
   )
-  loops = len(np.unique(edges[edges[:, 0] == edges[:, 1], 0]))
-  facts = {
-    'edges_raw': len(edges),
-    'self_loops_in_file': loops,
-    'edges_unique': _num_pairs(edges, n_node) - loops,
-    'directed': directed,
-    'normalize_features': normalize_features,
-  }
-  repeated = len(edges) - (len(graph.senders) - n_node + loops)
-  if directed and repeated:
-    facts['edges_repeated'] = repeated
-  sums = {path.name: hashlib.sha256(data).hexdigest()}
-  return structures.from_one_graph(
-    path.stem, graph, labels, masks, facts, sums, arrays.warnings
+  return own.dataset(
+    path.stem,
+    content,
+    arrays.fail,
+    normalize_features=normalize_features,
+    directed=directed,
+    loop_features=loop_features,
+    facts={},
+    sums={path.name: hashlib.sha256(data).hexdigest()},
+    warnings=arrays.warnings,
   )
-
-
-def _num_pairs(edges: np.ndarray, n_node: int) -> int:
-  """How many pairs of nodes edges join, in whatever direction."""
-  keys = np.sort(edges.min(axis=1) * n_node + edges.max(axis=1))
-  return 1 + int(np.count_nonzero(np.diff(keys)))
-
-
-def _read(path: pathlib.Path) -> bytes:
-  try:
-    return path.read_bytes()
-  except FileNotFoundError as error:
-    raise DataError(
-      'config.dataset.name',
-      f'there is no file {path}',
-      'check the path, or name its folder in `config.data_dir`',
-    ) from error
-  except OSError as error:
-    raise DataError(path, f'cannot be read ({error})') from error
 
 
 def _features(arrays: Arrays) -> np.ndarray | scipy.sparse.csr_matrix:
@@ -167,115 +152,6 @@ def _csr_features(arrays: Arrays) -> scipy.sparse.csr_matrix:
   return matrix
 
 
-def _normalized(arrays: Arrays, features):
-  values = features.data if scipy.sparse.issparse(features) else features
-  if values.min(initial=0) < 0:
-    arrays.fail(
-      'features',
-      'has negative entries, whose rows cannot be scaled to sum 1',
-      'set `config.dataset.normalize_features` to False',
-    )
-  # Sums of large float32 numbers would overflow.
-  return structures.scale_rows(features, np.float64).astype(np.float32)
-
-
-def _labels(arrays: Arrays, n_node: int) -> np.ndarray:
-  labels = arrays.get(
-    'labels',
-    (1, 2),
-    'biu',
-    'integers [nodes], -1 for none, or 0 and 1 [nodes, labels]',
-  )
-  if len(labels) != n_node:
-    arrays.fail(
-      'labels',
-      f'has {len(labels)} rows, the features have {n_node}',
-      'give every node a row',
-    )
-  if labels.ndim == 2:
-    remedy = 'its entries must be 0 or 1, as it is two-dimensional'
-    if labels.shape[1] < 1:
-      arrays.fail('labels', 'has no columns', 'give at least one')
-    if labels.shape[1] == 1:
-      remedy += '; for classes, save labels=labels[:, 0]'
-    arrays.check('labels', labels, ~np.isin(labels, (0, 1)), remedy)
-    return labels.astype(np.int32)
-  remedy = (
-    'classes count from 0 and -1 means none; there cannot be more classes than'
-    f' the {n_node} nodes'
-  )
-  arrays.check('labels', labels, (labels < -1) | (labels >= n_node), remedy)
-  labels = labels.astype(np.int32)
-  if labels.max() < 1:
-    arrays.fail('labels', 'has fewer than two classes', 'add the others')
-  absent = np.setdiff1d(np.arange(labels.max()), labels)
-  if len(absent):
-    remedy = 'number the classes from 0 without a gap'
-    if absent.tolist() == [0]:
-      remedy += ': save labels=numpy.where(labels < 0, labels, labels - 1)'
-    elif labels.min() >= 0:
-      remedy += ': save labels=numpy.unique(labels, return_inverse=True)[1]'
-    arrays.fail(
-      'labels',
-      f'reaches to {labels.max()} but no node has class {absent[0]}',
-      remedy,
-    )
-  return labels
-
-
-def _masks(arrays: Arrays, labels: np.ndarray) -> dict[str, np.ndarray]:
-  n_node = len(labels)
-  masks: dict[str, np.ndarray] = {}
-  for split in structures.SPLITS:
-    key, mask = _mask(arrays, split, n_node)
-    if not mask.any():
-      arrays.fail(key, 'is empty', 'every split needs a node')
-    if labels.ndim == 1 and (labels[mask] < 0).any():
-      node = int(np.flatnonzero(mask & (labels < 0))[0])
-      arrays.fail(
-        key,
-        f'has node {node}, which has no label',
-        'take it out or label it',
-      )
-    for other, other_mask in masks.items():
-      if (mask & other_mask).any():
-        node = int(np.flatnonzero(mask & other_mask)[0])
-        arrays.fail(
-          key,
-          f'shares node {node} with the {other} split',
-          'give every node to one split',
-        )
-    masks[split] = mask
-  return masks
-
-
-def _mask(arrays: Arrays, split: str, n_node: int) -> tuple[str, np.ndarray]:
-  mask_key, index_key = f'{split}_mask', f'{split}_index'
-  if index_key not in arrays.keys:
-    mask = arrays.get(
-      mask_key, 1, 'b', f'booleans [nodes], or {index_key} instead'
-    )
-    if len(mask) != n_node:
-      arrays.fail(
-        mask_key,
-        f'has {len(mask)} entries, there are {n_node} nodes',
-        'give every node one',
-      )
-    return mask_key, mask
-  if mask_key in arrays.keys:
-    arrays.fail(mask_key, f'is there beside {index_key}', 'leave one out')
-  index = arrays.get(index_key, 1, 'iu', 'integers, the nodes of the split')
-  arrays.check_range(index_key, index, n_node)
-  index = index.astype(np.int64)
-  counts = np.bincount(index, minlength=n_node)
-  if counts.max() > 1:
-    arrays.fail(
-      index_key, f'names node {counts.argmax()} twice', 'name every node once'
-    )
-  mask = counts > 0
-  return index_key, mask
-
-
 def _edges(arrays: Arrays, n_node: int) -> np.ndarray:
   edges = arrays.get('edges', 2, 'iu', 'integers [edges, 2]')
   if edges.shape[1] != 2:
@@ -290,6 +166,14 @@ def _edges(arrays: Arrays, n_node: int) -> np.ndarray:
   if not len(edges):
     arrays.fail('edges', 'is empty', 'a graph needs an edge')
   arrays.check_range('edges', edges, n_node)
-  if (edges[:, 0] == edges[:, 1]).all():
-    arrays.fail('edges', 'has self-loops alone', 'a graph needs another edge')
   return edges.astype(np.int64)
+
+
+def _edge_features(arrays: Arrays) -> np.ndarray | None:
+  key = 'edge_features'
+  if key not in arrays.keys:
+    return None
+  wanted = 'real numbers [edges, features of an edge], or [edges]'
+  features = arrays.get(key, (1, 2), 'biuf', wanted)
+  features = features[:, None] if features.ndim == 1 else features
+  return arrays.as_float32(key, features)

@@ -54,6 +54,9 @@ class Dataset:
     multilabel: whether a node has several labels.
     card: what to know about the data, fit for JSON; `warnings` lists what may
       be wrong with them or meant otherwise.
+    node_ids: [N] strings, what the user calls the nodes; None if nothing.
+    class_names: what the user calls the classes or labels, in the order of
+      their ids; None if nothing.
   """
 
   name: str
@@ -63,6 +66,8 @@ class Dataset:
   num_classes: int
   multilabel: bool
   card: dict[str, Any]
+  node_ids: np.ndarray | None = None
+  class_names: tuple[str, ...] | None = None
 
   @property
   def metric(self) -> str:
@@ -74,6 +79,28 @@ class Dataset:
     """D."""
     return self.train[0].graph.nodes.shape[1]
 
+  @property
+  def num_edge_features(self) -> int:
+    """D_e; 0 if edges have none."""
+    features = self.train[0].graph.edges
+    return 0 if features is None else features.shape[1]
+
+  def without_edge_features(self) -> 'Dataset':
+    """The same with bare edges."""
+    bare: dict[int, jraph.GraphsTuple] = {}  # splits may share a graph
+
+    def strip(example: Example) -> Example:
+      graph = example.graph
+      stripped = bare.setdefault(id(graph), graph._replace(edges=None))
+      return dataclasses.replace(example, graph=stripped)
+
+    return dataclasses.replace(
+      self,
+      train=[*map(strip, self.train)],
+      val=[*map(strip, self.val)],
+      test=[*map(strip, self.test)],
+    )
+
 
 def from_one_graph(
   name: str,
@@ -83,6 +110,9 @@ def from_one_graph(
   facts: dict[str, Any],
   sums: dict[str, str],
   warnings: Sequence[str] = (),
+  *,
+  node_ids: np.ndarray | None = None,
+  class_names: tuple[str, ...] | None = None,
 ) -> Dataset:
   """Makes a transductive data set: one graph, three masks.
 
@@ -94,6 +124,8 @@ def from_one_graph(
     facts: what only the loader knows for the card.
     sums: SHA-256 of what the data were read from, by name.
     warnings: what the loader doubts, for the card.
+    node_ids: see `Dataset`.
+    class_names: see `Dataset`.
 
   Returns:
     The data set with its card.
@@ -108,13 +140,16 @@ def from_one_graph(
     **_measures([graph]),
     'isolated_test_nodes': int((isolated & masks['test']).sum()),
     'labels' if multilabel else 'classes': num_classes,
+    **({'class_names': [*class_names]} if class_names else {}),
     **{split: int(mask.sum()) for split, mask in masks.items()},
     'warnings': [
       *warnings,
       *doubts.of_labels(labels, masks),
-      *doubts.of_splits({s: labels[masks[s]] for s in masks}, num_classes),
+      *doubts.of_splits(
+        {s: labels[masks[s]] for s in masks}, num_classes, class_names
+      ),
       *doubts.of_features(
-        graph.nodes, isolated, np.any(list(masks.values()), axis=0)
+        graph.nodes, isolated, np.any(list(masks.values()), axis=0), node_ids
       ),
     ],
     'sha256': sums,
@@ -128,6 +163,8 @@ def from_one_graph(
     num_classes=num_classes,
     multilabel=multilabel,
     card=card,
+    node_ids=node_ids,
+    class_names=class_names,
   )
 
 
@@ -186,7 +223,9 @@ def from_graphs(
   }
   return Dataset(
     name=name,
-    **splits,
+    train=splits['train'],
+    val=splits['val'],
+    test=splits['test'],
     num_classes=num_classes,
     multilabel=True,
     card=card,

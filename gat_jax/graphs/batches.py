@@ -10,6 +10,7 @@ import numpy as np
 
 from gat_jax.errors import InputError
 from gat_jax.graphs import edges
+from gat_jax.graphs.edge_features import check_same_kind
 from gat_jax.graphs.edges import Edges
 from gat_jax.graphs.features import Features
 from gat_jax.graphs.features import SparseFeatures
@@ -38,6 +39,7 @@ def batch(graphs: Sequence[jraph.GraphsTuple]) -> jraph.GraphsTuple:
       'none' if not kinds else 'their features differ in width or in kind',
       'give at least one, all dense or all sparse and of the same width',
     )
+  check_same_kind([graph.edges for graph in graphs])
   joined = jraph.batch_np([_plain(graph, nodes=None) for graph in graphs])
   joined = joined._replace(nodes=_join_features([g.nodes for g in graphs]))
   structures = [structure_of(graph) for graph in graphs]

@@ -17,6 +17,7 @@ import jraph
 import numpy as np
 
 from gat_jax.errors import InputError
+from gat_jax.graphs.edge_features import check_same_kind
 from gat_jax.graphs.edges import Edges
 from gat_jax.graphs.features import SparseFeatures
 from gat_jax.graphs.groups import FAN
@@ -65,7 +66,7 @@ class Deck(NamedTuple):
 
   Attributes:
     nodes: features, what was given of nodes, and what `Groups` has of them.
-    edges: senders and receivers.
+    edges: senders, receivers and features.
     groups: of either end, the groups and each level of rows above them.
   """
 
@@ -83,7 +84,7 @@ class Deck(NamedTuple):
 
     Args:
       graphs: at least one, each prepared, neither joined nor padded, with
-        dense features of nodes and none of edges or of the whole.
+        dense features of nodes and none of the whole.
       of_nodes: arrays [nodes, ...] of each, by name.
 
     Raises:
@@ -94,10 +95,10 @@ class Deck(NamedTuple):
     structures = []
     for graph in graphs:
       structure = structure_of(graph)
-      is_more = graph.edges is not None or graph.globals is not None
+      is_more = graph.globals is not None
       is_more |= isinstance(graph.nodes, SparseFeatures)
       if structure is None or len(graph.n_node) != 1 or is_more:
-        problem = 'one is not prepared, or has more than nodes, dense'
+        problem = 'one is not prepared, is sparse, or has globals'
         raise InputError('graphs', problem, 'prepare each on its own')
       structures.append(structure)
     nodes: list[dict[str, Array]] = [
@@ -113,10 +114,11 @@ class Deck(NamedTuple):
       for level in range(max(len(g.above) for g in several)):
         levels.append([{'rows': _level(g.above, level)} for g in several])
       groups[end] = [Rows.of(level) for level in levels]
-    ends = [
-      {'senders': s.senders, 'receivers': s.receivers} for s in structures
-    ]
-    return cls(Rows.of(nodes), Rows.of(ends), groups)
+    check_same_kind([graph.edges for graph in graphs])
+    edges = [{'senders': g.senders, 'receivers': g.receivers} for g in graphs]
+    for graph, own in zip(graphs, edges, strict=True):
+      own |= {} if graph.edges is None else {'features': graph.edges}
+    return cls(Rows.of(nodes), Rows.of(edges), groups)
 
 
 def _level(above, level):
@@ -151,9 +153,10 @@ def deal(
       end: _groups(deck.groups[end], end, chosen, nodes, edges) for end in _ENDS
     }
   )
+  has_features = 'features' in deck.edges.arrays
   graph = jraph.GraphsTuple(
     nodes=nodes.take('features', 0),
-    edges=None,
+    edges=edges.take('features', 0) if has_features else None,
     senders=None,
     receivers=None,
     n_node=nodes.counts(),
@@ -176,7 +179,7 @@ class _Dealt:
     padding: rows after them.
     starts: [B], where each graph begins.
     graph: [L], whose row it is, in [0, B).
-    place: [L], which row of the padding it is; negative for one of a graph.
+    place: [L], which row of the padding it is; negative for others.
   """
 
   def __init__(self, rows: Rows, chosen: jax.Array, size: int):
@@ -225,12 +228,8 @@ def _groups(
 ) -> Groups:
   """The groups of a batch. One node has all edges of the padding.
 
-  Args:
-    levels: the groups of all graphs, then the rows above.
-    end: which end of the edges a group has in common.
-    chosen: [B], as for `deal`.
-    nodes: of the batch.
-    edges: of the batch.
+  Levels are the groups of all graphs, then the rows above; `end` is the end of
+  the edges that a group has in common.
   """
   n_node, n_edge = len(nodes.place), len(edges.place)
   sizes = _sizes(n_edge, n_node)

@@ -8,7 +8,6 @@ Shapes: E edges, M senders, N receivers, T groups, C edges a group.
 
 from collections.abc import Sequence
 import dataclasses
-from typing import Any
 
 import jax
 from jax import numpy as jnp
@@ -21,6 +20,7 @@ from gat_jax.graphs.groups import fill_groups
 from gat_jax.graphs.groups import group
 from gat_jax.graphs.groups import join_groups
 from gat_jax.graphs.groups import shifted
+from gat_jax.graphs.ids import ends_of
 from gat_jax.graphs.items import Items
 
 
@@ -41,6 +41,7 @@ class Edges:
     by_receiver: what `prepared` made, the edges in groups of one receiver.
     by_sender: the same for senders.
     items: what `graphs.with_items` made.
+    features: [E, D] of the edges of a graph; None for none.
     is_checked: whether `checked` made it.
     is_reversed: whether it is the other direction of prepared ones.
   """
@@ -53,6 +54,7 @@ class Edges:
   by_receiver: Groups | None = dataclasses.field(init=False, default=None)
   by_sender: Groups | None = dataclasses.field(init=False, default=None)
   items: Items | None = dataclasses.field(init=False, default=None)
+  features: Array | None = dataclasses.field(init=False, default=None)
   is_checked: bool = dataclasses.field(init=False, default=False)
   is_reversed: bool = dataclasses.field(init=False, default=False)
 
@@ -202,7 +204,14 @@ class Edges:
     return jax.ops.segment_sum(ones, edges.receivers, edges.num_receivers)
 
 
-_CHILDREN = ('senders', 'receivers', 'by_receiver', 'by_sender', 'items')
+_CHILDREN = (
+  'senders',
+  'receivers',
+  'by_receiver',
+  'by_sender',
+  'items',
+  'features',
+)
 _STATIC = ('num_senders', 'num_receivers', 'is_checked', 'is_reversed')
 _PRIVATE = (*_CHILDREN[2:], *_STATIC[2:])
 
@@ -215,58 +224,6 @@ def _is_compiling() -> bool:
 def sum_dtype(dtype: jax.typing.DTypeLike) -> np.dtype:
   """What entries of a floating dtype are added in: float32 at least."""
   return np.dtype(dtype if np.dtype(dtype).itemsize >= 4 else np.float32)
-
-
-def ends_of(senders: Any, receivers: Any) -> tuple[Array, Array]:
-  """Both as int32 [E].
-
-  Raises:
-    InputError: if the ids are no integers, or their numbers differ.
-  """
-  senders = as_int32('senders', senders)
-  receivers = as_int32('receivers', receivers)
-  require_same_number(senders, receivers)
-  return senders, receivers
-
-
-def require_same_number(senders: Array, receivers: Array) -> None:
-  """Refuses [E] senders and receivers that differ in E.
-
-  Raises:
-    InputError: says both numbers.
-  """
-  if senders.shape != receivers.shape:
-    raise InputError(
-      'receivers',
-      f'{receivers.shape[0]} for {senders.shape[0]} senders',
-      'entry e of both belongs to edge e',
-    )
-
-
-def as_int32(name: str, ids: Any) -> Array:
-  """Ids of nodes [E] as int32; one beyond that is no node, and becomes -1.
-
-  Args:
-    name: of the argument, for errors.
-    ids: an array, also a traced one, or a list.
-
-  Raises:
-    InputError: if they are no integers, or not [E].
-  """
-  if not isinstance(ids, jax.Array):
-    ids = np.asarray(ids)
-    ids = ids if ids.size else ids.astype(np.int32)  # of an empty list
-  if ids.ndim != 1 or ids.dtype.kind not in 'iu':
-    raise InputError(
-      name,
-      f'an array {ids.shape} of {ids.dtype}',
-      'ids of nodes must be integers, [E]',
-    )
-  if not np.can_cast(ids.dtype, np.int32):
-    most = np.iinfo(np.int32).max
-    xp = jnp if isinstance(ids, jax.Array) else np
-    ids = xp.where((ids < 0) | (ids > most), -1, ids.astype(np.int32))
-  return ids if ids.dtype == np.int32 else ids.astype(np.int32)
 
 
 def join(several: Sequence[Edges]) -> Edges:

@@ -10,10 +10,10 @@ import numpy as np
 import scipy.sparse
 
 from gat_jax.errors import InputError
-from gat_jax.graphs.edges import require_same_number
 from gat_jax.graphs.features import Features
 from gat_jax.graphs.features import SparseFeatures
 from gat_jax.graphs.features import is_real
+from gat_jax.graphs.ids import require_same_number
 
 _MOST_EDGES = 2**31 - 1
 
@@ -34,7 +34,7 @@ def features_of(given: Any) -> Features:
     return given
   if scipy.sparse.issparse(given):
     return SparseFeatures.from_csr(given)
-  array = _on_host('features', given)
+  array = on_host('features', given)
   if array.ndim != 2:
     raise InputError(
       'features',
@@ -88,7 +88,7 @@ def edges_of(
 
 
 def _ids(name: str, given: Any, n_node: int) -> np.ndarray:
-  array = _on_host(name, given)
+  array = on_host(name, given)
   if array.ndim != 1:
     hint = ''
     if array.ndim == 2 and 2 in array.shape:
@@ -116,7 +116,12 @@ def _ids(name: str, given: Any, n_node: int) -> np.ndarray:
   return array.astype(np.int32)
 
 
-def _on_host(name: str, given: Any) -> np.ndarray:
+def on_host(name: str, given: Any) -> np.ndarray:
+  """An array or nested lists as an array of NumPy.
+
+  Raises:
+    InputError: if it is traced, masked or ragged.
+  """
   if isinstance(given, jax.core.Tracer):
     raise InputError(
       name,
@@ -177,5 +182,6 @@ def _refuse_weights(weights: np.ndarray, name: Any) -> None:
       'senders',
       f'{name(first)} has the weight {weights[first]}, and weights of edges are'
       ' not used',
-      'set them to 1, and leave out what is no edge',
+      'set them to 1 and give them as `edge_features`; leave out what is no'
+      ' edge',
     )

@@ -5,14 +5,13 @@ Shapes: N nodes, D features, E edges, E0 edges that the caller gave.
 
 import dataclasses
 import functools
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jraph
 import numpy as np
 
 from gat_jax.errors import InputError
-from gat_jax.graphs import inputs
 from gat_jax.graphs.edges import Edges
 from gat_jax.graphs.groups import Array
 from gat_jax.graphs.items import make_items
@@ -39,7 +38,7 @@ class InGivenOrder(NamedTuple):
   meta_fields=(),
 )
 @dataclasses.dataclass(frozen=True)
-class _Places:
+class Places:
   """Where the caller's edges are among the prepared ones; see InGivenOrder."""
 
   given: Array
@@ -59,7 +58,7 @@ class PreparedGraph(jraph.GraphsTuple):
   """
 
   structure: Edges | None = None  # of one that was not made by `of`
-  _places: _Places | None = None
+  _places: Places | None = None
   _make = jraph.GraphsTuple._make  # of the seven fields alone
 
   @classmethod
@@ -67,7 +66,7 @@ class PreparedGraph(jraph.GraphsTuple):
     cls,
     graph: jraph.GraphsTuple,
     structure: Edges | None,
-    places: _Places | None = None,
+    places: Places | None = None,
   ) -> 'PreparedGraph':
     """The graph with a structure, whose senders and receivers it takes."""
     own = graph._asdict()
@@ -182,126 +181,3 @@ def _unflatten(unused_aux, children):
 jax.tree_util.register_pytree_with_keys(
   PreparedGraph, _flatten_with_keys, _unflatten, _flatten
 )
-
-
-def prepare(
-  features: Any,
-  senders: Any,
-  receivers: Any = None,
-  *,
-  reverse: bool = False,
-  self_loops: bool = True,
-  duplicates: Literal['refuse', 'merge', 'keep'] = 'refuse',
-) -> PreparedGraph:
-  """Makes one graph ready for the layers, on the host.
-
-  It checks everything, adds what is asked for, sorts the edges by receiver and
-  sender, and makes the structure that layers are fast with. It remembers the
-  order of the edges: see `PreparedGraph.in_given_order`.
-
-  Args:
-    features: [N, D], an array, nested lists, a SciPy sparse matrix or
-      `SparseFeatures`.
-    senders: [E0], the node where each directed edge starts, in [0, N). Instead
-      of both, a SciPy sparse matrix [N, N] with a 1 in row s and column r for
-      an edge from s to r; or a networkx graph whose nodes are in the order of
-      the features. One without directions gets its reverse edges always.
-    receivers: [E0], the node where it ends.
-    reverse: adds the reverse of every edge where it is not given.
-    self_loops: gives every node that has none an edge to itself, without which
-      it does not see its own features (Velickovic et al., section 2.1).
-    duplicates: what becomes of an edge that is given twice: an error, one edge,
-      or two edges that each count. The last goes with no reverse edges.
-
-  Returns:
-    The graph; its edges are those that were given and those that were added.
-
-  Raises:
-    InputError: if something does not fit; it names the first entry that is
-      wrong.
-  """
-  features = inputs.features_of(features)
-  n_node = features.shape[0]
-  senders, receivers, undirected = inputs.edges_of(senders, receivers, n_node)
-  if duplicates not in ('refuse', 'merge', 'keep'):
-    raise InputError(
-      'duplicates',
-      f'there is no {duplicates!r}',
-      'choose refuse, merge or keep',
-    )
-  reverse |= undirected
-  # An edge as one number, in the order of receivers, then of senders.
-  given = receivers.astype(np.int64) * n_node + senders
-  backward = senders.astype(np.int64) * n_node + receivers
-  loops = np.arange(n_node, dtype=np.int64) * (n_node + 1)
-  keys = _unique(given)
-  if len(keys) < len(given):
-    if duplicates == 'refuse' or (duplicates == 'keep' and reverse):
-      _refuse_duplicates(given, senders, receivers, reverse)
-    if duplicates == 'keep':
-      keys = given
-  if reverse:
-    keys = _unique(np.concatenate([keys, backward]))
-  if self_loops:
-    has = np.zeros(n_node, bool)
-    has[receivers[senders == receivers]] = True
-    keys = np.concatenate([keys, loops[~has]])
-  keys = np.sort(keys)
-  made = np.divmod(keys, max(1, n_node))
-  structure = Edges(
-    made[1].astype(np.int32), made[0].astype(np.int32), n_node, n_node
-  )
-  places = _Places(
-    given=_places_of(keys, given),
-    reverse=_search(keys, backward) if reverse else None,
-    self_loops=_search(keys, loops) if self_loops else None,
-  )
-  graph = jraph.GraphsTuple(
-    nodes=features,
-    edges=None,
-    senders=None,
-    receivers=None,
-    n_node=np.array([n_node], np.int32),
-    n_edge=np.array([len(keys)], np.int32),
-    globals=None,
-  )
-  return PreparedGraph.of(graph, structure.prepared(), places)
-
-
-def _unique(keys: np.ndarray) -> np.ndarray:
-  """As np.unique, which since NumPy 2.3 hashes, ten times as slowly."""
-  keys = np.sort(keys)
-  return keys[np.diff(keys, prepend=-1) != 0]
-
-
-def _refuse_duplicates(given, senders, receivers, reverse) -> None:
-  order = np.argsort(given, kind='stable')
-  again = np.flatnonzero(np.diff(given[order]) == 0)
-  if not len(again):
-    return
-  first = again[order[again + 1].argmin()]  # of those, the first in their order
-  one, two = order[first : first + 2]
-  remedy = "choose `duplicates='merge'` for one edge"
-  if not reverse:
-    remedy += ", or 'keep' for two that each count"
-  raise InputError(
-    'senders',
-    f'entry {two}, the edge from {senders[two]} to {receivers[two]}, is the'
-    f' same as entry {one}',
-    remedy,
-  )
-
-
-def _search(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-  return np.searchsorted(keys, wanted).astype(np.int32)
-
-
-def _places_of(keys: np.ndarray, given: np.ndarray) -> np.ndarray:
-  """Where the given keys are among the sorted ones, equal ones in order."""
-  first = _search(keys, given)
-  if (keys[1:] != keys[:-1]).all():
-    return first
-  order = np.argsort(given, kind='stable')
-  in_order = given[order]
-  first[order] += np.arange(len(given)) - np.searchsorted(in_order, in_order)
-  return first.astype(np.int32)

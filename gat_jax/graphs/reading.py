@@ -6,15 +6,16 @@ Shapes: N nodes, D features, E edges.
 from typing import Any
 
 import jax
+from jax import numpy as jnp
 import jraph
 import numpy as np
 
 from gat_jax.errors import InputError
 from gat_jax.graphs.edges import Edges
-from gat_jax.graphs.edges import ends_of
 from gat_jax.graphs.features import Features
 from gat_jax.graphs.features import SparseFeatures
 from gat_jax.graphs.features import is_real
+from gat_jax.graphs.ids import ends_of
 from gat_jax.graphs.prepared import structure_of
 
 
@@ -84,13 +85,66 @@ def nodes_of(graph: jraph.GraphsTuple) -> Features:
   return nodes
 
 
-def edges_of(graph: jraph.GraphsTuple) -> Edges:
+def edges_of(
+  graph: jraph.GraphsTuple, num_features: int | None = None
+) -> Edges:
   """The edges of a graph for `gat_jax.nn`, prepared if the graph is.
 
+  Args:
+    graph: with or without features of edges, [E, D_e].
+    num_features: the D_e that is wanted, 0 for none; None takes any.
+
   Raises:
-    InputError: if the ids are no integers or their numbers differ, or if a
-      prepared graph was given another number of nodes.
+    InputError: if the ids are no integers or their numbers differ, if a
+      prepared graph was given another number of nodes, or if its edges have
+      other features.
   """
+  edges, features = _ends_of(graph), graph.edges
+  if features is None:
+    if num_features:
+      raise InputError(
+        'graph',
+        f'its edges have no features, and {num_features} are wanted',
+        'give `graphs.prepare` its `edge_features`',
+      )
+    return edges
+  is_masked = isinstance(features, np.ma.MaskedArray)
+  if is_masked or not isinstance(features, jax.Array | np.ndarray):
+    raise InputError(
+      'graph',
+      f'its edges have features of {type(features).__name__}',
+      'they must be an array [E, D]',
+    )
+  num_edges = edges.senders.shape[0]
+  if features.ndim != 2 or features.shape[0] != num_edges:
+    raise InputError(
+      'graph',
+      f'its {num_edges} edges have features {features.shape}',
+      'their shape must be [E, D]',
+    )
+  if num_features not in (None, features.shape[1]):
+    raise InputError(
+      'graph',
+      f'its edges have {features.shape[1]} features, and'
+      f' {num_features or "none"} are wanted',
+      f'leave them out: `graph._replace(edges=None)`; attention layers take'
+      f' them with `edge_features={features.shape[1]}`',
+    )
+  if not is_real(features.dtype):
+    raise InputError(
+      'graph',
+      f'its edges have features of {features.dtype}, no real numbers',
+      'give floats',
+    )
+  if not features.shape[1]:
+    return edges
+  if not edges.is_prepared:  # what is no edge may have any
+    is_edge = edges.receivers < edges.num_receivers
+    features = jnp.where(is_edge[:, None], features, 0)
+  return edges._with(features=features)
+
+
+def _ends_of(graph: jraph.GraphsTuple) -> Edges:
   n_node = graph.nodes.shape[0]
   structure = structure_of(graph)
   if structure is None:

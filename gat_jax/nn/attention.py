@@ -1,12 +1,16 @@
 """What attention layers share: softmax over edges, weighted sum, dropout.
 
-Shapes: N nodes, E edges, K heads, D input features, F output features a head.
+Shapes: N nodes, E edges, K heads, D input features, F output features a head,
+D_e features of an edge.
 """
 
 from typing import ClassVar, NamedTuple
 
+from flax import nnx
 import jax
+from jax import numpy as jnp
 import jraph
+import numpy as np
 
 from gat_jax import graphs
 from gat_jax.errors import InputError
@@ -18,6 +22,7 @@ from gat_jax.nn.dtypes import broadcast
 from gat_jax.nn.heads import HeadsLayer
 from gat_jax.nn.roads import fused
 from gat_jax.nn.scores import softmax
+from gat_jax.nn.scores import sum_weights
 
 
 class FusedTerms(NamedTuple):
@@ -50,18 +55,28 @@ class AttentionLayer(HeadsLayer):
 
   A subclass holds the equation, `values_and_scores(edges, inputs)`.
 
+  Edges may have features f, [E, D_e], in `graph.edges`. What they add to the
+  scores is that of PyTorch Geometric's layers with `edge_dim`: a_e . (W_e f_ij)
+  inside the LeakyReLU, for GATv2 W_e f_ij inside it. Dropout leaves them as
+  they are.
+
   With `implementation='fused'` scores, softmax, dropout on alpha and the sum
   are one operation, for NVIDIA GPUs, jax-triton and graphs from
   `graphs.with_items`; anything else is an InputError. GAT and GATv2 have it.
   Const-GAT and `attention` go the way of None.
 
   Attributes:
-    VALUES_ARE_PROJECTED: whether v_j = W h_j, W being `kernel`. Then, where v
-      is not dropped and wider than h, the sum is made as W sum_j alpha_ij h_j,
-      which aggregates fewer entries.
+    VALUES_ARE_PROJECTED: whether v_j = W h_j + `value_bias`, W being `kernel`.
+      Then, where v is not dropped and wider than h, the sum is made as W sum_j
+      alpha_ij h_j, which aggregates fewer entries.
+    EDGE_VECTORS: parameters [K, F] that it has if edges have features.
   """
 
   VALUES_ARE_PROJECTED: ClassVar[bool] = False
+  EDGE_VECTORS: ClassVar[tuple[str, ...]] = ('edge_vector',)
+
+  edge_kernel: nnx.Param
+  edge_vector: nnx.Param
 
   OPTIONS = (*HeadsLayer.OPTIONS, 'value_dropout')
 
@@ -72,17 +87,66 @@ class AttentionLayer(HeadsLayer):
     num_heads: int,
     *,
     value_dropout: bool = True,
+    edge_features: int = 0,
+    rngs: nnx.Rngs,
     **shared,
   ):
-    """See `HeadsLayer`; `value_dropout=False` does not drop v."""
-    super().__init__(in_features, out_features, num_heads, **shared)
+    """Creates the parameters.
+
+    Args:
+      in_features: D.
+      out_features: F, for each head.
+      num_heads: K.
+      value_dropout: False does not drop v.
+      edge_features: D_e; 0 for graphs whose edges have none.
+      rngs: see `HeadsLayer`.
+      **shared: as well.
+
+    Raises:
+      InputError: if there cannot be so many features of an edge, or as
+        `HeadsLayer`.
+    """
+    is_number = isinstance(edge_features, int | np.integer)
+    if not is_number or isinstance(edge_features, bool) or edge_features < 0:
+      raise InputError(
+        'edge_features', f'{edge_features!r} is no number of features'
+      )
+    self.edge_features = int(edge_features)
     self.value_dropout = value_dropout
+    super().__init__(in_features, out_features, num_heads, rngs=rngs, **shared)
+
+  def draw_others(self, rngs: nnx.Rngs) -> None:
+    """Draws what features of edges need."""
+    if not self.edge_features:
+      return
+    shape = (self.edge_features, *self.kernel_shape[1:])
+    self.edge_kernel = self._new_kernel(rngs, shape)
+    for name in self.EDGE_VECTORS:
+      setattr(self, name, self._new_vector(rngs))
 
   def values_and_scores(
     self, edges: graphs.Edges, inputs: graphs.Features
   ) -> tuple[jax.Array, jax.Array]:
     """Returns v, [N, K, F], and e, [E, K], for the inputs of `mix`."""
     raise NotImplementedError
+
+  @property
+  def value_bias(self) -> jax.Array | None:
+    """What v_j has besides W h_j, [K, F]; None for nothing."""
+    return None
+
+  def edge_scores(self, edges: graphs.Edges) -> jax.Array | float:
+    """Returns a_e . (W_e f_ij), [E, K], without making W_e f_ij; 0 for none."""
+    if edges.features is None:
+      return 0.0
+    folded = jnp.einsum(
+      'dkf,kf->dk',
+      self.edge_kernel[...],
+      self.edge_vector[...],
+      precision='highest',
+    )
+    features = jnp.asarray(edges.features, folded.dtype)
+    return jnp.matmul(features, folded, precision='highest')
 
   def fused_terms(self, inputs: graphs.Features) -> FusedTerms | None:
     """Returns what the road 'fused' takes; None if the layer has no such."""
@@ -129,6 +193,9 @@ class AttentionLayer(HeadsLayer):
       inputs = operations.densify(inputs, self.num_heads, values.dtype)
       sums = self.aggregate(edges, weights, inputs)  # [N, K, D]
       mixed = self.project(sums, self.kernel)
+      if self.value_bias is not None:  # as often as weights add up to
+        totals = sum_weights(weights, edges, self.road)
+        mixed += totals[:, :, None] * self.value_bias[None]
       return mixed + broadcast(initial, mixed.shape)
     return self.aggregate(edges, weights, values, initial)
 
@@ -137,6 +204,12 @@ class AttentionLayer(HeadsLayer):
   ) -> jax.Array:
     """Returns sum_j alpha_ij v_j, [N, K, F], as one operation."""
     values, queries, slope, keys, vector = terms
+    if edges.features is not None:
+      raise InputError(
+        'implementation',
+        "'fused' takes no features of edges",
+        'choose another, or None',
+      )
     if self.compute_dtype != 'float32':
       raise InputError(
         'compute_dtype',

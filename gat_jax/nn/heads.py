@@ -52,6 +52,7 @@ class HeadsLayer(DropoutModule):
     KERNELS: parameters [D, K, F] that a subclass has, in the order in which
       their initial values are drawn.
     VECTORS: parameters [K, F] that it has, drawn after the kernels.
+    edge_features: D_e that the edges of its graphs must have.
   """
 
   OPTIONS: ClassVar[tuple[str, ...]] = (
@@ -64,6 +65,7 @@ class HeadsLayer(DropoutModule):
   VECTORS: ClassVar[tuple[str, ...]] = ()
 
   kernel: nnx.Param
+  edge_features: int = 0
 
   def __init__(
     self,
@@ -95,21 +97,20 @@ class HeadsLayer(DropoutModule):
       dropout_rate: the probability that an entry is dropped.
       deterministic: True drops nothing, as after `eval()`.
       shared_input_dropout: drop the same inputs for all heads. The paper: no.
-      fused_fan: initialise all heads as one matrix with fan (D, K F). The
-        authors' code: no, each head has fan (D, F).
+      fused_fan: initialise all heads as one matrix, fan (D, K F), and not each
+        by itself, fan (D, F), as the authors' code does.
       edge_block: edges that are aggregated at a time; 0 chooses.
       compute_dtype: of the factors of products, float32, bfloat16 or float16;
         sums are float32 at least.
       implementation: 'plain' has derivatives of both modes, as `jax.hessian`
         needs. None chooses what is fast: 'blocks' on a CPU, 'rows' on an NVIDIA
-        GPU, for prepared graphs; see `gat_jax.nn.aggregate`. 'fused'
-        is never chosen; see `AttentionLayer`. Other layers go the way of None.
+        GPU, for prepared graphs; see `gat_jax.nn.aggregate`. 'fused' is never
+        chosen; see `AttentionLayer`. Other layers go the way of None.
       rngs: `params` is the source of the initial parameters, `dropout` that of
         the masks; `default` stands in for either. See `DropoutModule`.
 
     Raises:
-      InputError: if the dropout rate is out of range, or there is no such dtype
-        or implementation.
+      InputError: if a rate, a dtype or an implementation is none.
     """
     choice.check(implementation, edge_block, of_layer=True)
     if compute_dtype not in _COMPUTE_DTYPES:
@@ -132,11 +133,15 @@ class HeadsLayer(DropoutModule):
     if residual and in_features != out_features:
       self.skip_kernel = self._new_kernel(rngs)
       self.skip_bias = zeros(num_heads, out_features)
-    for name in self.KERNELS:
+    for name in self._kernel_names():
       setattr(self, name, self._new_kernel(rngs))
     for name in self.VECTORS:
       setattr(self, name, self._new_vector(rngs))
+    self.draw_others(rngs)
     super().__init__(dropout_rate, deterministic, rngs)
+
+  def draw_others(self, rngs: nnx.Rngs) -> None:
+    """Draws parameters that a subclass has besides, after all others."""
 
   def mix(
     self,
@@ -188,7 +193,7 @@ class HeadsLayer(DropoutModule):
   ) -> jraph.GraphsTuple:
     """Applies the layer with one explicit key, or without dropout.
 
-    This is a pure function of its arguments and the parameters, whatever
+    It is a pure function of its arguments and the parameters, whatever
     `deterministic` and `rngs` say.
 
     Args:
@@ -199,8 +204,8 @@ class HeadsLayer(DropoutModule):
       As a call.
 
     Raises:
-      InputError: if the graph and the layer differ in D, its edges have
-        features, or graph or dropout are not what they must be.
+      InputError: if the graph and the layer differ in D or in features of
+        edges, or graph or dropout are not what they must be.
     """
     check_dropout(dropout)
     edges, inputs = self.read(graph)
@@ -217,35 +222,25 @@ class HeadsLayer(DropoutModule):
     if self.average_heads:
       return graph._replace(nodes=outputs.mean(axis=1))
     n_node, num_heads, num_features = outputs.shape
-    return graph._replace(
-      nodes=outputs.reshape(n_node, num_heads * num_features)
-    )
+    outputs = outputs.reshape(n_node, num_heads * num_features)
+    return graph._replace(nodes=outputs)
 
   def read(
     self, graph: jraph.GraphsTuple
   ) -> tuple[graphs.Edges, graphs.Features]:
     """The edges and the nodes of a graph, [N, D] in the layer's own dtype.
 
-    Args:
-      graph: as in `forward`.
-
-    Raises:
-      InputError: as `forward`.
+    Raises InputError as `forward`.
     """
     nodes, width = graphs.nodes_of(graph), self.kernel_shape[0]
-    if graph.edges is not None:
-      raise InputError(
-        'graph',
-        f'its edges have features, which {type(self).__name__} does not use',
-        'leave them out: `graph._replace(edges=None)`',
-      )
     if len(nodes.shape) != 2 or nodes.shape[1] != width:
       raise InputError(
         'graph',
         f'its nodes are {nodes.shape} and the layer takes {width} features',
         f'they must be [N, {width}]',
       )
-    return graphs.edges_of(graph), as_dtype(nodes, self.bias[...].dtype)
+    edges = graphs.edges_of(graph, self.edge_features)
+    return edges, as_dtype(nodes, self.bias[...].dtype)
 
   def project(self, inputs: graphs.Features, kernel: nnx.Param) -> jax.Array:
     """Returns W h for every head: [N, K, F]."""
@@ -284,6 +279,9 @@ class HeadsLayer(DropoutModule):
     """What operations take; 'fused' is none of theirs."""
     return None if self.implementation == 'fused' else self.implementation
 
+  def _kernel_names(self) -> tuple[str, ...]:
+    return self.KERNELS  # a subclass may leave some out
+
   def _narrow_dtype(self) -> jnp.dtype | None:
     """None where the parameters' own precision is wanted."""
     if self.compute_dtype == 'float32':
@@ -296,11 +294,14 @@ class HeadsLayer(DropoutModule):
     skip = self.project(inputs, self.skip_kernel)
     return skip + broadcast(self.skip_bias[...], skip.shape)
 
-  def _new_kernel(self, rngs: nnx.Rngs) -> nnx.Param:
+  def _new_kernel(
+    self, rngs: nnx.Rngs, shape: tuple[int, int, int] | None = None
+  ) -> nnx.Param:
     """Glorot-uniform [D, K, F]."""
-    in_features, num_heads, out_features = self.kernel_shape
+    shape = shape or self.kernel_shape
+    in_features, num_heads, out_features = shape
     fan_out = num_heads * out_features if self.fused_fan else out_features
-    return glorot(rngs, self.kernel_shape, in_features + fan_out)
+    return glorot(rngs, shape, in_features + fan_out)
 
   def _new_vector(self, rngs: nnx.Rngs) -> nnx.Param:
     """Glorot-uniform [K, F] with fan (F, 1) for each head."""

@@ -33,7 +33,8 @@ class GATLayer(AttentionLayer):
       z_j  = W h_j
       e_ij = LeakyReLU(a_r . z_i + b_r + a_s . z_j + b_s),  v_j = z_j
 
-  The scalars b_r and b_s stand in the authors' code, not in the paper.
+  The scalars b_r and b_s stand in the authors' code, not in the paper. Features
+  of edges add a_e . (W_e f_ij) inside the LeakyReLU.
   """
 
   OPTIONS = (*AttentionLayer.OPTIONS, 'score_bias')
@@ -65,6 +66,7 @@ class GATLayer(AttentionLayer):
     """Returns z, [N, K, F], and e, [E, K]."""
     z, of_receivers, of_senders = self._ends(inputs)
     scores = end_scores(of_receivers, of_senders, edges, self.road)
+    scores += self.edge_scores(edges)
     return z, jax.nn.leaky_relu(scores, NEGATIVE_SLOPE)
 
   def fused_terms(self, inputs: graphs.Features) -> FusedTerms:
@@ -101,23 +103,68 @@ class GATLayer(AttentionLayer):
 class GATv2Layer(AttentionLayer):
   """Dynamic graph attention (Brody, Alon, Yahav, ICLR 2022, equation 7).
 
-      e_ij = a . LeakyReLU(W_s h_j + W_r h_i),  v_j = W_s h_j
+      v_j  = W_s h_j + b_s
+      e_ij = a . LeakyReLU(v_j + W_r h_i + b_r)
 
-  W_s is `kernel`.
+  W_s is `kernel`. The biases b_s and b_r, [K, F] each, stand in the authors'
+  code, not in the paper; so does the option to share W and b between both
+  roles. Features of edges add W_e f_ij inside the LeakyReLU.
   """
 
+  OPTIONS = (*AttentionLayer.OPTIONS, 'projection_bias', 'share_weights')
   KERNELS = ('kernel', 'receiver_kernel')
   VALUES_ARE_PROJECTED = True
   VECTORS = ('vector',)
+  EDGE_VECTORS = ()
 
   receiver_kernel: nnx.Param
   vector: nnx.Param
 
+  def __init__(
+    self,
+    in_features: int,
+    out_features: int,
+    num_heads: int,
+    *,
+    projection_bias: bool = True,
+    share_weights: bool = False,
+    **shared,
+  ):
+    """Creates the parameters.
+
+    Args:
+      in_features: D.
+      out_features: F, for each head.
+      num_heads: K.
+      projection_bias: False leaves out b_s and b_r.
+      share_weights: W_r = W_s and b_r = b_s.
+      **shared: see `AttentionLayer`.
+
+    Raises:
+      InputError: see `AttentionLayer`.
+    """
+    self.share_weights = share_weights
+    super().__init__(in_features, out_features, num_heads, **shared)
+    self.projection_bias = projection_bias
+    if projection_bias:
+      self.sender_bias = zeros(num_heads, out_features)
+      if not share_weights:
+        self.receiver_bias = zeros(num_heads, out_features)
+
+  @property
+  def value_bias(self) -> jax.Array | None:
+    """b_s."""
+    return self.sender_bias[...] if self.projection_bias else None
+
   def values_and_scores(
     self, edges: graphs.Edges, inputs: graphs.Features
   ) -> tuple[jax.Array, jax.Array]:
-    """Returns W_s h, [N, K, F], and e, [E, K]."""
+    """Returns v, [N, K, F], and e, [E, K]."""
     terms = self.fused_terms(inputs)
+    features, kernel = edges.features, None
+    if features is not None:
+      kernel = self.edge_kernel[...]
+      features = jnp.asarray(features, kernel.dtype)
     return terms.values, pair_scores(
       terms.queries,
       terms.values,
@@ -126,19 +173,32 @@ class GATv2Layer(AttentionLayer):
       slope=terms.slope,
       block=self.edge_block,
       implementation=self.road,
+      edge_features=features,
+      edge_kernel=kernel,
     )
 
   def fused_terms(self, inputs: graphs.Features) -> FusedTerms:
-    """Returns v = W_s h, q = W_r h and a."""
+    """Returns v, q = W_r h + b_r, and a."""
     values = self.project(inputs, self.kernel)  # [N, K, F]
-    queries = self.project(inputs, self.receiver_kernel)  # [N, K, F]
+    if self.projection_bias:
+      values += broadcast(self.sender_bias[...], values.shape)
+    queries = values
+    if not self.share_weights:
+      queries = self.project(inputs, self.receiver_kernel)  # [N, K, F]
+      if self.projection_bias:
+        queries += broadcast(self.receiver_bias[...], queries.shape)
     return FusedTerms(values, queries, NEGATIVE_SLOPE, vector=self.vector[...])
+
+  def _kernel_names(self) -> tuple[str, ...]:
+    return self.KERNELS[:1] if self.share_weights else self.KERNELS
 
 
 class ConstGATLayer(AttentionLayer):
   """Const-GAT: attention fixed to a uniform average (Velickovic et al., 3.3).
 
-  e_ij = 0,  v_j = W h_j
+      e_ij = 0,  v_j = W h_j
+
+  Features of edges make it e_ij = a_e . (W_e f_ij), whatever the nodes are.
   """
 
   VALUES_ARE_PROJECTED = True
@@ -146,10 +206,10 @@ class ConstGATLayer(AttentionLayer):
   def values_and_scores(
     self, edges: graphs.Edges, inputs: graphs.Features
   ) -> tuple[jax.Array, jax.Array]:
-    """Returns W h, [N, K, F], and zeros, [E, K]."""
+    """Returns W h, [N, K, F], and e, [E, K]."""
     values = self.project(inputs, self.kernel)
     shape = (edges.senders.shape[0], self.num_heads)
-    return values, jnp.zeros(shape, values.dtype)
+    return values, jnp.zeros(shape, values.dtype) + self.edge_scores(edges)
 
 
 class MLPLayer(HeadsLayer):

@@ -133,7 +133,12 @@ class Model(DropoutModule):
 
   @classmethod
   def from_config(
-    cls, config: Any, num_features: int, num_classes: int, rngs: nnx.Rngs
+    cls,
+    config: Any,
+    num_features: int,
+    num_classes: int,
+    rngs: nnx.Rngs,
+    num_edge_features: int = 0,
   ) -> 'Model':
     """The model that a config describes.
 
@@ -143,19 +148,25 @@ class Model(DropoutModule):
       num_classes: classes, or labels if a node may have several.
       rngs: see the class. With a stream `params` alone, none is stored for
         dropout.
+      num_edge_features: D_e of the graph's edges.
 
     Raises:
-      InputError: see the class.
+      InputError: if the model does not use features of edges, or as the class.
       KeyError: if the config lacks a field.
     """
     layer_type = _find(config['name'], 'config.model.name')
     fields = (*_FIELDS, *layer_type.OPTIONS)
+    options = {field: config[field] for field in fields}
+    if num_edge_features:
+      if not issubclass(layer_type, AttentionLayer):
+        raise InputError(
+          'config.model.name',
+          f'{config["name"]} does not use the features that edges have here',
+          'set `config.model.edge_features` to False, which leaves them out',
+        )
+      options['edge_features'] = num_edge_features
     return cls(
-      num_features,
-      num_classes,
-      layer=layer_type,
-      rngs=rngs,
-      **{field: config[field] for field in fields},
+      num_features, num_classes, layer=layer_type, rngs=rngs, **options
     )
 
   def __call__(

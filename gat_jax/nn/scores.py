@@ -3,6 +3,8 @@
 Shapes: E edges, M senders, N receivers, K heads.
 """
 
+import functools
+
 import jax
 
 from gat_jax.graphs import Edges
@@ -65,6 +67,31 @@ def softmax(
     )
   road = Road(implementation)
   return softmax_where_finite(lambda e: _softmax(road, e, edges), logits)
+
+
+def sum_weights(
+  weights: jax.Array,
+  edges: Edges,
+  implementation: choice.Implementation = None,
+) -> jax.Array:
+  """Adds the weights of the incoming edges of each receiver.
+
+  Args:
+    weights: [E, K].
+    edges: E.
+    implementation: see `gat_jax.nn.aggregate`.
+
+  Returns:
+    [N, K]; 0 where nothing comes in.
+  """
+  implementation = choice.resolve(implementation, 0, edges)
+  edges = edges.checked()
+  exact = weights.astype(sum_dtype(weights.dtype))
+  road = Road(implementation)
+  run = functools.partial(road.run, 'edge_sums')
+  if implementation != 'plain':
+    run = functools.partial(_edge_sums, road)
+  return run(exact, edges).astype(weights.dtype)
 
 
 # The sum over edges and what it is the gradient of, each the other's gradient.

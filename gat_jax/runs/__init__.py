@@ -2,6 +2,9 @@
 
 from gat_jax.runs import settings as settings
 from gat_jax.runs import workdirs as workdirs
+from gat_jax.runs.exports import PLATFORMS as PLATFORMS
+from gat_jax.runs.exports import ExportedModel as ExportedModel
+from gat_jax.runs.exports import export as export
 from gat_jax.runs.observers import Ended as Ended
 from gat_jax.runs.observers import Evaluation as Evaluation
 from gat_jax.runs.observers import Observer as Observer

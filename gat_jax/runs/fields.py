@@ -187,6 +187,15 @@ FIELDS: dict[str, Field] = {
     ('float32', 'bfloat16'),
     'of the factors of products; bfloat16 is for accelerators',
   ),
+  'model.edge_features': _switch(
+    True, 'use the features of edges, where the data have any'
+  ),
+  'model.projection_bias': _switch(
+    True, 'b_s and b_r of W_s h + b_s and W_r h + b_r (gatv2 only)'
+  ),
+  'model.share_weights': _switch(
+    False, 'one W and b for senders and receivers (gatv2 only)'
+  ),
   # The authors' code has no switches for these; the defaults are its own.
   'model.shared_input_dropout': _switch(
     False, 'one input mask for all heads, instead of one each'
@@ -199,9 +208,23 @@ FIELDS: dict[str, Field] = {
 }
 
 # Fields that configs of version 0.1.0 did not name, and the value that all of
-# its runs had. With that value they are left out of what is compared, so that
-# its folders can be continued.
+# its runs had. With that value, and where they change nothing, they are left
+# out of what is compared, so that its folders can be continued.
 UNNAMED_IN_0_1: dict[str, Any] = {
+  'model.edge_features': True,
+  'model.projection_bias': False,
+  'model.share_weights': False,
   'dataset.train_per_class': 20,
   'dataset.num_val': 150,
+  'dataset.loop_features': 'mean',
+  'dataset.edges': '',
+  'dataset.nodes': '',
+  'dataset.id_column': '',
+  'dataset.label_column': 'label',
+  'dataset.split_column': 'split',
+  'dataset.leave_out': '',
+  'dataset.train_fraction': 0.6,
+  'dataset.val_fraction': 0.2,
+  'dataset.split_seed': 0,
+  'dataset.scale_columns': False,
 }

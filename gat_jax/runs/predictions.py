@@ -38,6 +38,9 @@ class GraphPrediction:
     hidden: [N, K F] for each hidden layer, what it makes of the nodes; empty if
       it was not asked for.
     attention: one entry a layer; empty if it was not asked for.
+    node_ids: [N] strings, what the user calls the nodes; None if nothing.
+    class_names: [C], what the user calls the classes or labels; None if
+      nothing.
   """
 
   splits: np.ndarray
@@ -45,6 +48,8 @@ class GraphPrediction:
   probabilities: np.ndarray
   hidden: list[np.ndarray]
   attention: list[nn.Attention]
+  node_ids: np.ndarray | None = None
+  class_names: tuple[str, ...] | None = None
 
   @property
   def predictions(self) -> np.ndarray:
@@ -52,6 +57,14 @@ class GraphPrediction:
     if self.labels.ndim == 1:
       return self.probabilities.argmax(axis=-1)
     return (self.probabilities > 0.5).astype(np.int32)
+
+  def name_of_node(self, node: int) -> str:
+    """What the user calls a node, else its number."""
+    return str(node if self.node_ids is None else self.node_ids[node])
+
+  def name_of_class(self, index: int) -> str:
+    """What the user calls a class or label, else its number."""
+    return str(index if self.class_names is None else self.class_names[index])
 
 
 @training.own_jax_settings()
@@ -86,18 +99,15 @@ def predict(
     config.data_dir = data_dir
   dataset = load_dataset(config)
   _check_same_data(workdir, dataset)
-  seeds = list(range(config.seed, config.seed + config.num_seeds))
-  if seed is None:
-    seed = _best_seed(workdir, seeds)
-  if seed not in seeds:
-    raise WorkdirError(
-      'seed',
-      f'{workdir} has no seed {seed}',
-      f'it has {seeds[0]} to {seeds[-1]}',
-    )
-  model = _restore(workdir, config, dataset, seeds.index(seed), len(seeds))
+  seed = choose_seed(workdir, config, seed)
+  sizes = dataset.num_features, dataset.num_classes, dataset.num_edge_features
+  model = restore(workdir, config, seed, *sizes)
   return seed, [
-    _predict_graph(model, examples, attention, hidden)
+    dataclasses.replace(
+      _predict_graph(model, examples, attention, hidden),
+      node_ids=dataset.node_ids,
+      class_names=dataset.class_names,
+    )
     for examples in _by_graph(dataset)
     if examples.keys() & set(splits)
   ]
@@ -112,17 +122,36 @@ def read_config(workdir: str | os.PathLike) -> config_dict.ConfigDict:
   content = workdirs.read_json(workdir, workdirs.CONFIG)
   if not isinstance(content, dict):
     raise WorkdirError(f'{workdir}/{workdirs.CONFIG}', 'holds no config')
-  unnamed = {n: v for n, v in UNNAMED_IN_0_1.items() if n in FIELDS}
-  fields = unnamed | settings.flat(content)
-  config = config_dict.ConfigDict(traverse_util.unflatten_dict(fields, sep='.'))
+  config = config_dict.ConfigDict(settings.complete(content))
   settings.check(config, allow_unknown=True)
   return config
 
 
-def _best_seed(workdir: str | os.PathLike, seeds: list[int]) -> int:
-  """The best on the validation nodes; the first of an interrupted run."""
-  if not workdirs.is_finished(workdir):
-    return seeds[0]
+def choose_seed(
+  workdir: str | os.PathLike, config: Any, seed: int | None
+) -> int:
+  """The seed whose parameters are asked for.
+
+  Args:
+    workdir: the folder of a finished run.
+    config: its config.
+    seed: None takes the one with the best validation score, of an interrupted
+      run the first.
+
+  Raises:
+    WorkdirError: if the run has no such seed, or no scores to choose by.
+  """
+  first, last = config.seed, config.seed + config.num_seeds - 1
+  if seed is None:
+    seed = _best_seed(workdir) if workdirs.is_finished(workdir) else first
+  if not first <= seed <= last:
+    raise WorkdirError(
+      'seed', f'{workdir} has no seed {seed}', f'it has {first} to {last}'
+    )
+  return seed
+
+
+def _best_seed(workdir: str | os.PathLike) -> int:
   try:
     found = read_result(workdir).seeds
   except WorkdirError as error:
@@ -142,22 +171,42 @@ def _check_same_data(workdir, dataset: datasets.Dataset) -> None:
     )
 
 
-def _restore(
+def restore(
   workdir: str | os.PathLike,
   config: Any,
-  dataset: datasets.Dataset,
-  row: int,
-  num_seeds: int,
+  seed: int,
+  num_features: int,
+  num_classes: int,
+  num_edge_features: int,
 ) -> nn.Model:
-  program = training.Program.from_config(config, dataset)
-  state = jax.eval_shape(program.init_params, jax.random.key(0))
+  """The model with the kept parameters of one seed.
+
+  Args:
+    workdir: the folder of a finished run.
+    config: its config.
+    seed: one of its seeds.
+    num_features: D of nodes.
+    num_classes: classes, or labels if a node may have several.
+    num_edge_features: D_e of edges, 0 for none.
+
+  Raises:
+    InputError: if there are no parameters, or they are of another model.
+  """
+
+  def build() -> nn.Model:
+    rngs = nnx.Rngs(params=jax.random.key(0))
+    sizes = num_features, num_classes, rngs, num_edge_features
+    return nn.Model.from_config(config.model, *sizes)
+
+  graphdef, state = nnx.split(nnx.eval_shape(build))
   stacked = jax.tree.map(
-    lambda x: jax.ShapeDtypeStruct((num_seeds, *x.shape), x.dtype),
+    lambda x: jax.ShapeDtypeStruct((config.num_seeds, *x.shape), x.dtype),
     nnx.to_pure_dict(state),
   )
   params = checkpoints.load_best(workdir, stacked)
+  row = seed - config.seed
   nnx.replace_by_pure_dict(state, jax.tree.map(lambda x: x[row], params))
-  return nnx.merge(program.graphdef, state)
+  return nnx.merge(graphdef, state)
 
 
 def _by_graph(dataset: datasets.Dataset):

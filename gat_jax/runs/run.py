@@ -200,9 +200,12 @@ def load_dataset(config: Any, progress: bool = False) -> datasets.Dataset:
     DataError: if there is no such data set, or its files cannot be used.
   """
   options = config.dataset.to_dict()
-  return datasets.load(
+  dataset = datasets.load(
     options.pop('name'), config.data_dir, progress=progress, **options
   )
+  if config.model.edge_features or not dataset.num_edge_features:
+    return dataset
+  return dataset.without_edge_features()
 
 
 @training.own_jax_settings()

@@ -131,11 +131,8 @@ def without_effect(config: config_dict.ConfigDict) -> dict[str, str]:
 def idle_fields(config: config_dict.ConfigDict) -> Iterator[tuple[str, str]]:
   """Fields of which no value would change the result, and why."""
   model = config.model
-  of_layers = {
-    option for layer in nn.LAYERS.values() for option in layer.OPTIONS
-  }
-  for option in sorted(of_layers - set(nn.LAYERS[model.name].OPTIONS)):
-    yield f'model.{option}', f'in a model of {model.name} layers'
+  for name in _options_of_others(model.name):
+    yield name, f'in a model of {model.name} layers'
   if model.num_layers < 2:
     for field in ('num_heads', 'hidden_dim'):
       yield f'model.{field}', 'in a model without hidden layers'
@@ -151,6 +148,23 @@ def idle_fields(config: config_dict.ConfigDict) -> Iterator[tuple[str, str]]:
     yield 'batch_shapes', 'where `config.batch_size` is 0'
   if config.stop_rule == 'none' and not config.compare_rules:
     yield 'patience', "where `config.stop_rule` is 'none'"
+
+
+def _options_of_others(layer: Any) -> list[str]:
+  """Fields that other layers take and this one does not, by dotted names."""
+  if layer not in nn.LAYERS:
+    return []
+  known = {option for other in nn.LAYERS.values() for option in other.OPTIONS}
+  return [f'model.{o}' for o in sorted(known - set(nn.LAYERS[layer].OPTIONS))]
+
+
+def complete(content: dict[str, Any]) -> dict[str, Any]:
+  """A stored config with the fields that version 0.1.0 did not name."""
+  fields = flat(content)
+  for name, value in UNNAMED_IN_0_1.items():
+    if name in FIELDS:
+      fields.setdefault(name, value)
+  return traverse_util.unflatten_dict(fields, sep='.')
 
 
 def program_fields(config: config_dict.ConfigDict) -> dict[str, Any]:
@@ -174,9 +188,10 @@ def deciding_fields(
     All fields but those that say how a run is executed, nested.
   """
   fields = _select(config, Role.PROGRAM, Role.ARGUMENT, Role.REPLICA)
+  others = _options_of_others(fields.get('model.name'))
   for name, value in UNNAMED_IN_0_1.items():
-    if fields.get(name) == value:
-      del fields[name]
+    if fields.get(name) == value or name in others:
+      fields.pop(name, None)
   return traverse_util.unflatten_dict(fields, sep='.')
 
 

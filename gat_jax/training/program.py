@@ -64,6 +64,7 @@ class Program:
         dataset.num_features,
         dataset.num_classes,
         nnx.Rngs(params=key),
+        dataset.num_edge_features,
       )
 
     def init_params(key: jax.Array) -> nnx.State:

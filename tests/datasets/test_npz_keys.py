@@ -46,7 +46,12 @@ ELSEWHERE = {
   'Spektral': {'x': X['x'], 'a': DENSE, 'e': np.ones(5), 'y': X['y'], **MASKS},
   'OGB': {
     **{'edge_index': GOOD['edges'].T, 'node_feat': X['x'], 'labels': X['y']},
-    **{'train': [0, 1], 'valid': [2, 3], 'test': [4], 'edge_feat': [1]},
+    **{
+      'train': [0, 1],
+      'valid': [2, 3],
+      'test': [4],
+      'edge_feat': np.ones((5, 3)),
+    },
     'num_nodes': 6,
   },
   'jraph': {
@@ -57,7 +62,7 @@ ELSEWHERE = {
   'Shchur': {
     **csr('adj', DENSE),
     **csr('attr', X['x']),
-    **{'labels': X['y'], 'node_names': ['a'], **MASKS},
+    **{'labels': X['y'], 'node_names': [*'abcdef'], **MASKS},
   },
   'Platonov': {
     **{'edges': GOOD['edges'], 'node_features': X['x'], 'node_labels': X['y']},
@@ -98,8 +103,7 @@ def test_what_cannot_be_used_is_told(tmp_path):
     load(tmp_path, good() | {'edge_weight': np.ones(5), 'pos': np.ones(6)})
   assert error.value.field.endswith("key 'edge_weight'")
   assert error.value.remedy == (
-    'leave out edge_weight (edges have neither features nor weights here), pos'
-    ' (not used)'
+    'save edge_features=edge_weight, and leave out pos (not used)'
   )
   with pytest.raises(DataError, match=r'numpy\.savez\(path, edges='):
     load(tmp_path, {'arr_0': np.ones(5), 'arr_1': np.ones(6)})

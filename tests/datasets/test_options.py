@@ -11,11 +11,16 @@ from small_npz import good
 from gat_jax import datasets
 from gat_jax.errors import DataError
 
+OF_NPZ = {
+  'normalize_features': False,
+  'directed': False,
+  'loop_features': 'mean',
+}
 OPTIONS = {
   'cora': {'normalize_features': True},
   'ppi': {'num_graphs': 0},
-  'graph.npz': {'normalize_features': False, 'directed': False},
-  'FOLDER/GRAPH.NPZ': {'normalize_features': False, 'directed': False},
+  'graph.npz': OF_NPZ,
+  'FOLDER/GRAPH.NPZ': OF_NPZ,
 }
 
 
@@ -57,6 +62,9 @@ REFUSED = [
   ('csbm', {'num_nodes': 'many'}, "'many' is not of type int"),
   ('csbm', {'nodes': 10}, 'did you mean num_nodes?'),
   ('graph.npz', {'direct': True}, 'did you mean directed?'),
+  ('graph.npz', {'edges': 'a.csv'}, 'graph.npz, which holds the whole graph'),
+  ('tables', {'edge': 'a.csv'}, 'did you mean edges?'),
+  ('tables', {'nodes': 1}, '1 is not of type str'),
 ]
 
 

@@ -2,12 +2,13 @@
 
 from fixtures import all_graphs
 from fixtures import const_scores
-from fixtures import dense_attention
+from fixtures import dense_alpha as alpha_of
 from fixtures import dense_const_gat
 from fixtures import dense_gat
 from fixtures import dense_gatv2
 from fixtures import dense_gcn
 from fixtures import dense_mlp
+from fixtures import edge_features
 from fixtures import elu
 from fixtures import gat_scores
 from fixtures import gatv2_scores
@@ -40,6 +41,10 @@ SCORES = {
 }
 ATTENTION = list(SCORES)
 
+# With features of edges, those of copies of an edge as well.
+EDGED = ALL._replace(edges=edge_features(ALL))
+WITH_EDGES = {'edge_features': 2}
+
 each_layer = pytest.mark.parametrize('layer_type', LAYERS)
 each_attention = pytest.mark.parametrize('layer_type', ATTENTION)
 
@@ -56,6 +61,13 @@ def make_layer(layer_type, in_features=5, out_features=3, num_heads=4, **kw):
   )
   nnx.update(layer, state)
   return layer
+
+
+def make_edged(layer_type, **options):
+  """A layer for features of edges, if it is one of attention, and ALL."""
+  if layer_type in ATTENTION:
+    return make_layer(layer_type, **WITH_EDGES, **options), EDGED
+  return make_layer(layer_type, **options), ALL
 
 
 @jax.jit
@@ -76,19 +88,8 @@ def drop(layer, graph, keys):
 
 
 def dense_alpha(layer, graph, p):
-  """Attention of every edge by dense formulas in float64: [E, K].
-
-  An edge that is there n times has an nth of what its pair of nodes has.
-  """
-  h = np.asarray(graph.nodes, np.float64)
-  ends = np.asarray(graph.receivers), np.asarray(graph.senders)
-  times = np.zeros((len(h), len(h)))
-  np.add.at(times, ends, 1)
-  of_pairs = [
-    dense_attention(SCORES[type(layer)](h, p, k), graph)[ends] / times[ends]
-    for k in range(p['kernel'].shape[1])
-  ]
-  return np.stack(of_pairs, axis=1)
+  """Attention of every edge by dense formulas in float64: [E, K]."""
+  return alpha_of(SCORES[type(layer)], graph, p)
 
 
 def params_of(layer):

@@ -1,5 +1,6 @@
 """Layers on a bare GraphsTuple: any order, ids that are no nodes, padding."""
 
+from flax import nnx
 import jax
 from jax import numpy as jnp
 import jraph
@@ -14,6 +15,7 @@ from small_layers import dense_alpha
 from small_layers import dense_outputs
 from small_layers import each_attention
 from small_layers import each_layer
+from small_layers import make_edged
 from small_layers import make_layer
 from small_layers import outputs_of
 from small_layers import params_of
@@ -42,8 +44,15 @@ def mixed(graph, seed=0, strange=STRANGE):
   )
   senders, receivers = np.concatenate([ends, others], axis=1)[:, order]
   place = np.argsort(order)[: ends.shape[1]]
+  edges = graph.edges
+  if edges is not None:  # of what is no edge they are as if not there
+    unknown = np.full((others.shape[1], edges.shape[1]), np.nan, edges.dtype)
+    edges = np.concatenate([edges, unknown])[order]
   return bare(graph)._replace(
-    senders=senders, receivers=receivers, n_edge=np.array([len(senders)])
+    edges=edges,
+    senders=senders,
+    receivers=receivers,
+    n_edge=np.array([len(senders)]),
   ), place
 
 
@@ -53,10 +62,9 @@ def close(found, expected):
 
 @each_layer
 def test_outputs_are_those_of_the_dense_formulas(layer_type):
-  layer = make_layer(layer_type, residual=True)
-  p = params_of(layer)
-  expected = dense_outputs(layer, ALL, p)
-  one, two = (mixed(ALL, seed)[0] for seed in (0, 1))
+  layer, graph = make_edged(layer_type, residual=True)
+  expected = dense_outputs(layer, graph, params_of(layer))
+  one, two = (mixed(graph, seed)[0] for seed in (0, 1))
   close(outputs_of(layer, one), expected)
   close(layer(one).nodes, expected)  # eager
   stacked = jax.tree.map(lambda *x: jnp.stack(x), one, two)
@@ -67,28 +75,30 @@ def test_outputs_are_those_of_the_dense_formulas(layer_type):
 @each_layer
 def test_gradients_are_those_of_a_prepared_graph(layer_type):
   """Which the tests of layers compare with finite differences."""
-  layer = make_layer(layer_type)
+  layer, graph = make_edged(layer_type)
+  graphdef, params = nnx.split(layer, nnx.Param)
 
   @jax.jit
   def gradient(graph):
-    def loss(nodes):
-      return jnp.sin(layer.forward(graph._replace(nodes=nodes)).nodes).sum()
+    def loss(nodes, params):
+      own = nnx.merge(graphdef, params)
+      return jnp.sin(own.forward(graph._replace(nodes=nodes)).nodes).sum()
 
-    return jax.grad(loss)(graph.nodes)
+    return jax.grad(loss, (0, 1))(graph.nodes, params)
 
-  close(gradient(mixed(ALL)[0]), gradient(ALL))
+  jax.tree.map(close, gradient(mixed(graph)[0]), gradient(graph))
 
 
 @each_attention
 def test_attention_is_that_of_the_dense_formulas(layer_type):
   """In the order of the edges; of those that are none it is 0."""
-  layer = make_layer(layer_type)
-  expected = dense_alpha(layer, ALL, params_of(layer))
-  graph, place = mixed(ALL)
-  alpha = np.asarray(attention_of(layer, graph))
+  layer, graph = make_edged(layer_type)
+  expected = dense_alpha(layer, graph, params_of(layer))
+  other, place = mixed(graph)
+  alpha = np.asarray(attention_of(layer, other))
   close(alpha[place], expected)
   assert not np.delete(alpha, place, axis=0).any()
-  close(attention_of(layer, ALL), expected)
+  close(attention_of(layer, graph), expected)
 
 
 @each_layer

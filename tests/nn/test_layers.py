@@ -1,5 +1,6 @@
 """Properties that all layers have."""
 
+from fixtures import edge_features
 from fixtures import elu
 from flax import nnx
 import jax
@@ -12,19 +13,22 @@ from small_layers import GRAPHS
 from small_layers import LAYERS
 from small_layers import dense_outputs
 from small_layers import each_layer
+from small_layers import make_edged
 from small_layers import make_layer
 from small_layers import outputs_of
 from small_layers import params_of
 from small_layers import sparse
 
 from gat_jax import graphs
+from gat_jax.nn import Dropout
 from gat_jax.nn.layers import GATLayer
 from gat_jax.nn.layers import GATv2Layer
 from gat_jax.nn.layers import GCNLayer
 from gat_jax.nn.layers import MLPLayer
 
 # Narrower than D = 5, wider, and as wide; together they have both kinds of skip
-# connections and both ends of a layer.
+# connections and both ends of a layer. Attention that is wider has features of
+# edges.
 FORMS = {
   'joined': {'out_features': 3},
   'wide': {'out_features': 9, 'residual': True},
@@ -37,18 +41,26 @@ FORMS = {
 }
 
 
+def make(layer_type, form):
+  """A layer and a graph for it."""
+  if form == 'wide':
+    return make_edged(layer_type, **FORMS[form])
+  return make_layer(layer_type, **FORMS[form]), ALL
+
+
 @pytest.mark.parametrize(
   ('layer_type', 'form'),
   [(layer, form) for layer in LAYERS for form in ('joined', 'wide')]
   + [(layer, 'averaged') for layer in (GATLayer, GCNLayer, MLPLayer)],
 )
 def test_layer_equals_dense_formulas(layer_type, form):
-  layer = make_layer(layer_type, **FORMS[form])
+  layer, graph = make(layer_type, form)
   p = params_of(layer)
   assert ('skip_kernel' in p) == (form == 'wide')
+  assert ('edge_kernel' in p) == (form == 'wide' and layer_type in ATTENTION)
   np.testing.assert_allclose(
-    outputs_of(layer, ALL),
-    dense_outputs(layer, ALL, p),
+    outputs_of(layer, graph),
+    dense_outputs(layer, graph, p),
     rtol=2e-5,
     atol=2e-5,
   )
@@ -93,34 +105,42 @@ def test_batch_equals_single_graphs(layer_type):
   + [(layer, 'wide') for layer in ATTENTION],
 )
 def test_gradient_equals_finite_differences_of_dense_formulas(layer_type, form):
-  """Of parameters and nodes; the reference's, so as not to share a mistake."""
-  layer = make_layer(layer_type, **FORMS[form])
-  p = params_of(layer) | {'nodes': np.asarray(ALL.nodes, np.float64)}
+  """Of parameters, nodes and features of edges.
 
-  def dense_loss(p):
-    graph = ALL._replace(nodes=p['nodes'])
-    return np.sin(dense_outputs(layer, graph, p)).sum()
+  Differences are those of the reference, so as not to share a mistake.
+  """
+  layer, graph = make(layer_type, form)
+  given = {'nodes': np.asarray(graph.nodes, np.float64)}
+  if graph.edges is not None:
+    given['edges'] = np.asarray(graph.edges, np.float64)
+  p = params_of(layer)
+
+  def dense_loss(p, given):
+    own = graph._replace(**given)
+    return np.sin(dense_outputs(layer, own, p)).sum()
 
   with jax.enable_x64(True):
     graphdef, state = nnx.split(layer)
     state = jax.tree.map(lambda x: x.astype(np.float64), state)
 
-    def loss(state, nodes):
-      graph = ALL._replace(nodes=nodes)
-      return jnp.sin(nnx.merge(graphdef, state).forward(graph).nodes).sum()
+    def loss(state, given):
+      own = graph._replace(**given)
+      return jnp.sin(nnx.merge(graphdef, state).forward(own).nodes).sum()
 
-    gradient, d_nodes = jax.jit(jax.grad(loss, (0, 1)))(state, p['nodes'])
-    gradient = nnx.to_pure_dict(gradient) | {'nodes': d_nodes}
-    gradient = jax.tree.map(np.asarray, gradient)
+    gradient, d_given = jax.jit(jax.grad(loss, (0, 1)))(state, given)
+    gradient = jax.tree.map(np.asarray, nnx.to_pure_dict(gradient))
+    d_given = jax.tree.map(np.asarray, d_given)
   rng = np.random.default_rng(0)
   assert gradient.keys() == p.keys()
-  for name, value in p.items():
+  for name, value in (p | given).items():
     step = 1e-6 * rng.normal(size=value.shape)  # within few kinks of LeakyReLU
-    difference = dense_loss(p | {name: value + step})
-    difference -= dense_loss(p | {name: value - step})
+    ends = [
+      [x | {name: value + sign * step} if name in x else x for x in (p, given)]
+      for sign in (1, -1)
+    ]
     np.testing.assert_allclose(
-      np.sum(step * gradient[name]),
-      difference / 2,
+      np.sum(step * (gradient | d_given)[name]),
+      (dense_loss(*ends[0]) - dense_loss(*ends[1])) / 2,
       rtol=1e-4,
       atol=1e-10,
       err_msg=name,
@@ -141,8 +161,10 @@ def test_isolated_node_sees_itself_alone(layer_type):
 
 @each_layer
 def test_permuting_nodes_permutes_outputs(layer_type):
+  layer, _ = make_edged(layer_type)
   graph = GRAPHS['random']
-  layer = make_layer(layer_type)
+  if layer.edge_features:
+    graph = graph._replace(edges=edge_features(graph))
   order = np.random.default_rng(3).permutation(len(graph.nodes))
   place = np.argsort(order)
   permuted = graphs.prepare(
@@ -150,6 +172,7 @@ def test_permuting_nodes_permutes_outputs(layer_type):
     place[graph.senders],
     place[graph.receivers],
     duplicates='keep',
+    edge_features=graph.edges,
   )
   np.testing.assert_allclose(
     outputs_of(layer, permuted),
@@ -162,16 +185,22 @@ def test_permuting_nodes_permutes_outputs(layer_type):
 @each_layer
 def test_padding_changes_nothing(layer_type):
   """But the last bit: whether XLA fuses a product and a sum is up to shapes."""
-  layer = make_layer(layer_type)
-  n_node = len(ALL.nodes)
-  padded = graphs.pad(ALL, n_node + 3, len(ALL.senders) + 7)
+  layer, graph = make_edged(layer_type)
+  n_node = len(graph.nodes)
+  padded = graphs.pad(graph, n_node + 3, len(graph.senders) + 7)
   outputs = outputs_of(layer, padded)
   np.testing.assert_allclose(
-    outputs[:n_node], outputs_of(layer, ALL), rtol=1e-6, atol=5e-7
+    outputs[:n_node], outputs_of(layer, graph), rtol=1e-6, atol=5e-7
   )
-  # Padding is zero, so what a layer makes of it is its bias.
-  of_padding = np.tile(elu(params_of(layer)['bias']).ravel(), (3, 1))
-  np.testing.assert_allclose(outputs[n_node:], of_padding, rtol=1e-6)
+  # Padding is zero, so what a layer makes of it is its biases. Only the first
+  # padding node has edges.
+  p = params_of(layer)
+  of_padding = np.stack([p['bias']] * 3)
+  if layer_type is GATv2Layer:
+    of_padding[0] += p['sender_bias']
+  np.testing.assert_allclose(
+    outputs[n_node:], elu(of_padding).reshape(3, -1), rtol=1e-6, atol=1e-7
+  )
 
 
 @pytest.mark.parametrize(('fused', 'fan_out'), [(False, 3), (True, 12)])
@@ -184,10 +213,51 @@ def test_initial_parameters_fill_glorot_range(fused, fan_out):
   assert not np.any(layer.bias[...])
 
 
-def test_score_bias_can_be_left_out():
-  layer = GATLayer(5, 3, 4, score_bias=False, rngs=nnx.Rngs(0))
-  assert 'sender_bias' not in params_of(layer)
-  assert 'receiver_bias' not in params_of(layer)
+LESS = {
+  'score_bias': (GATLayer, {'score_bias': False}),
+  'projection_bias': (GATv2Layer, {'projection_bias': False}),
+  'receiver_bias': (GATv2Layer, {'share_weights': True}),
+  'neither': (GATv2Layer, {'share_weights': True, 'projection_bias': False}),
+}
+
+
+@pytest.mark.parametrize('name', LESS)
+def test_biases_and_kernels_that_can_be_left_out(name):
+  """Also where weights are summed up as inputs, with a node of no edges."""
+  layer_type, options = LESS[name]
+  layer = make_layer(layer_type, out_features=9, **options)
+  p = params_of(layer)
+  left_out = {'sender_bias', 'receiver_bias'} - p.keys()
+  assert left_out == (
+    {'receiver_bias'}
+    if name == 'receiver_bias'
+    else {'sender_bias', 'receiver_bias'}
+  )
+  assert ('receiver_kernel' in p) == (name == 'projection_bias')
+  graph = graphs.prepare(ALL.nodes[:6], [0, 1], [1, 2], self_loops=False)
+  np.testing.assert_allclose(
+    layer(graph).nodes, dense_outputs(layer, graph, p), rtol=2e-5, atol=2e-5
+  )
+
+
+def test_a_bias_of_values_is_dropped_and_summed_as_they_are():
+  """On either side of W: sum_j alpha_ij (W h_j + b), some alpha dropped."""
+  graph = graphs.prepare(ALL.nodes[:6], [0, 1, 2], [1, 2, 1], self_loops=False)
+  layer = make_layer(
+    GATv2Layer, out_features=9, value_dropout=False, shared_input_dropout=True
+  )
+  dropout = Dropout(jax.random.key(0), 0.5)
+  found = []
+  for is_projected in (True, False):
+    layer.VALUES_ARE_PROJECTED = is_projected
+    found.append(layer.forward(graph, dropout).nodes)
+  np.testing.assert_allclose(*found, rtol=1e-5, atol=1e-6)
+  for is_projected in (True, False):  # nothing comes in at nodes 0, 3, 4, 5
+    layer.VALUES_ARE_PROJECTED = is_projected
+    own = layer.forward(graph).nodes
+    np.testing.assert_allclose(
+      own[3], elu(params_of(layer)['bias']).ravel(), rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize(

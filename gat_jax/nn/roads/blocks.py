@@ -4,32 +4,19 @@ Messages are made and added some hundred edges at a time, those of eight edges
 of a node in one loop. No array of all messages ever exists.
 
 Shapes: E edges, M senders, N receivers, K heads, F features a head, T groups,
-C edges a group.
+C edges a group, D features of an edge.
 """
-
-import math
 
 import jax
 from jax import numpy as jnp
 
 from gat_jax.graphs import Edges
-from gat_jax.nn.products import dot_per_head
+from gat_jax.nn.roads import blocking
 from gat_jax.nn.roads import plain
 
 # One number an edge and head is little.
 edge_sums = plain.edge_sums
 softmax = plain.softmax
-
-# Edges at a time, so that a block stays in the cache: some numbers, but neither
-# so few edges that starting a block takes longer, nor so many as to leave it.
-_BLOCK_NUMBERS = 2**18
-_LEAST, _MOST = 512, 4096
-# Entries that a core takes at a time: rows that are no multiple of it, as PPI's
-# 121 labels, take twice as long to add.
-_VECTOR = 16
-# Entries K F up to which a product per edge is written out vector by vector:
-# compiling takes three seconds for so many, and grows with them.
-_MOST_FOLDED = 4096
 
 
 def weighted_sums(
@@ -57,14 +44,14 @@ def weighted_sums(
     InputError: if they are not prepared.
   """
   num_features = values.shape[2]
-  initial, values = _filled_up(initial, values)
+  initial, values = blocking.filled_up(initial, values)
   values = jnp.asarray(values, dtype)
 
   def message(weights, others, unused_nodes):
     return (weights[:, :, None] * values[others]).astype(initial.dtype)
 
   weights = jnp.asarray(weights, dtype)
-  sums = _sum_messages(initial, weights, edges, message, block)
+  sums = blocking.sum_messages(initial, weights, edges, message, block)
   return sums[:, :, :num_features]
 
 
@@ -88,14 +75,17 @@ def edge_products(
     [E, K].
   """
   sum_dtype = received.dtype
-  sent, received = _filled_up(sent, received)
+  sent, received = blocking.filled_up(sent, received)
   sent, received = jnp.asarray(sent, dtype), jnp.asarray(received, dtype)
 
-  def multiply(senders, receivers, columns):
+  def multiply(columns, senders, receivers):
     products = sent[:, *columns][senders] * received[:, *columns][receivers]
     return products.astype(sum_dtype)
 
-  return _sums_per_edge(edges, multiply, sent.shape[1:], sum_dtype, block)
+  ends = edges.senders, edges.receivers
+  return blocking.sums_per_edge(
+    ends, multiply, sent.shape[1:], sum_dtype, block
+  )
 
 
 def pair_scores(
@@ -103,19 +93,22 @@ def pair_scores(
   values: jax.Array,
   vectors: jax.Array,
   edges: Edges,
+  terms: plain.EdgeTerms | None = None,
+  *,
   slope: float,
   block: int = 0,
 ) -> jax.Array:
   """The same as `plain.pair_scores`, for prepared edges: [E, K]."""
-  queries, values = _filled_up(queries, values)
-  (vectors,) = _filled_up(vectors)
+  queries, values = blocking.filled_up(queries, values)
+  (vectors,) = blocking.filled_up(vectors)
+  ends, pairs_of = _pairs(queries, values, edges, terms)
 
-  def score(senders, receivers, columns):
-    pairs = queries[:, *columns][receivers] + values[:, *columns][senders]
-    return jax.nn.leaky_relu(pairs, slope) * vectors[columns][None]
+  def score(columns, *ends):
+    pairs = jax.nn.leaky_relu(pairs_of(columns, *ends), slope)
+    return pairs * vectors[columns][None]
 
   shape = queries.shape[1:]
-  return _sums_per_edge(edges, score, shape, queries.dtype, block)
+  return blocking.sums_per_edge(ends, score, shape, queries.dtype, block)
 
 
 def slope_sums(
@@ -123,113 +116,116 @@ def slope_sums(
   queries: jax.Array,
   values: jax.Array,
   edges: Edges,
+  terms: plain.EdgeTerms | None = None,
+  *,
   slope: float,
   block: int = 0,
 ) -> jax.Array:
   """The same as `plain.slope_sums`, for prepared edges: [N, K, F]."""
-  num_features = queries.shape[2]
-  queries, values = _filled_up(queries, values)
+  num_heads, num_features = queries.shape[1:]
+  queries, values = blocking.filled_up(queries, values)
+  of_edges = weights
+  if terms is not None:
+    of_edges = jnp.concatenate([weights, terms.features], axis=1)
+    (kernel,) = blocking.filled_up(terms.kernel)
 
-  def message(weights, others, nodes):
+  def message(of_edges, others, nodes):
     pairs = queries[nodes] + values[others]
-    weights = weights[:, :, None]
+    if terms is not None:
+      pairs += plain.edge_terms(of_edges[:, num_heads:], kernel)
+    weights = of_edges[:, :num_heads, None]
     return jnp.where(pairs >= 0, weights, slope * weights)
 
   zeros = jnp.zeros(queries.shape, weights.dtype)
-  sums = _sum_messages(zeros, weights, edges, message, block)
+  sums = blocking.sum_messages(zeros, of_edges, edges, message, block)
   return sums[:, :, :num_features]
 
 
-def _sum_messages(sums, weights, edges, message, block):
-  """Adds the messages of every group to the sums of its node: [N, K, F].
+def slope_moments(
+  weights: jax.Array,
+  queries: jax.Array,
+  values: jax.Array,
+  edges: Edges,
+  terms: plain.EdgeTerms,
+  *,
+  slope: float,
+  block: int = 0,
+) -> jax.Array:
+  """The same as `plain.slope_moments`: [D, K, F]."""
 
-  A message is made of weights [T, K] and of the ids of both ends, [T].
-  """
-  groups = edges.incoming
-  num_groups, size = groups.edges.shape
-  if not num_groups:
-    return sums
-  weights = weights[groups.edges]  # [T, C, K]
-  weights = jnp.where(groups.is_edge[:, :, None], weights, 0)
-  at_once = max(1, (block or _block_for(sums)) // size)
-  blocks = (
-    _in_blocks(weights, at_once),
-    _in_blocks(groups.others, at_once),
-    _in_blocks(groups.nodes, at_once, padding=edges.num_receivers),
-  )
-  at_once = blocks[0].shape[1]
+  def add_block(sums, of_block):
+    weights, ends = of_block
+    slopes = slopes_of(weights, *ends)
+    return sums + jnp.tensordot(
+      ends[-1], slopes, ((0,), (0,)), precision='highest'
+    ), None
 
-  def add_block(index, sums):
-    weights, others, nodes = [x[index] for x in blocks]
-    messages = [
-      message(weights[:, i], others[:, i], nodes) for i in range(size)
-    ]  # [at_once, K, F] each
-    return sums.at[nodes].add(
-      sum(messages), indices_are_sorted=True, mode='drop'
+  num_features = queries.shape[2]
+  ends, slopes_of = _slopes(queries, values, edges, terms, slope)
+  blocks = blocking.all_in_blocks((weights, ends), block or blocking.LEAST)
+  (kernel,) = blocking.filled_up(terms.kernel)
+  sums, _ = jax.lax.scan(add_block, jnp.zeros_like(kernel), blocks)
+  return sums[:, :, :num_features]
+
+
+def slope_features(
+  weights: jax.Array,
+  vectors: jax.Array,
+  queries: jax.Array,
+  values: jax.Array,
+  edges: Edges,
+  terms: plain.EdgeTerms,
+  *,
+  slope: float,
+  block: int = 0,
+) -> jax.Array:
+  """The same as `plain.slope_features`: [E, D]."""
+  (factors,) = blocking.filled_up(vectors * terms.kernel)
+
+  def of_block(_, of_block):
+    weights, ends = of_block
+    slopes = slopes_of(weights, *ends)
+    return None, jnp.tensordot(
+      slopes, factors, ((1, 2), (1, 2)), precision='highest'
     )
 
-  num_blocks = -(-groups.num_groups // at_once)  # without fillers
-  return jax.lax.fori_loop(0, num_blocks, add_block, sums)
+  ends, slopes_of = _slopes(queries, values, edges, terms, slope)
+  blocks = blocking.all_in_blocks((weights, ends), block or blocking.LEAST)
+  _, found = jax.lax.scan(of_block, None, blocks)
+  num_blocks, size, num_features = found.shape
+  found = found.reshape(num_blocks * size, num_features)
+  return found[: len(edges.senders)]
 
 
-def _sums_per_edge(edges, product, shape, dtype, block):
-  """Sums of products [block, ...] over features, of every edge: [E, K].
+def _slopes(queries, values, edges, terms, slope):
+  """What all edges have, and what makes w s [block, K, F] of w and of that."""
+  queries, values = blocking.filled_up(queries, values)
+  ends, pairs_of = _pairs(queries, values, edges, terms)
 
-  A product is made of the ids of both ends and of the columns that are wanted,
-  so that some of [K, F] can be made and added at a time. Columns are cut before
-  rows are taken, which XLA on a CPU makes one loop of.
+  def slopes_of(weights, *ends):
+    pairs = pairs_of((slice(None),), *ends)
+    weights = weights[:, :, None]
+    return jnp.where(pairs >= 0, weights, slope * weights)
+
+  return ends, slopes_of
+
+
+def _pairs(queries, values, edges, terms):
+  """What all edges have, and what makes q_i + v_j + W f_ij of that.
+
+  The second takes the columns that are wanted, then what some edges have.
   """
-  num_heads, num_features = shape
-  if not edges.senders.shape[0]:
-    return jnp.zeros((0, num_heads), dtype)
-  is_foldable = num_features > 0 and num_features % _VECTOR == 0
-  is_foldable &= num_heads * num_features <= _MOST_FOLDED
-  lanes = _VECTOR if is_foldable else num_features
-  ones = jnp.ones((num_heads, lanes, 1), dtype)
-  block = block or _LEAST
+  if terms is None:
+    return (
+      (edges.senders, edges.receivers),
+      lambda columns, senders, receivers: (
+        queries[:, *columns][receivers] + values[:, *columns][senders]
+      ),
+    )
+  (kernel,) = blocking.filled_up(terms.kernel)
 
-  def folded(senders, receivers):
-    """[block, K, lanes]."""
-    heads = []
-    for head in range(num_heads):
-      sums = jnp.zeros((), dtype)
-      for first in range(0, num_features, _VECTOR):
-        columns = head, slice(first, first + _VECTOR)
-        sums = sums + product(senders, receivers, columns)
-      heads.append(sums)
-    return jnp.stack(heads, axis=1)
+  def pairs_of(columns, senders, receivers, features):
+    pairs = queries[:, *columns][receivers] + values[:, *columns][senders]
+    return pairs + plain.edge_terms(features, kernel[:, *columns])
 
-  def sum_block(_, ends):
-    products = folded(*ends) if is_foldable else product(*ends, (slice(None),))
-    return None, dot_per_head(products, ones)[:, :, 0]
-
-  ends = _in_blocks(edges.senders, block), _in_blocks(edges.receivers, block)
-  _, sums = jax.lax.scan(sum_block, None, ends)
-  return sums.reshape(-1, num_heads)[: len(edges.senders)]
-
-
-def _block_for(sums):
-  """Edges at a time for sums [N, K, F]."""
-  return min(
-    max(_LEAST, _BLOCK_NUMBERS // max(1, math.prod(sums.shape[1:]))), _MOST
-  )
-
-
-def _filled_up(*arrays):
-  """Adds columns of zeros up to a multiple of what a core takes at a time."""
-  num_features = arrays[0].shape[-1]
-  filler = -num_features % _VECTOR if num_features > 4 * _VECTOR else 0
-  if not filler:  # of narrow rows it would cost more than it saves
-    return arrays
-  return tuple(
-    jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, filler)]) for x in arrays
-  )
-
-
-def _in_blocks(x, block, padding=0):
-  """[E, ...] -> [blocks, min(block, E), ...], filled up at the end."""
-  size = max(1, min(block, len(x)))
-  num_blocks = -(-len(x) // size)
-  filler = [(0, num_blocks * size - len(x))] + [(0, 0)] * (x.ndim - 1)
-  x = jnp.pad(x, filler, constant_values=padding)
-  return x.reshape(num_blocks, size, *x.shape[1:])
+  return (edges.senders, edges.receivers, terms.features), pairs_of

@@ -3,8 +3,11 @@
 It is right on edges in any order, has derivatives of both modes and any order,
 and holds an array of all messages, unless XLA makes them where it adds them.
 
-Shapes: E edges, M senders, N receivers, K heads, F features a head.
+Shapes: E edges, M senders, N receivers, K heads, F features a head, D features
+of an edge.
 """
+
+from typing import NamedTuple
 
 import jax
 from jax import numpy as jnp
@@ -12,6 +15,40 @@ import jraph
 
 from gat_jax.graphs import Edges
 from gat_jax.nn.products import dot_per_head
+
+# Features of an edge whose products are added one after the other, which XLA
+# makes no array of; of more there is a matrix product.
+_MOST_WRITTEN_OUT = 16
+
+
+class EdgeTerms(NamedTuple):
+  """What edges add to the scores of their pairs: W f_ij.
+
+  Attributes:
+    features: f, [E, D].
+    kernel: W, [D, K, F].
+  """
+
+  features: jax.Array
+  kernel: jax.Array
+
+
+def edge_terms(features: jax.Array, kernel: jax.Array) -> jax.Array:
+  """W f of some edges: [n, D] and [D, ...] -> [n, ...]."""
+  if len(kernel) > _MOST_WRITTEN_OUT:
+    return jnp.tensordot(features, kernel, 1, precision='highest')
+  ones = (1,) * (kernel.ndim - 1)
+  columns = [column.reshape(-1, *ones) for column in features.T]
+  return sum(
+    (x * row[None] for x, row in zip(columns, kernel, strict=True)),
+    jnp.zeros((), kernel.dtype),
+  )
+
+
+def _pairs(queries, values, edges, terms):
+  """q_i + v_j + W f_ij: [E, K, F]."""
+  pairs = edges.of_receivers(queries) + edges.of_senders(values)
+  return pairs if terms is None else pairs + edge_terms(*terms)
 
 
 def weighted_sums(
@@ -87,20 +124,26 @@ def pair_scores(
   values: jax.Array,
   vectors: jax.Array,
   edges: Edges,
+  terms: EdgeTerms | None = None,
+  *,
   slope: float,
 ) -> jax.Array:
-  """Scores a . LeakyReLU(q_i + v_j) of every edge from j to i: [E, K].
+  """Scores a . LeakyReLU(q_i + v_j + W f_ij) of every edge: [E, K].
 
   Args:
     queries: q, [N, K, F].
     values: v, [M, K, F].
     vectors: a, [K, F].
-    edges: checked.
+    edges: checked, from j to i.
+    terms: W f; None for none.
     slope: of LeakyReLU below 0.
   """
-  pairs = edges.of_receivers(queries) + edges.of_senders(values)  # [E, K, F]
-  pairs = jax.nn.leaky_relu(pairs, slope)
+  pairs = jax.nn.leaky_relu(_pairs(queries, values, edges, terms), slope)
   return dot_per_head(pairs, vectors[..., None])[:, :, 0]
+
+
+# What the gradients of these scores are made of. Each takes w, [E, K], and what
+# the scores took but for a; s_ij is LeakyReLU'(q_i + v_j + W f_ij).
 
 
 def slope_sums(
@@ -108,22 +151,54 @@ def slope_sums(
   queries: jax.Array,
   values: jax.Array,
   edges: Edges,
+  terms: EdgeTerms | None = None,
+  *,
   slope: float,
 ) -> jax.Array:
-  """Adds w_ij LeakyReLU'(q_i + v_j) over the incoming edges of i: [N, K, F].
-
-  Args:
-    weights: w, [E, K].
-    queries: q, [N, K, F].
-    values: v, [M, K, F].
-    edges: checked.
-    slope: of LeakyReLU below 0.
-  """
-  pairs = edges.of_receivers(queries) + edges.of_senders(values)  # [E, K, F]
-  weights = weights[:, :, None]
+  """Adds w_ij s_ij over the incoming edges of i: [N, K, F]."""
   return jax.ops.segment_sum(
-    jnp.where(pairs >= 0, weights, slope * weights),
+    _slopes(weights, queries, values, edges, terms, slope),
     edges.receivers,
     edges.num_receivers,
     indices_are_sorted=edges.receivers_are_sorted,
   )
+
+
+def slope_moments(
+  weights: jax.Array,
+  queries: jax.Array,
+  values: jax.Array,
+  edges: Edges,
+  terms: EdgeTerms,
+  *,
+  slope: float,
+) -> jax.Array:
+  """Adds f_ij w_ij s_ij over all edges: [D, K, F]."""
+  slopes = _slopes(weights, queries, values, edges, terms, slope)
+  return jnp.tensordot(
+    terms.features, slopes, ((0,), (0,)), precision='highest'
+  )
+
+
+def slope_features(
+  weights: jax.Array,
+  vectors: jax.Array,
+  queries: jax.Array,
+  values: jax.Array,
+  edges: Edges,
+  terms: EdgeTerms,
+  *,
+  slope: float,
+) -> jax.Array:
+  """(a w_ij s_ij) . W of every edge, over heads and features: [E, D]."""
+  slopes = _slopes(weights, queries, values, edges, terms, slope)
+  return jnp.tensordot(
+    slopes, vectors * terms.kernel, ((1, 2), (1, 2)), precision='highest'
+  )
+
+
+def _slopes(weights, queries, values, edges, terms, slope):
+  """w_ij s_ij, 0 for what is no edge: [E, K, F]."""
+  pairs = _pairs(queries, values, edges, terms)
+  weights = weights[:, :, None]
+  return jnp.where(pairs >= 0, weights, slope * weights)

@@ -18,6 +18,8 @@ from gat_jax.graphs import Groups
 from gat_jax.nn.roads import plain
 
 edge_products = plain.edge_products
+slope_moments = plain.slope_moments
+slope_features = plain.slope_features
 
 
 def weighted_sums(
@@ -56,6 +58,8 @@ def pair_scores(
   values: jax.Array,
   vectors: jax.Array,
   edges: Edges,
+  terms: plain.EdgeTerms | None = None,
+  *,
   slope: float,
 ) -> jax.Array:
   """The same as `plain.pair_scores`: [E, K].
@@ -64,6 +68,8 @@ def pair_scores(
   product, which needs all pairs.
   """
   pairs = edges.of_receivers(queries) + edges.of_senders(values)  # [E, K, F]
+  if terms is not None:
+    pairs += plain.edge_terms(*terms)
   return (jax.nn.leaky_relu(pairs, slope) * vectors[None]).sum(-1)
 
 
@@ -72,6 +78,8 @@ def slope_sums(
   queries: jax.Array,
   values: jax.Array,
   edges: Edges,
+  terms: plain.EdgeTerms | None = None,
+  *,
   slope: float,
 ) -> jax.Array:
   """The same as `plain.slope_sums`, for prepared edges: [N, K, F]."""
@@ -82,8 +90,11 @@ def slope_sums(
 
   def message(place):
     """Of one edge of each group: [T, K, F]."""
-    own = weights[groups.edges[:, place]][..., None]
+    ids = groups.edges[:, place]
+    own = weights[ids][..., None]
     pairs = queries[groups.nodes] + values[groups.others[:, place]]
+    if terms is not None:
+      pairs += plain.edge_terms(terms.features[ids], terms.kernel)
     slopes = jnp.where(pairs >= 0, own, slope * own)
     return _where(groups.is_edge[:, place], slopes)
 

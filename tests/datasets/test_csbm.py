@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gat_jax import datasets
-from gat_jax.datasets import synthetic
+from gat_jax.datasets.drawn import csbm
 from gat_jax.errors import DataError
 
 
@@ -74,8 +74,8 @@ def expected_pairs(labels, within, across):
 )
 def test_pairs_are_distinct_and_as_many_as_expected(within, across):
   labels = np.random.default_rng(1).permutation(np.arange(1001) % 4)
-  pairs = synthetic.draw_pairs(np.random.default_rng(2), labels, within, across)
-  again = synthetic.draw_pairs(np.random.default_rng(2), labels, within, across)
+  pairs = csbm.draw_pairs(np.random.default_rng(2), labels, within, across)
+  again = csbm.draw_pairs(np.random.default_rng(2), labels, within, across)
   np.testing.assert_array_equal(pairs, again)
   assert (pairs[0] != pairs[1]).all()
   assert 0 <= pairs.min() <= pairs.max() < 1001
@@ -96,7 +96,7 @@ def test_every_pair_is_as_probable_as_any_other():
   within, across, draws = 0.4, 0.15, 4000
   counts = np.zeros((9, 9))
   for _ in range(draws):
-    low, high = np.sort(synthetic.draw_pairs(rng, labels, within, across), 0)
+    low, high = np.sort(csbm.draw_pairs(rng, labels, within, across), 0)
     counts[low, high] += 1
   upper = np.triu_indices(9, k=1)
   p = np.where(labels[:, None] == labels, within, across)[upper]
@@ -120,8 +120,8 @@ def test_a_large_graph_has_the_degree_and_homophily_that_are_asked():
 def test_eleven_million_edges_take_little_memory():
   """In a process of its own, whose memory is measured."""
   code = (
-    'import re, numpy; from gat_jax.datasets import synthetic;'
-    'made = synthetic.draw_pairs(numpy.random.default_rng(0),'
+    'import re, numpy; from gat_jax.datasets.drawn import csbm;'
+    'made = csbm.draw_pairs(numpy.random.default_rng(0),'
     ' numpy.arange(10**6) % 10, 1.76e-4, 4.9e-6);'
     'status = open("/proc/self/status").read();'
     'print(made.shape[1], re.search(r"VmHWM:\\s+(\\d+)", status)[1])'

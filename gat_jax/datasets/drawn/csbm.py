@@ -9,13 +9,14 @@ Shapes: N nodes, D features.
 
 import hashlib
 import math
-from typing import NoReturn
 
 import numpy as np
 
 from gat_jax import graphs
 from gat_jax.datasets import structures
-from gat_jax.errors import DataError
+from gat_jax.datasets.drawn.splits import check_split
+from gat_jax.datasets.drawn.splits import fail
+from gat_jax.datasets.drawn.splits import split
 
 _DENSE = 10_000  # up to so many nodes the draw takes N x N numbers
 _MAX_NODES = 10**7
@@ -60,7 +61,6 @@ def load(
     DataError: names the field that makes the graph impossible.
   """
   del data_dir, progress
-  num_train = train_per_class * num_classes
   sizes = {
     'num_nodes': (num_nodes, _MAX_NODES),
     'num_features': (num_features, _MAX_FEATURES),
@@ -69,24 +69,18 @@ def load(
   }
   for field, (size, most) in sizes.items():
     if not 1 <= size <= most:
-      _fail(field, f'{size} is not from 1 to {most}')
+      fail(field, f'{size} is not from 1 to {most}')
   if seed < 0:
-    _fail('seed', f'{seed} is below 0')
+    fail('seed', f'{seed} is below 0')
   if not 0 <= signal <= _MAX_SIGNAL:
-    _fail('signal', f'{signal} is not from 0 to {_MAX_SIGNAL:g}')
+    fail('signal', f'{signal} is not from 0 to {_MAX_SIGNAL:g}')
   if num_classes < 2:
-    _fail('num_classes', f'{num_classes} is below 2')
-  if num_train + num_val >= num_nodes:
-    _fail(
-      'num_nodes',
-      f'{num_nodes} leave no test node beside {num_train} for training'
-      f' ({train_per_class} of each class) and {num_val} for validation',
-      'raise it, or lower `config.dataset.num_val`',
-    )
+    fail('num_classes', f'{num_classes} is below 2')
+  check_split(num_nodes, num_classes, train_per_class, num_val)
   if not 0 <= homophily <= 1:
-    _fail('homophily', f'{homophily} is not from 0 to 1')
+    fail('homophily', f'{homophily} is not from 0 to 1')
   if not 0 < average_degree < num_nodes:
-    _fail(
+    fail(
       'average_degree',
       f'{average_degree} is not above 0 and below the {num_nodes} nodes',
     )
@@ -95,7 +89,7 @@ def load(
     ('edges', num_nodes * average_degree / 2, _MAX_EDGES),
   ):
     if count > most:
-      _fail(
+      fail(
         'num_nodes',
         f'{num_nodes} nodes have {count:.2g} {what}, more than {most:.2g}',
         'lower it',
@@ -109,7 +103,7 @@ def load(
   within = average_degree * homophily / own
   across = average_degree * (1 - homophily) / (num_nodes - own)
   if max(within, across) > 1:
-    _fail(
+    fail(
       'average_degree',
       f'{average_degree} is more than {num_classes} classes of {own:.0f} nodes'
       ' have edges for',
@@ -138,7 +132,7 @@ def load(
     name,
     graph,
     labels,
-    _split(labels, train_per_class, num_val, rng),
+    split(labels, train_per_class, num_val, rng),
     facts,
     {'drawn': sha256.hexdigest()},
   )
@@ -190,24 +184,3 @@ def _draw_entries(
     places.append(places[-1][-1] + np.cumsum(gaps))
   entries = np.concatenate(places[1:])
   return np.divmod(entries[entries < size], n_column)
-
-
-def _fail(field: str, problem: str, remedy: str = '') -> NoReturn:
-  raise DataError(f'config.dataset.{field}', problem, remedy)
-
-
-def _split(
-  labels: np.ndarray,
-  train_per_class: int,
-  num_val: int,
-  rng: np.random.Generator,
-) -> dict[str, np.ndarray]:
-  order = rng.permutation(len(labels))
-  by_class = order[np.argsort(labels[order], kind='stable')]
-  counts = np.bincount(labels)
-  place = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
-  train = by_class[place < train_per_class]
-  rest = order[~np.isin(order, train)]
-  parts = {'train': train, 'val': rest[:num_val], 'test': rest[num_val:]}
-  everyone = np.arange(len(labels))
-  return {split: np.isin(everyone, nodes) for split, nodes in parts.items()}

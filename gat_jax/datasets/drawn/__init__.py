@@ -1,0 +1,1 @@
+"""Graphs that are drawn, and need no file."""
