@@ -54,14 +54,16 @@ def section(
       ' nodes it would take too long.',
     )
   found = measuring.measure(dataset, {seed: models[seed] for seed in seeds})
+  verdict, numbers = words.of_deletion(found.scores, dataset.metric)
   lines = [
+    verdict,
     'If attention says which neighbours matter, then taking away the edges with'
     ' least of it costs little, and taking away those with most of it much.'
     ' Edges go by alpha times the degree, as the mean over heads and layers: it'
     ' is 1 where attention is uniform, whatever the degree. Each seed goes by'
     ' its own attention. What a node gives to itself stays; the model is not'
     ' trained again.',
-    ' '.join(words.of_deletion(found.scores, dataset.metric)),
+    numbers,
     *words.of_agreement(found),
   ]
   if len(seeds) < len(models):

@@ -17,7 +17,7 @@ _CHANCE = 0.05  # how often a difference is called one that is none
 
 
 def of_deletion(scores: dict[str, np.ndarray], metric: str) -> list[str]:
-  """Sentences that say what the curves come to.
+  """Two paragraphs: what follows from the curves, and their numbers.
 
   Args:
     scores: by order [S, P].
@@ -38,7 +38,11 @@ def of_deletion(scores: dict[str, np.ndarray], metric: str) -> list[str]:
     f' and {_cost(least - most)} the least attended ones.',
   ]
   if len(random) == 1:
-    return [*lines, 'One seed cannot tell that from chance.']
+    return [
+      'Whether attention says here which edges the model needs, one seed cannot'
+      ' tell from chance.',
+      ' '.join(lines),
+    ]
   lines.append(
     'These are means over the shares between 0 and 100 %,'
     f' {documents.SPREAD} over {len(random)} seeds; a paired t-test at 5 %'
@@ -46,21 +50,20 @@ def of_deletion(scores: dict[str, np.ndarray], metric: str) -> list[str]:
   )
   told = tuple(map(_sign, (random - least, random - most, least - most)))
   if told == (-1, 1, 1):
-    verdict = 'attention says which edges the model needs'
+    verdict = 'says which edges the model needs'
   elif told[2] > 0:
-    verdict = 'attention says only in part which edges the model needs'
+    verdict = 'says only in part which edges the model needs'
   elif told[2] < 0:
-    verdict = 'attention misleads: the model needs more what it attends to less'
+    verdict = 'misleads: the model needs more what it attends to less'
   else:
-    verdict = 'attention does not say which edges the model needs'
-  lines.append(f'So here {verdict}.')
+    verdict = 'is not seen to say which edges the model needs'
   if told[:2] == (1, 1):
     lines.append(
       'That both cost more than random ones may be because edges that are'
       " chosen by any rule leave a one-sided rest of a node's neighbours, and"
       ' edges chosen at random do not.'
     )
-  return lines
+  return [f'Here attention {verdict}.', ' '.join(lines)]
 
 
 def _sign(more: np.ndarray) -> int:
@@ -108,7 +111,9 @@ def of_agreement(found: Found) -> list[str]:
   ):
     name = drawing.layer_name(layer, depth)
     if np.isnan(pairs).all():
-      lines.append(f'In {name} no node has neighbours to rank.')
+      lines.append(
+        f'In {name} no node has {FEWEST} neighbours of different weights.'
+      )
       continue
     text = f'In {name} it is {np.nanmean(pairs):.2f}'
     if near.mean() >= measures.MOST:
