@@ -4,6 +4,7 @@ Shapes: N nodes, E edges, K heads, C classes or labels.
 """
 
 from collections.abc import Sequence
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -125,6 +126,65 @@ def within_class(
   shares = np.divide(own, total, out=np.zeros_like(own), where=total > 0)
   means = shares.mean(axis=0) if len(shares) else np.full(len(shares.T), np.nan)
   return means[:-1], float(means[-1])
+
+
+def relative(attention: Attention) -> np.ndarray:
+  """[E]: alpha times the degree of the receiver, the mean over heads.
+
+  It is 1 where attention is uniform, whatever the degree. Rounded to what
+  float32 tells apart, so that uniform attention has no first and no last.
+  """
+  alpha = np.asarray(attention.alpha, np.float64).mean(axis=1)
+  receivers = np.asarray(attention.receivers)
+  return np.round(alpha * np.bincount(receivers)[receivers], 5)
+
+
+def rank_agreement(
+  receivers: np.ndarray, weights: np.ndarray, least: int = 3
+) -> np.ndarray:
+  """Whether several weightings rank the edges into a node alike.
+
+  Args:
+    receivers: [E], the node of each edge.
+    weights: [S, E].
+    least: nodes with fewer edges do not count, nor do those whose edges all
+      weigh the same in one of the two weightings.
+
+  Returns:
+    One number for each pair of weightings: Spearman's rank correlation over the
+    edges into a node, as the mean over nodes; nan if no node counts.
+  """
+  counted = np.bincount(receivers)[receivers] >= least
+  nodes, inverse = np.unique(receivers[counted], return_inverse=True)
+  n = len(nodes)
+  scaled, varies = [], []
+  for own in weights[:, counted]:
+    ranks = _ranks(own, inverse)
+    ranks -= (np.bincount(inverse, ranks, n) / np.bincount(inverse))[inverse]
+    norm = np.sqrt(np.bincount(inverse, ranks**2, n))
+    scaled.append(ranks / np.where(norm > 0, norm, 1)[inverse])
+    varies.append(norm > 0)
+  pairs = itertools.combinations(range(len(weights)), 2)
+  return np.array(
+    [
+      scaled[i] @ scaled[j] / both if both else np.nan
+      for i, j in pairs
+      for both in [(varies[i] & varies[j]).sum()]
+    ]
+  )
+
+
+def _ranks(values: np.ndarray, segments: np.ndarray) -> np.ndarray:
+  """[E]: places within a segment, up to a constant; equal values share one."""
+  order = np.lexsort((values, segments))
+  ordered = np.stack([segments[order], values[order]])
+  begins = np.ones(len(values), bool)
+  begins[1:] = (np.diff(ordered) != 0).any(axis=0)
+  of_tie = np.cumsum(begins) - 1
+  places = np.bincount(of_tie, np.arange(len(values))) / np.bincount(of_tie)
+  ranks = np.empty(len(values))
+  ranks[order] = places[of_tie]
+  return ranks
 
 
 def confusion(

@@ -12,6 +12,7 @@ from experiments.pages import attention
 from experiments.pages import cards
 from experiments.pages import drawing
 from experiments.pages import predicted
+from experiments.pages import trust
 from experiments.pages.page import Page
 from experiments.pages.page import Section
 from experiments.pages.page import Table
@@ -97,7 +98,8 @@ def make(workdir: pathlib.Path, wanted: Wanted) -> Page:
   of_attention = []
   if has_attention:  # before what takes long, as it may refuse what is wanted
     of_attention = [
-      attention.section(graphs, wanted.graph, wanted.view, seed, subject)
+      attention.section(graphs, wanted.graph, wanted.view, seed, subject),
+      trust.section(workdir, wanted.data_dir, f'{title}, {_seeds(result)}'),
     ]
   n = len(result.seeds)
   metric = documents.metric_name(result.metric)

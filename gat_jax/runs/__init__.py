@@ -11,6 +11,7 @@ from gat_jax.runs.observers import Observer as Observer
 from gat_jax.runs.observers import Observers as Observers
 from gat_jax.runs.observers import Outcome as Outcome
 from gat_jax.runs.predictions import GraphPrediction as GraphPrediction
+from gat_jax.runs.predictions import load_trained as load_trained
 from gat_jax.runs.predictions import predict as predict
 from gat_jax.runs.predictions import read_config as read_config
 from gat_jax.runs.results import Result as Result

@@ -5,6 +5,7 @@ Shapes: N nodes, C classes or labels, E edges, K heads, F features a head.
 
 from collections.abc import Collection
 import dataclasses
+import operator
 import os
 from typing import Any
 
@@ -91,14 +92,9 @@ def predict(
   Raises:
     InputError: if the folder, the seed or the data do not fit.
   """
-  config = read_config(workdir)
-  if data_dir is not None:
-    config.data_dir = data_dir
-  dataset = load_dataset(config)
-  _check_same_data(workdir, dataset)
+  config, dataset = _config_and_data(workdir, data_dir)
   seed = choose_seed(workdir, config, seed)
-  sizes = dataset.num_features, dataset.num_classes, dataset.num_edge_features
-  model = restore(workdir, config, seed, *sizes)
+  model = restore(workdir, config, seed, *_sizes(dataset))
   return seed, [
     dataclasses.replace(
       _predict_graph(model, examples, attention, hidden),
@@ -108,6 +104,45 @@ def predict(
     for examples in _by_graph(dataset)
     if examples.keys() & set(splits)
   ]
+
+
+@training.own_jax_settings()
+def load_trained(
+  workdir: str | os.PathLike, data_dir: str | None = None
+) -> tuple[datasets.Dataset, dict[int, nn.Model]]:
+  """The data of a finished run and its models, for graphs of one's own making.
+
+  `model.forward(graph)` gives the logits of any graph with such features.
+
+  Args:
+    workdir: the folder of a finished run.
+    data_dir: where the data are now, if not where training found them.
+
+  Returns:
+    The data set, and by seed the model with its kept parameters.
+
+  Raises:
+    InputError: if the folder or the data do not fit.
+  """
+  config, dataset = _config_and_data(workdir, data_dir)
+  return dataset, _restore_all(workdir, config, *_sizes(dataset))
+
+
+def _config_and_data(
+  workdir: str | os.PathLike, data_dir: str | None
+) -> tuple[config_dict.ConfigDict, datasets.Dataset]:
+  """What a run was trained with and on."""
+  config = read_config(workdir)
+  if data_dir is not None:
+    config.data_dir = data_dir
+  dataset = load_dataset(config)
+  _check_same_data(workdir, dataset)
+  return config, dataset
+
+
+def _sizes(dataset: datasets.Dataset) -> tuple[int, int, int]:
+  """Of data, what a model is made for."""
+  return dataset.num_features, dataset.num_classes, dataset.num_edge_features
 
 
 def read_config(workdir: str | os.PathLike) -> config_dict.ConfigDict:
@@ -189,6 +224,18 @@ def restore(
   Raises:
     InputError: if there are no parameters, or they are of another model.
   """
+  sizes = num_features, num_classes, num_edge_features
+  return _restore_all(workdir, config, *sizes)[seed]
+
+
+def _restore_all(
+  workdir: str | os.PathLike,
+  config: Any,
+  num_features: int,
+  num_classes: int,
+  num_edge_features: int,
+) -> dict[int, nn.Model]:
+  """By seed, see `restore`."""
 
   def build() -> nn.Model:
     rngs = nnx.Rngs(params=jax.random.key(0))
@@ -201,9 +248,12 @@ def restore(
     nnx.to_pure_dict(state),
   )
   params = checkpoints.load_best(workdir, stacked)
-  row = seed - config.seed
-  nnx.replace_by_pure_dict(state, jax.tree.map(lambda x: x[row], params))
-  return nnx.merge(graphdef, state)
+  models = {}
+  for row in range(config.num_seeds):
+    own = jax.tree.map(operator.itemgetter(row), params)
+    nnx.replace_by_pure_dict(state, own)
+    models[config.seed + row] = nnx.merge(graphdef, state)
+  return models
 
 
 def _by_graph(dataset: datasets.Dataset):

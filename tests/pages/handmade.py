@@ -55,7 +55,7 @@ def write_summary(folder, name, rows, axes):
 _RUN = {
   *('curve-score', 'curve-loss', 'confusion', 'calibration', 't-sne'),
   *('entropy-1', 'entropy-2', 'own-class', 'degree-entropy'),
-  *('neighborhood-1', 'neighborhood-2'),
+  *('neighborhood-1', 'neighborhood-2', 'deletion'),
 }
 _PRICES = {'pareto-parameters-csbm', 'pareto-seconds-csbm'}
 # The charts of each folder of the fixture `made`.

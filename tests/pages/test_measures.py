@@ -86,6 +86,34 @@ def test_evenness_counts_every_head_of_every_graph():
   assert found == (pytest.approx(4 / 6), pytest.approx(2 / 6), 'mixed')
 
 
+def test_agreement_is_spearmans_of_each_node(attention):
+  """Node by node with SciPy; equal weights share a rank."""
+  weights = np.random.default_rng(2).integers(0, 4, (3, len(attention.alpha)))
+  found = measures.rank_agreement(attention.receivers, weights)
+  for pair, (i, j) in zip(found, [(0, 1), (0, 2), (1, 2)], strict=True):
+    own = []
+    for node in range(N):
+      of_node = weights[:, attention.receivers == node]
+      if of_node.shape[1] >= 3 and np.ptp(of_node[[i, j]], axis=1).all():
+        own.append(stats.spearmanr(of_node[i], of_node[j]).statistic)
+    assert len(own) > 3
+    assert pair == pytest.approx(np.mean(own))
+
+
+def test_the_same_ranking_agrees_and_the_reverse_does_not(attention):
+  first = attention.alpha[:, 0]
+  weights = np.stack([first, first, -first, np.ones_like(first)])
+  found = measures.rank_agreement(attention.receivers, weights)
+  assert found == pytest.approx(
+    [1, -1, np.nan, -1, np.nan, np.nan], nan_ok=True
+  )
+
+
+def test_uniform_attention_is_1_exactly_whatever_float32_has_rounded():
+  layer = star(*np.full((7, 3), 1 / 7))
+  np.testing.assert_array_equal(measures.relative(layer), np.ones(13))
+
+
 def share_by_loops(attention, labels, weights):
   shares = []
   for node in range(N):

@@ -86,14 +86,10 @@ def page_of(workdir, **wanted):
     return run_page.make(workdir, run_page.Wanted(**wanted))
 
 
-def test_a_node_that_is_named_is_drawn(made):
+def test_a_node_that_is_named_is_drawn_and_scores_are_those_of_the_run(made):
   page = page_of(made / 'run', view=View(17))
   titles = [chart.title for chart in page.charts]
   assert 'What node 17 attends to, layer 1, mean of 2 heads' in titles
-
-
-def test_scores_are_those_of_the_run(made):
-  page = page_of(made / 'run')
   (scores,) = page.sections[0].items
   results = json.loads((made / 'run/results.json').read_text())
   for line, seed in zip(scores.lines[1:], results['seeds'], strict=False):
