@@ -159,6 +159,8 @@ def main() -> None:
     summary = summaries.make(source.trials, command())
     outputs.write(summary, source.trials, workdir, _OUTPUT.value)
   console.print(*outputs.for_terminal(summary), sep='\n')
+  for words in outputs.advice(summary):
+    console.print(words, highlight=False)
   finish(source, workdir, console, stop)
 
 

@@ -90,11 +90,39 @@ def markdown(summary: summaries.Summary) -> str:
     parts.append(f'`{summary.command}`\n')
     parts.append(f'{_EXPLAINED}\n')
     parts.append(documents.markdown_table(cells(table)))
+    if words := _advice(table):
+      parts.append(f'\n{words}')
     if heatmaps.has_grid(table):
       parts.append(f'\nTest {_metric(table)} in %, {_OVER_SEEDS}:\n')
       parts.append(documents.markdown_table(heatmaps.grid(table, 'test')))
     parts.append('')
   return '\n'.join(parts)
+
+
+def advice(summary: summaries.Summary) -> list[str]:
+  """What a person should hear besides the tables, a sentence each."""
+  return [words for t in summary.tables.values() if (words := _advice(t))]
+
+
+def _advice(table: summaries.DatasetTable) -> str:
+  """Says so where the edges did not help; empty where they did."""
+  models: dict[bool, list[summaries.Score]] = {True: [], False: []}
+  for row in table.finished:
+    if row.val and 'model.name' in row.changes:
+      models[row.changes['model.name'] == 'mlp'].append(row.val)
+  if not (models[True] and models[False]):
+    return ''
+  blind, seeing = (
+    max(models[key], key=lambda score: score.mean) for key in (True, False)
+  )
+  if blind.mean < seeing.mean:
+    return ''
+  return (
+    f'On {table.title} the best MLP, which does not look at the edges, has a'
+    f' validation {_metric(table)} of {blind} %, the best of the others'
+    f' {seeing} %: here the edges do not help. Are they the right ones, and do'
+    ' they go the right way?'
+  )
 
 
 def for_terminal(

@@ -209,3 +209,29 @@ def test_a_picture_needs_most_of_the_grid(tmp_path, scores, drawn):
   heatmaps.write('some', table(scores), tmp_path)
   names = {path.name for path in tmp_path.iterdir()}
   assert names == ({'heatmap-some.png', 'heatmap-some.svg'} if drawn else set())
+
+
+@pytest.mark.parametrize(
+  ('scores', 'is_said'),
+  [
+    ({'mlp': 0.75, 'gat': 0.5, 'gcn': 0.625}, True),
+    ({'mlp': 0.625, 'gat': 0.5, 'gcn': 0.625}, True),
+    ({'mlp': 0.5, 'gat': 0.625}, False),
+    ({'mlp': 0.75}, False),
+    ({'gcn': 0.75, 'gat': 0.5}, False),
+    ({'mlp': None, 'gat': 0.5}, False),
+  ],
+)
+def test_a_sweep_says_where_the_edges_do_not_help(scores, is_said):
+  rows = [
+    Row({'model.name': name}, 0, 1, 0)
+    if score is None
+    else Row({'model.name': name}, 1, 0, 0, Score(score, None))
+    for name, score in scores.items()
+  ]
+  found = DatasetTable('own', 'accuracy', tuple(rows), {}, {})
+  advice = outputs.advice(Summary('command', {'own': found}))
+  assert len(advice) == is_said
+  if is_said:
+    assert 'the best of the others 6' in advice[0]
+    assert 'the edges do not help' in advice[0]
