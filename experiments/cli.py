@@ -10,8 +10,9 @@ import pathlib
 import re
 import signal
 import sys
+import threading
 import types
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from absl import flags
 from absl import logging
@@ -83,12 +84,24 @@ def _show_help(module: types.ModuleType) -> None:
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
   """Ctrl-C raises KeyboardInterrupt here, wherever it ends the process else."""
-  before = signal.getsignal(signal.SIGINT)
+  before, hook = signal.getsignal(signal.SIGINT), sys.unraisablehook
+
+  def again(unraisable: Any) -> None:
+    # Python ignores what is raised while it collects garbage, where JAX runs
+    # code that Ctrl-C may fall into. So it comes again, once that is over.
+    if unraisable.exc_type is KeyboardInterrupt:
+      sent = functools.partial(os.kill, os.getpid(), signal.SIGINT)
+      threading.Timer(0.01, sent).start()
+    else:
+      hook(unraisable)
+
   if before is signal.SIG_DFL:  # see __init__.py
     signal.signal(signal.SIGINT, signal.default_int_handler)
+  sys.unraisablehook = again
   try:
     yield
   finally:
+    sys.unraisablehook = hook
     signal.signal(signal.SIGINT, before)
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import pathlib
+import time
 
 from absl import flags
 import narrow
@@ -174,3 +175,21 @@ def test_a_table_in_a_terminal_breaks_no_cell(width, wraps):
   text = narrow.shown(table, width=width)
   narrow.check_whole(LINES, text, important, wraps)
   assert ('left out here, but in all.md' in text) == (width in (50, 60))
+
+
+class Garbage:
+  """Ctrl-C falls into what is done while it is collected."""
+
+  def __del__(self):
+    raise KeyboardInterrupt
+
+
+def collect_garbage_and_wait():
+  with cli._interruptible():
+    Garbage()
+    time.sleep(10)
+
+
+def test_ctrl_c_while_garbage_is_collected_counts():
+  with pytest.raises(KeyboardInterrupt):
+    collect_garbage_and_wait()

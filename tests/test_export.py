@@ -215,9 +215,10 @@ def test_a_place_that_cannot_be_written_is_one_error(tmp_path):
 
 
 def train(config, folder, name, **fields):
-  """A run of two epochs."""
+  """A run of two epochs; without dropout it compiles in half the time."""
   config.max_epochs = config.log_every = 2
   config.model.name = name
+  config.model.dropout_rate = 0.0
   config.update_from_flattened_dict(fields)
   runs.train_and_evaluate(config, folder)
   return folder
@@ -253,7 +254,7 @@ def test_features_of_edges_that_training_left_out(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', ['gat', 'gatv2', 'const_gat'])
+@pytest.mark.parametrize('name', ['gatv2', 'const_gat'])
 def test_features_of_edges(name, tmp_path):
   config = relations.get_config()
   fields = {'model.num_layers': 2}
