@@ -141,7 +141,9 @@ def test_softmax_of_narrow_logits_sums_to_one_over_a_hub():
   np.testing.assert_allclose(alpha.astype(np.float32), 1 / 5000, rtol=2**-8)
 
 
-@pytest.mark.parametrize('dtype', [jnp.bfloat16, np.float16])
+@pytest.mark.parametrize(
+  'dtype', [jnp.bfloat16, pytest.param(np.float16, marks=pytest.mark.slow)]
+)
 def test_narrow_parameters_have_gradients(dtype):
   """Close to those of float32, prepared and bare, with dropout as well."""
   layer = make_layer(GATv2Layer, residual=True, dropout_rate=0.5)

@@ -38,15 +38,11 @@ FORMS = {
 each_form = pytest.mark.parametrize('form', FORMS.values(), ids=FORMS)
 
 
-@pytest.mark.parametrize(
-  'layer_type', [pytest.param(GATLayer, marks=pytest.mark.slow), GATv2Layer]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize('layer_type', [GATLayer, GATv2Layer])
 @pytest.mark.parametrize(
   ('form', 'road', 'modes'),
-  [
-    ('prepared', None, ['rev']),
-    pytest.param('bare', 'plain', ['fwd', 'rev'], marks=pytest.mark.slow),
-  ],
+  [('prepared', None, ['rev']), ('bare', 'plain', ['fwd', 'rev'])],
 )
 def test_second_derivatives(layer_type, form, road, modes):
   """Forward over reverse needs the plain road, reverse over reverse none."""

@@ -58,6 +58,7 @@ def lines(workdir):
   return [json.loads(line) for line in text.splitlines()]
 
 
+@pytest.mark.slow
 def test_interrupted_run_goes_on_from_its_checkpoint(old):
   workdir = old / 'interrupted'
   before = [line for line in lines(workdir) if line['epoch'] <= 24]

@@ -91,6 +91,7 @@ def test_its_summary_can_be_read(old):
   assert [row.n for row in table.rows] == [2, 2]
 
 
+@pytest.mark.slow
 def test_an_interrupted_one_goes_on_where_it_was(old):
   workdir = old / 'interrupted'
   (checkpoint,) = workdir.glob('groups/*/checkpoints/24')
@@ -113,6 +114,7 @@ def test_an_interrupted_one_goes_on_where_it_was(old):
   assert not checkpoint.exists()
 
 
+@pytest.mark.slow
 def test_a_search_goes_on(old):
   workdir = old / 'search'
   before = small_sweeps.written(workdir)

@@ -114,6 +114,7 @@ def test_what_is_lost_is_trained_again(trained_search, tmp_path):
   assert len(retried) == 1
 
 
+@pytest.mark.slow
 def test_stopped_it_goes_on_as_if_it_had_not_been(
   trained_search, tmp_path, monkeypatch
 ):
@@ -175,7 +176,11 @@ def test_what_fails_is_recorded_and_tried_again_when_asked(tmp_path):
 @pytest.mark.parametrize(
   'engine',
   [
-    ('--engine=debug', '--trials=2'),  # what --combinations was called before
+    pytest.param(
+      # What --combinations was called before.
+      ('--engine=debug', '--trials=2'),
+      marks=pytest.mark.slow,
+    ),
     pytest.param(
       ('--engine=local', '--workers=2', '--combinations=4'),
       marks=pytest.mark.slow,

@@ -23,7 +23,9 @@ def test_estimate_covers_arguments_results_and_workspace():
 
 
 @pytest.mark.parametrize('batch_size', [0, 2])
-@pytest.mark.parametrize('num_seeds', [1, 3])
+@pytest.mark.parametrize(
+  'num_seeds', [pytest.param(1, marks=pytest.mark.slow), 3]
+)
 def test_drivers_ask_for_what_grows_with_the_model(
   monkeypatch, batch_size, num_seeds
 ):

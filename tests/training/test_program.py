@@ -114,6 +114,7 @@ def test_each_seed_stops_by_itself():
   assert (states.kept.best_epoch <= states.epoch - 5).all()
 
 
+@pytest.mark.slow
 def test_stopped_run_is_left_alone():
   stopped = run_epochs([0, 1], **SHORT)
   assert stopped.stopped.all()
