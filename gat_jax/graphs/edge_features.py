@@ -12,6 +12,7 @@ import numpy as np
 from gat_jax.errors import InputError
 from gat_jax.graphs.features import is_real
 from gat_jax.graphs.groups import Array
+from gat_jax.graphs.inputs import as_floats
 from gat_jax.graphs.inputs import on_host
 
 LoopFeatures = Literal['mean'] | float | Sequence[float] | np.ndarray
@@ -40,10 +41,7 @@ def edge_features_of(given: Any, num_edges: int) -> np.ndarray:
       f'an array of shape {shape} for {num_edges} edges',
       'it must be [E, D], a row an edge in the order of `senders`, or [E]',
     )
-  if not is_real(array.dtype):
-    raise InputError(
-      'edge_features', f'{array.dtype} is no real number', 'give a float array'
-    )
+  array = as_floats('edge_features', array)
   wrong = ~np.isfinite(array)
   if wrong.any():
     edge, feature = np.argwhere(wrong)[0]
@@ -52,7 +50,7 @@ def edge_features_of(given: Any, num_edges: int) -> np.ndarray:
       f'feature {feature} of edge {edge} is {array[edge, feature]}',
       'replace what is not finite, by 0 for instance',
     )
-  return array.astype(np.float32) if array.dtype.kind in 'biu' else array
+  return array
 
 
 def edge_features(

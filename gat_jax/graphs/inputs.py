@@ -41,11 +41,7 @@ def features_of(given: Any) -> Features:
       f'an array of shape {array.shape}',
       'it must have two axes, nodes and features: [N, D]',
     )
-  if not is_real(array.dtype):
-    raise InputError(
-      'features', f'{array.dtype} is no real number', 'give a float array'
-    )
-  return array.astype(np.float32) if array.dtype.kind in 'biu' else array
+  return as_floats('features', array)
 
 
 def edges_of(
@@ -114,6 +110,19 @@ def _ids(name: str, given: Any, n_node: int) -> np.ndarray:
       remedy = 'a graph of no nodes has no edges'
     raise InputError(name, f'entry {first} is {array[first]}', remedy)
   return array.astype(np.int32)
+
+
+def as_floats(name: str, array: np.ndarray) -> np.ndarray:
+  """Real numbers as floats; integers and booleans become float32.
+
+  Raises:
+    InputError: if they are something else.
+  """
+  if not is_real(array.dtype):
+    raise InputError(
+      name, f'{array.dtype} is no real number', 'give a float array'
+    )
+  return array.astype(np.float32) if array.dtype.kind in 'biu' else array
 
 
 def on_host(name: str, given: Any) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 
 from gat_jax import graphs
 from gat_jax.datasets import structures
+from gat_jax.datasets.drawn.splits import check_draw
 from gat_jax.datasets.drawn.splits import check_split
 from gat_jax.datasets.drawn.splits import fail
 from gat_jax.datasets.drawn.splits import split
@@ -22,7 +23,6 @@ _DENSE = 10_000  # up to so many nodes the draw takes N x N numbers
 _MAX_NODES = 10**7
 _MAX_FEATURES = 10_000
 _MAX_NUMBERS = 2 * 10**8  # N x D
-_MAX_SIGNAL = 1e30  # far below what float32 holds
 _MAX_EDGES = 5 * 10**7  # expected, without their reverse
 
 
@@ -67,15 +67,7 @@ def load(
     'train_per_class': (train_per_class, _MAX_NODES),
     'num_val': (num_val, _MAX_NODES),
   }
-  for field, (size, most) in sizes.items():
-    if not 1 <= size <= most:
-      fail(field, f'{size} is not from 1 to {most}')
-  if seed < 0:
-    fail('seed', f'{seed} is below 0')
-  if not 0 <= signal <= _MAX_SIGNAL:
-    fail('signal', f'{signal} is not from 0 to {_MAX_SIGNAL:g}')
-  if num_classes < 2:
-    fail('num_classes', f'{num_classes} is below 2')
+  check_draw(sizes, seed, signal, num_classes)
   check_split(num_nodes, num_classes, train_per_class, num_val)
   if not 0 <= homophily <= 1:
     fail('homophily', f'{homophily} is not from 0 to 1')

@@ -15,13 +15,12 @@ import numpy as np
 
 from gat_jax import graphs
 from gat_jax.datasets import structures
+from gat_jax.datasets.drawn.splits import check_draw
 from gat_jax.datasets.drawn.splits import check_split
 from gat_jax.datasets.drawn.splits import fail
 from gat_jax.datasets.drawn.splits import split
 
-_MOST = {'num_nodes': 10**6, 'num_edge_features': 1000, 'edges_per_color': 1000}
 _MAX_NUMBERS = 2 * 10**8  # E x D_e
-_MAX_SIGNAL = 1e30  # far below what float32 holds
 
 
 def load(
@@ -57,16 +56,12 @@ def load(
     DataError: names the field that makes the graph impossible.
   """
   del data_dir, progress
-  sizes = num_nodes, num_edge_features, edges_per_color
-  for (field, most), size in zip(_MOST.items(), sizes, strict=True):
-    if not 1 <= size <= most:
-      fail(field, f'{size} is not from 1 to {most}')
-  if seed < 0:
-    fail('seed', f'{seed} is below 0')
-  if not 0 <= signal <= _MAX_SIGNAL:
-    fail('signal', f'{signal} is not from 0 to {_MAX_SIGNAL:g}')
-  if num_classes < 2:
-    fail('num_classes', f'{num_classes} is below 2')
+  sizes = {
+    'num_nodes': (num_nodes, 10**6),
+    'num_edge_features': (num_edge_features, 1000),
+    'edges_per_color': (edges_per_color, 1000),
+  }
+  check_draw(sizes, seed, signal, num_classes)
   for field, count in (
     ('train_per_class', train_per_class),
     ('num_val', num_val),

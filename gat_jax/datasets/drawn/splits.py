@@ -1,4 +1,4 @@
-"""Which drawn nodes train, validate and test.
+"""What drawn graphs share: checks, and which nodes train, validate and test.
 
 Shapes: N nodes.
 """
@@ -9,10 +9,37 @@ import numpy as np
 
 from gat_jax.errors import DataError
 
+_MAX_SIGNAL = 1e30  # far below what float32 holds
+
 
 def fail(field: str, problem: str, remedy: str = '') -> NoReturn:
   """Raises the DataError of a field of `config.dataset`."""
   raise DataError(f'config.dataset.{field}', problem, remedy)
+
+
+def check_draw(
+  sizes: dict[str, tuple[int, int]], seed: int, signal: float, num_classes: int
+) -> None:
+  """Refuses numbers that no graph can be drawn with.
+
+  Args:
+    sizes: by field, a number and the most that it may be; each is at least 1.
+    seed: of the draw.
+    signal: how far apart what tells classes lies.
+    num_classes: of the nodes.
+
+  Raises:
+    DataError: names the field.
+  """
+  for field, (size, most) in sizes.items():
+    if not 1 <= size <= most:
+      fail(field, f'{size} is not from 1 to {most}')
+  if seed < 0:
+    fail('seed', f'{seed} is below 0')
+  if not 0 <= signal <= _MAX_SIGNAL:
+    fail('signal', f'{signal} is not from 0 to {_MAX_SIGNAL:g}')
+  if num_classes < 2:
+    fail('num_classes', f'{num_classes} is below 2')
 
 
 def check_split(
