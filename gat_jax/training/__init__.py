@@ -1,6 +1,7 @@
 """How a model learns, compiled: losses, early stopping, batches, devices."""
 
 from gat_jax.training import early_stopping as early_stopping
+from gat_jax.training import metrics as metrics
 from gat_jax.training.batching import Batches as Batches
 from gat_jax.training.batching import validation as validation
 from gat_jax.training.compiling import jit as jit

@@ -152,18 +152,13 @@ def work(dataset: datasets.Dataset, model: nn.Model) -> float:
 
 
 def _score(examples: list[datasets.Example], logits: list[np.ndarray]) -> float:
-  """Of the test nodes, between 0 and 1."""
-  labels, own = (
-    np.concatenate(
-      [x[: len(e.mask)][e.mask] for e, x in zip(examples, parts, strict=True)]
-    )
-    for parts in ([e.labels for e in examples], logits)
-  )
-  if labels.ndim == 1:
-    return float(np.mean(own.argmax(axis=-1) == labels))
-  predicted = own > 0
-  hits = (predicted & (labels > 0)).sum()
-  return float(2 * hits / max(1, predicted.sum() + labels.sum()))
+  """Of the test nodes, between 0 and 1; logits may have padding."""
+  counts = [
+    training.metrics.count(own[: len(e.mask)], e.labels, e.mask)
+    for e, own in zip(examples, logits, strict=True)
+  ]
+  total = sum(int(one.total) for one in counts)
+  return sum(int(one.hits) for one in counts) / max(1, total)
 
 
 def _agreement(
