@@ -7,6 +7,7 @@ from gat_jax.training.batching import validation as validation
 from gat_jax.training.compiling import jit as jit
 from gat_jax.training.compiling import own_jax_settings as own_jax_settings
 from gat_jax.training.debugging import looks_for_errors as looks_for_errors
+from gat_jax.training.drivers import BatchDriver as BatchDriver
 from gat_jax.training.drivers import Driver as Driver
 from gat_jax.training.drivers import choose_driver as choose_driver
 from gat_jax.training.metrics import Counts as Counts
@@ -15,4 +16,3 @@ from gat_jax.training.program import Program as Program
 from gat_jax.training.replicas import BREAKABLE as BREAKABLE
 from gat_jax.training.replicas import Replica as Replica
 from gat_jax.training.replicas import ReplicaState as ReplicaState
-from gat_jax.training.stepping import BatchDriver as BatchDriver

@@ -10,7 +10,7 @@ import pytest
 from configs import base
 from gat_jax import training
 from gat_jax.training import drivers
-from gat_jax.training import stepping
+from gat_jax.training.drivers import resident
 from gat_jax.training.replicas import Hyperparameters
 from gat_jax.training.replicas import Replica
 
@@ -56,7 +56,7 @@ def test_driver_follows_the_batch_size():
   for batch_size in (0, 7, 100, 2):
     config = make_config(batch_size=batch_size)
     driver = make_driver(config)
-    dealt = isinstance(driver, stepping.BatchDriver)
+    dealt = isinstance(driver, drivers.BatchDriver)
     assert dealt == (batch_size == 2)
 
 
@@ -96,14 +96,14 @@ def test_batches_made_on_the_device_train_the_same(monkeypatch, packs, name):
 
   Where there is attention, edges have features.
   """
-  monkeypatch.setattr(drivers, '_MOST_EPOCHS', 2)
+  monkeypatch.setattr(resident, '_MOST_EPOCHS', 2)
   config = make_config(**{'model.name': name})
   dataset = DATASET if name == 'mlp' else EDGED
   hyper = Hyperparameters.from_config(config)
   replicas = [Replica(seed, hyper) for seed in (0, 3, 7)]
   there = drivers.ResidentDriver(config, dataset, replicas)
   there._packs = packs
-  here = stepping.BatchDriver(config, dataset, replicas)
+  here = drivers.BatchDriver(config, dataset, replicas)
   for driver in (here, there):
     driver.compile()
     driver.advance(1)

@@ -1,15 +1,10 @@
-"""Trains many replicas on all devices, from one evaluation to the next.
-
-A replica is a model of its own: one seed with its own hyper-parameters. Where
-the training set is one batch, all its epochs are one compiled program. So they
-are where it is divided into new batches in every epoch, but for a CPU: there
-`stepping` has each step as a call.
+"""Trains on data that stay on the devices, many epochs a call.
 
 Shapes: R replicas.
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 from jax.sharding import Mesh
@@ -20,9 +15,7 @@ import numpy as np
 from gat_jax.datasets import Dataset
 from gat_jax.training import batching
 from gat_jax.training import compiling
-from gat_jax.training import debugging
 from gat_jax.training import memory
-from gat_jax.training import stepping
 from gat_jax.training.program import Program
 from gat_jax.training.replicas import Replica
 from gat_jax.training.replicas import ReplicaState
@@ -31,52 +24,6 @@ from gat_jax.training.replicas import over_replicas
 
 # Epochs whose batches' order is sent at a time.
 _MOST_EPOCHS = 16
-
-
-class Driver(Protocol):
-  """Replicas that are trained from one evaluation to the next.
-
-  Attributes:
-    num_bytes: memory that the compiled programs need, after `compile`.
-  """
-
-  num_bytes: int
-
-  def compile(self) -> None:
-    """Compiles everything that `advance` needs, then makes the first states.
-
-    Raises:
-      ConfigError: if the memory is too small for it.
-    """
-
-  def advance(self, epoch: int) -> None:
-    """Trains every replica to that epoch, or until it ends before."""
-
-  def fetch(self, name: str) -> np.ndarray:
-    """Returns a scalar of every `ReplicaState`: [R]. Call `compile` first."""
-
-  def state(self, replica: int) -> ReplicaState:
-    """Returns one replica's state, on the host."""
-
-  def restore(self, states: Sequence[ReplicaState]) -> None:
-    """Takes every replica to a state that `state` returned, after `compile`."""
-
-
-def choose_driver(
-  config: Any, dataset: Dataset, replicas: Sequence[Replica]
-) -> Driver:
-  """The driver that suits `config.batch_size` and the training set.
-
-  Args:
-    config: decides the program, and nothing that each replica brings itself.
-    dataset: what the replicas train on.
-    replicas: their seeds and hyper-parameters.
-  """
-  if debugging.looks_for_errors():
-    return debugging.DebugDriver(config, dataset, replicas)
-  if batching.is_in_batches(config, dataset) and jax.default_backend() == 'cpu':
-    return stepping.BatchDriver(config, dataset, replicas)
-  return ResidentDriver(config, dataset, replicas)
 
 
 class ResidentDriver:

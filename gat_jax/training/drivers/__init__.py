@@ -1,0 +1,69 @@
+"""Train many replicas, from one evaluation to the next.
+
+A replica is a model of its own: one seed with its own hyper-parameters. Where
+the training set is one batch, all its epochs are one compiled program. So they
+are where it is divided into new batches in every epoch, but for a CPU: there
+`stepping` has each step as a call.
+
+Shapes: R replicas.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+
+from gat_jax.datasets import Dataset
+from gat_jax.training import batching
+from gat_jax.training import debugging
+from gat_jax.training.drivers.resident import ResidentDriver
+from gat_jax.training.drivers.stepping import BatchDriver
+from gat_jax.training.replicas import Replica
+from gat_jax.training.replicas import ReplicaState
+
+
+class Driver(Protocol):
+  """Replicas that are trained from one evaluation to the next.
+
+  Attributes:
+    num_bytes: memory that the compiled programs need, after `compile`.
+  """
+
+  num_bytes: int
+
+  def compile(self) -> None:
+    """Compiles everything that `advance` needs, then makes the first states.
+
+    Raises:
+      ConfigError: if the memory is too small for it.
+    """
+
+  def advance(self, epoch: int) -> None:
+    """Trains every replica to that epoch, or until it ends before."""
+
+  def fetch(self, name: str) -> np.ndarray:
+    """Returns a scalar of every `ReplicaState`: [R]. Call `compile` first."""
+
+  def state(self, replica: int) -> ReplicaState:
+    """Returns one replica's state, on the host."""
+
+  def restore(self, states: Sequence[ReplicaState]) -> None:
+    """Takes every replica to a state that `state` returned, after `compile`."""
+
+
+def choose_driver(
+  config: Any, dataset: Dataset, replicas: Sequence[Replica]
+) -> Driver:
+  """The driver that suits `config.batch_size` and the training set.
+
+  Args:
+    config: decides the program, and nothing that each replica brings itself.
+    dataset: what the replicas train on.
+    replicas: their seeds and hyper-parameters.
+  """
+  if debugging.looks_for_errors():
+    return debugging.DebugDriver(config, dataset, replicas)
+  if batching.is_in_batches(config, dataset) and jax.default_backend() == 'cpu':
+    return BatchDriver(config, dataset, replicas)
+  return ResidentDriver(config, dataset, replicas)
