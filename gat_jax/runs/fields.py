@@ -114,6 +114,23 @@ FIELDS: dict[str, Field] = {
     ' where the training set is divided into batches it is always map',
     Role.EXECUTION,
   ),
+  'mesh.runs': _whole(
+    0,
+    0,
+    'devices along which seeds are spread, and trials of a sweep that share a'
+    ' program; 0 takes as many as there are',
+    Role.EXECUTION,
+  ),
+  'mesh.batch': _whole(
+    0,
+    0,
+    'devices among which the graphs of a batch are dealt; 0 takes what'
+    ' `mesh.runs` leaves, at most as many as a batch has graphs',
+    Role.EXECUTION,
+  ),
+  'mesh.nodes': _whole(
+    0, 0, 'devices that share one graph; 0 is 1', Role.EXECUTION
+  ),
   'max_epochs': _whole(
     100_000, 1, 'epochs after which a seed ends in any case', Role.ARGUMENT
   ),
@@ -212,6 +229,9 @@ FIELDS: dict[str, Field] = {
 # out of what is compared, so that its folders can be continued; and a folder
 # without one is read with it.
 UNNAMED_IN_0_1: dict[str, Any] = {
+  'mesh.runs': 0,
+  'mesh.batch': 0,
+  'mesh.nodes': 0,
   'model.edge_features': True,
   'model.projection_bias': False,
   'model.share_weights': False,

@@ -167,7 +167,7 @@ def complete(content: dict[str, Any]) -> dict[str, Any]:
       *rooms, last = name.split('.')
       place: Any = completed
       for room in rooms:
-        place = place.get(room) if isinstance(place, dict) else None
+        place = place.setdefault(room, {}) if isinstance(place, dict) else None
       if isinstance(place, dict):  # else `check` says what is wrong
         place.setdefault(last, value)
   return completed

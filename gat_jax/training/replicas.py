@@ -16,6 +16,7 @@ import numpy as np
 import optax
 
 from gat_jax.training import early_stopping
+from gat_jax.training import meshes
 
 # What ends a replica at once if it is not finite, in the order of the checks.
 BREAKABLE = ('training loss', 'gradient', 'validation loss')
@@ -96,13 +97,13 @@ def over_replicas(
 
   Args:
     function: takes what all replicas share and what is a replica's own.
-    mesh: devices with one axis, `replicas`.
+    mesh: of the devices; replicas are spread along its axis `runs`.
     loop: how a device goes through its replicas. `map` takes them one after the
       other, which suits a CPU; `vmap` all at once, which suits an accelerator.
 
   Returns:
     A function of the shared arguments and the stacked replicas [R, ...]; R is a
-    multiple of the number of devices.
+    multiple of the size of that axis.
   """
 
   def on_one_device(shared, replicas):
@@ -116,8 +117,8 @@ def over_replicas(
   return jax.shard_map(
     on_one_device,
     mesh=mesh,
-    in_specs=(PartitionSpec(), PartitionSpec('replicas')),
-    out_specs=PartitionSpec('replicas'),
+    in_specs=(PartitionSpec(), PartitionSpec(meshes.RUNS)),
+    out_specs=PartitionSpec(meshes.RUNS),
     check_vma=False,
   )
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-from jax.sharding import Mesh
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec
 import numpy as np
@@ -16,6 +15,7 @@ from gat_jax.datasets import Dataset
 from gat_jax.training import batching
 from gat_jax.training import compiling
 from gat_jax.training import memory
+from gat_jax.training import meshes
 from gat_jax.training.program import Program
 from gat_jax.training.replicas import Replica
 from gat_jax.training.replicas import ReplicaState
@@ -42,14 +42,13 @@ class ResidentDriver:
     """Puts the data on all devices."""
     self._program = Program.from_config(config, dataset)
     self._num_replicas = len(replicas)
-    devices = jax.local_devices()[: len(replicas)]
-    self._mesh = Mesh(np.array(devices), ('replicas',))
+    self._mesh = meshes.make(config, len(replicas))
     self._loop = config.seed_loop
     self._packs = jax.default_backend() != 'cpu'
     if self._loop == 'auto':
       self._loop = 'vmap' if self._packs else 'map'
     everywhere = NamedSharding(self._mesh, PartitionSpec())
-    self._apart = NamedSharding(self._mesh, PartitionSpec('replicas'))
+    self._apart = NamedSharding(self._mesh, PartitionSpec(meshes.RUNS))
     self._batches = None
     data: Any = dataset.train, dataset.val
     if batching.is_in_batches(config, dataset):
@@ -59,15 +58,15 @@ class ResidentDriver:
       data = self._batches.on_device(), batching.validation(config, dataset)
       # Several at once would take a step of every shape in each step.
       self._loop = 'map'
-    self._data = jax.device_put(data, everywhere)
+    self._data = meshes.put(data, everywhere)
     self._seeds = [int(replica.seed) for replica in replicas]
     # Every device gets the same number of replicas. Fillers make up for what is
     # missing: copies of the last replica that train no epoch.
-    fillers = -len(replicas) % len(devices)
+    fillers = -len(replicas) % self._mesh.shape[meshes.RUNS]
     self._seeds += self._seeds[-1:] * fillers
     hypers = [replica.hyper for replica in replicas]
     hypers += [hypers[-1]._replace(max_epochs=np.int32(0))] * fillers
-    self._hypers = jax.device_put(_stack(hypers), self._apart)
+    self._hypers = meshes.put(_stack(hypers), self._apart)
     self._max_epochs = np.array([hyper.max_epochs for hyper in hypers])
 
   def compile(self) -> None:
@@ -86,7 +85,7 @@ class ResidentDriver:
     args = (np.int32(0), self._data), (states, self._hypers, orders)
     self._advance = compiling.jit(advance).lower(*args).compile()
     num_bytes = dict.fromkeys(
-      self._mesh.devices.flat, memory.needed(self._advance)
+      self._mesh.local_devices, memory.needed(self._advance)
     )
     memory.check(num_bytes)
     self.num_bytes = sum(num_bytes.values())
@@ -116,22 +115,22 @@ class ResidentDriver:
       _stack([self._batches.order(s, first + i) for i in range(_MOST_EPOCHS)])
       for s, first in zip(self._seeds, epochs.tolist(), strict=True)
     ]
-    return jax.device_put(_stack(orders), self._apart)
+    return meshes.put(_stack(orders), self._apart)
 
   def fetch(self, name: str) -> np.ndarray:
     """See `Driver`."""
-    return np.asarray(getattr(self._states, name))[: self._num_replicas]
+    return meshes.get(getattr(self._states, name))[: self._num_replicas]
 
   def state(self, replica: int) -> ReplicaState:
     """See `Driver`."""
-    return jax.tree.map(lambda x: np.asarray(x)[replica], self._states)
+    return meshes.row(self._states, replica, self._mesh)
 
   def restore(self, states: Sequence[ReplicaState]) -> None:
     """See `Driver`."""
-    fillers = -len(states) % self._mesh.size
+    fillers = -len(states) % self._mesh.shape[meshes.RUNS]
     stacked = _stack([*states, *[states[-1]] * fillers])
     self._epochs = np.where(stacked.stopped, self._max_epochs, stacked.epoch)
-    self._states = jax.device_put(stacked, self._apart)
+    self._states = meshes.put(stacked, self._apart)
 
 
 def _stack(trees: list[Any]) -> Any:

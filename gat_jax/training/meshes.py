@@ -1,0 +1,141 @@
+"""The devices of a run as a mesh with named axes, and what lies on them.
+
+`runs`: seeds, or trials that share a program; devices along it have nothing to
+say to each other. `batch`: the graphs of a batch. `nodes`: one graph in parts.
+Where JAX runs on several hosts (`jax.distributed`), the mesh has the devices of
+all of them, and all call the same functions in the same order.
+"""
+
+from collections.abc import Callable, Sequence
+import functools
+import math
+from typing import Any
+
+import jax
+from jax.experimental import multihost_utils
+from jax.sharding import Mesh
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec
+import numpy as np
+
+from gat_jax.errors import ConfigError
+
+AXES = RUNS, BATCH, NODES = 'runs', 'batch', 'nodes'
+
+
+def make(config: Any, num_replicas: int, batch_size: int = 1) -> Mesh:
+  """The mesh that `config.mesh` asks for; 0 there takes what suits.
+
+  Replicas come first: each device gets as few of them as can be. What is left
+  over goes to the graphs of a batch. On one host devices may remain idle. On
+  several, each takes part, if only with a replica that trains no epoch.
+
+  Args:
+    config: its `mesh` has the sizes of the axes.
+    num_replicas: how many replicas there are to be spread.
+    batch_size: graphs in a batch; 1 where training is not in batches.
+
+  Returns:
+    A mesh with the axes `runs`, `batch` and `nodes`. Devices of a host are next
+    to each other, closest along the last axis.
+
+  Raises:
+    ConfigError: if the sizes do not fit the devices or the batches.
+  """
+  devices, asked = jax.devices(), config.mesh
+  if asked.batch > max(1, batch_size):
+    raise ConfigError(
+      'config.mesh.batch',
+      f'{asked.batch} devices share a batch of {batch_size} graphs'
+      if batch_size > 1
+      else f'{asked.batch} devices share a batch, and there are no batches',
+      'choose at most as many devices as `config.batch_size`, which is below'
+      ' the number of training graphs where there are batches',
+    )
+  least = [max(1, asked[axis]) for axis in AXES]
+  if math.prod(least) > len(devices):
+    raise _misfit(least, len(devices), 'at most')
+  sizes = _sizes(asked, len(devices), num_replicas, batch_size)
+  used = math.prod(sizes)
+  if jax.process_count() > 1 and used != len(devices):
+    raise _misfit(sizes, len(devices), 'exactly')
+  return Mesh(np.array(devices[:used]).reshape(sizes), AXES)
+
+
+def _misfit(sizes: Sequence[int], num_devices: int, how: str) -> ConfigError:
+  shown = ' x '.join(
+    f'{axis} {size}' for axis, size in zip(AXES, sizes, strict=True)
+  )
+  return ConfigError(
+    'config.mesh',
+    f'{shown} is {math.prod(sizes)} devices, and there are {num_devices}',
+    f'choose sizes whose product is {how} {num_devices}, or 0 for what suits',
+  )
+
+
+def _sizes(
+  asked: Any, num_devices: int, num_replicas: int, batch_size: int
+) -> tuple[int, int, int]:
+  nodes = asked.nodes or 1
+  left = num_devices // nodes
+  if jax.process_count() == 1:
+    runs = min(asked.runs or left // max(1, asked.batch), num_replicas)
+    return runs, asked.batch or min(batch_size, left // runs), nodes
+  # All devices: `runs` takes what the other two leave.
+  most = min(batch_size, max(1, left // (asked.runs or num_replicas)))
+  batch = asked.batch or max(d for d in range(1, most + 1) if left % d == 0)
+  return asked.runs or left // batch, batch, nodes
+
+
+def describe(mesh: Mesh) -> str:
+  """What it is, in words."""
+  devices = list(mesh.devices.flat)
+  hosts = len({device.process_index for device in devices})
+  many = 's' if mesh.size > 1 else ''
+  where = f' of {hosts} hosts' if hosts > 1 else ''
+  sizes = ' x '.join(f'{a} {n}' for a, n in mesh.shape.items() if n > 1)
+  how = f': {sizes}' if sizes else ''
+  return f'{mesh.size} {devices[0].platform} device{many}{where}{how}'
+
+
+def put(tree: Any, sharding: NamedSharding) -> Any:
+  """Arrays of this host, the same on all hosts, as arrays of the devices."""
+  if sharding.is_fully_addressable:
+    return jax.device_put(tree, sharding)
+
+  def put_one(array):
+    array = np.asarray(array, jax.dtypes.canonicalize_dtype(array.dtype))
+    return jax.make_array_from_callback(
+      array.shape, sharding, lambda index: array[index]
+    )
+
+  return jax.tree.map(put_one, tree)
+
+
+def get(array: jax.Array) -> np.ndarray:
+  """An array of the devices, whole on this host; all hosts must call it."""
+  if array.is_fully_addressable:
+    return np.asarray(array)
+  return np.asarray(multihost_utils.process_allgather(array, tiled=True))
+
+
+def row(tree: Any, index: int, mesh: Mesh) -> Any:
+  """One row of stacked arrays [R, ...], on this host; all hosts must call it.
+
+  Args:
+    tree: of arrays.
+    index: of the row.
+    mesh: where they are.
+  """
+  if not mesh.is_multi_process:
+    return jax.tree.map(lambda array: np.asarray(array)[index], tree)
+  everywhere = NamedSharding(mesh, PartitionSpec())
+  return jax.device_get(_row(everywhere)(tree, index))
+
+
+@functools.cache
+def _row(everywhere: NamedSharding) -> Callable:
+  def row(tree, index):
+    return jax.tree.map(lambda array: array[index], tree)
+
+  return jax.jit(row, out_shardings=everywhere)

@@ -1,0 +1,148 @@
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+from test_drivers import PLAIN
+from test_drivers import make_config
+
+from gat_jax.errors import ConfigError
+from gat_jax.training import meshes
+
+HERE = pathlib.Path(__file__).parent
+
+
+def sizes(num_replicas=1, batch_size=1, **asked):
+  config = make_config(**{f'mesh.{axis}': n for axis, n in asked.items()})
+  return dict(meshes.make(config, num_replicas, batch_size).shape)
+
+
+def test_replicas_come_first_then_the_graphs_of_a_batch(monkeypatch):
+  eight = 4 * jax.devices()
+  monkeypatch.setattr(jax, 'devices', lambda: eight)
+  monkeypatch.setattr(meshes, 'Mesh', FakeMesh)
+  for num_replicas, batch_size, asked, expected in (
+    (1, 1, {}, (1, 1, 1)),
+    (3, 1, {}, (3, 1, 1)),
+    (100, 1, {}, (8, 1, 1)),
+    (1, 2, {}, (1, 2, 1)),
+    (1, 20, {}, (1, 8, 1)),
+    (3, 20, {}, (3, 2, 1)),
+    (100, 20, {}, (8, 1, 1)),
+    (100, 20, {'batch': 4}, (2, 4, 1)),
+    (100, 20, {'runs': 1}, (1, 8, 1)),
+    (1, 20, {'runs': 4}, (1, 8, 1)),
+    (3, 20, {'nodes': 4}, (2, 1, 4)),
+  ):
+    found = sizes(num_replicas, batch_size, **asked)
+    assert tuple(found.values()) == expected, (num_replicas, batch_size, asked)
+
+
+def test_all_devices_of_several_hosts_take_part(monkeypatch):
+  eight = 4 * jax.devices()
+  monkeypatch.setattr(jax, 'devices', lambda: eight)
+  monkeypatch.setattr(jax, 'process_count', lambda: 2)
+  monkeypatch.setattr(meshes, 'Mesh', FakeMesh)
+  for num_replicas, batch_size, asked, expected in (
+    (1, 1, {}, (8, 1, 1)),
+    (1, 3, {}, (4, 2, 1)),
+    (3, 20, {}, (4, 2, 1)),
+    (100, 20, {}, (8, 1, 1)),
+    (1, 20, {'runs': 2}, (2, 4, 1)),
+    (1, 20, {'nodes': 8}, (1, 1, 8)),
+  ):
+    found = sizes(num_replicas, batch_size, **asked)
+    assert tuple(found.values()) == expected, (num_replicas, batch_size, asked)
+  with pytest.raises(ConfigError, match='runs 2 x batch 2 x nodes 1 is 4 dev'):
+    sizes(2, 20, runs=2, batch=2)
+
+
+class FakeMesh:
+  def __init__(self, devices, names):
+    self.shape = dict(zip(names, devices.shape, strict=True))
+
+
+def test_what_does_not_fit_is_refused_with_what_would():
+  for batch_size, asked, words in (
+    (1, {'runs': 3}, r'runs 3 x batch 1 x nodes 1 is 3 devices, and there are'),
+    (4, {'runs': 2, 'batch': 2}, 'whose product is at most 2'),
+    (1, {'batch': 2}, 'and there are no batches'),
+    (2, {'batch': 3}, '3 devices share a batch of 2 graphs'),
+  ):
+    with pytest.raises(ConfigError, match=words):
+      sizes(2, batch_size, **asked)
+
+
+# Two hosts of a device each; the third replica and a filler are on the second.
+HOST = """
+import sys
+import jax
+port, index = sys.argv[1:]
+jax.distributed.initialize(f'127.0.0.1:{port}', 2, int(index))
+import test_drivers
+import test_meshes
+driver = test_meshes.resident()
+assert driver._mesh.is_multi_process
+found = test_meshes.trained(driver)
+print(test_meshes.digest(found))
+"""
+
+
+def resident():
+  import test_drivers
+
+  from gat_jax.training import drivers
+
+  config = make_config(max_epochs=40, **PLAIN)
+  replicas = [
+    drivers.Replica(seed, test_drivers.Hyperparameters.from_config(config))
+    for seed in (0, 3, 7)
+  ]
+  return drivers.ResidentDriver(config, test_drivers.DATASET, replicas)
+
+
+def trained(driver):
+  """What a host sees, with a step back on the way."""
+  driver.compile()
+  driver.advance(2)
+  states = [driver.state(i) for i in range(3)]
+  driver.advance(30)
+  driver.restore(states)
+  driver.advance(40)
+  names = 'stopped', 'epoch', 'train_loss', 'val_loss', 'val_score'
+  fetched = [driver.fetch(name) for name in names]
+  return states, fetched, [driver.state(i) for i in range(3)]
+
+
+def digest(tree):
+  from gat_jax.runs import stored
+
+  leaves = map(np.asarray, jax.tree.leaves(tree))
+  return stored.digest_of({str(i): leaf for i, leaf in enumerate(leaves)})
+
+
+@pytest.mark.slow
+def test_two_hosts_see_what_one_sees():
+  """The same bits, of all replicas, on both."""
+  path = os.pathsep.join([str(HERE), str(HERE.parent), str(HERE.parents[1])])
+  environment = os.environ | {'JAX_NUM_CPU_DEVICES': '1', 'PYTHONPATH': path}
+  with socket.create_server(('127.0.0.1', 0)) as server:
+    port = server.getsockname()[1]
+  hosts = [
+    subprocess.Popen(
+      [sys.executable, '-c', HOST, str(port), str(index)],
+      env=environment,
+      stdout=subprocess.PIPE,
+      text=True,
+    )
+    for index in range(2)
+  ]
+  said = [host.communicate(timeout=120)[0] for host in hosts]
+  assert [host.returncode for host in hosts] == [0, 0]
+  alone = digest(trained(resident()))
+  # Gloo has said before that it is connected.
+  assert [lines.split()[-1] for lines in said] == [alone] * 2
