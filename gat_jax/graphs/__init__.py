@@ -17,6 +17,8 @@ from gat_jax.graphs.groups import Groups as Groups
 from gat_jax.graphs.ids import as_int32 as as_int32
 from gat_jax.graphs.items import Items as Items
 from gat_jax.graphs.items import Side as Side
+from gat_jax.graphs.parts.part import Exchange as Exchange
+from gat_jax.graphs.parts.part import Part as Part
 from gat_jax.graphs.prepared import InGivenOrder as InGivenOrder
 from gat_jax.graphs.prepared import PreparedGraph as PreparedGraph
 from gat_jax.graphs.prepared import with_items as with_items

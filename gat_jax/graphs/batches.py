@@ -9,11 +9,13 @@ import jraph
 import numpy as np
 
 from gat_jax.errors import InputError
-from gat_jax.graphs import edges
 from gat_jax.graphs.edge_features import check_same_kind
 from gat_jax.graphs.edges import Edges
 from gat_jax.graphs.features import Features
 from gat_jax.graphs.features import SparseFeatures
+from gat_jax.graphs.groups import fill_groups
+from gat_jax.graphs.groups import join_groups
+from gat_jax.graphs.groups import shifted
 from gat_jax.graphs.inputs import edges_of as edges_in_range
 from gat_jax.graphs.prepared import PreparedGraph
 from gat_jax.graphs.prepared import structure_of
@@ -46,7 +48,7 @@ def batch(graphs: Sequence[jraph.GraphsTuple]) -> jraph.GraphsTuple:
   prepared = [structure for structure in structures if structure is not None]
   if len(prepared) < len(structures):
     return joined
-  return PreparedGraph.of(joined, edges.join(prepared))
+  return PreparedGraph.of(joined, join_edges(prepared))
 
 
 def pad(
@@ -100,7 +102,7 @@ def pad(
   to_itself = np.zeros(n_edge - old_edge, np.int32)
   extra = n_node - old_node
   padding = Edges(to_itself, to_itself, extra, extra).prepared()
-  structure = edges.fill(edges.join([own, padding]))
+  structure = fill(join_edges([own, padding]))
   return PreparedGraph.of(padded, structure)
 
 
@@ -158,4 +160,52 @@ def _pad_features(features: Features, n_node: int, n_nonzero: int) -> Features:
     np.pad(features.rows, (0, extra), constant_values=old_node),
     (n_node, n_feature),
   )
-  return SparseFeatures(padded.values, edges.fill(padded.edges))
+  return SparseFeatures(padded.values, fill(padded.edges))
+
+
+def join_edges(several: Sequence[Edges]) -> Edges:
+  """The edges of several graphs as those of one, nodes renumbered.
+
+  Args:
+    several: at least one. Fillers are left out; `fill` makes new ones.
+
+  Raises:
+    InputError: if one is a part of a graph.
+  """
+  if any(edges.part is not None for edges in several):
+    raise InputError(
+      'graphs', 'parts of a graph cannot be joined or padded', 'join the whole'
+    )
+  first_sender = _starts([edges.num_senders for edges in several])
+  first_receiver = _starts([edges.num_receivers for edges in several])
+  starts = _starts([len(edges.senders) for edges in several])
+
+  def groups(of, own, other):
+    return join_groups([of(edges) for edges in several], starts, own, other)
+
+  joined = Edges(
+    shifted([edges.senders for edges in several], first_sender),
+    shifted([edges.receivers for edges in several], first_receiver),
+    int(first_sender[-1]),
+    int(first_receiver[-1]),
+  )
+  if not all(edges.is_prepared for edges in several):
+    return joined
+  return joined._with(
+    by_receiver=groups(lambda e: e.by_receiver, first_receiver, first_sender),
+    by_sender=groups(lambda e: e.by_sender, first_sender, first_receiver),
+  )
+
+
+def fill(edges: Edges) -> Edges:
+  """Adds fillers: as many groups as so many edges and nodes can ever have."""
+  if edges.by_receiver is None or edges.by_sender is None:
+    return edges
+  return edges._with(
+    by_receiver=fill_groups(edges.by_receiver, len(edges.receivers)),
+    by_sender=fill_groups(edges.by_sender, len(edges.senders)),
+  )
+
+
+def _starts(lengths: Sequence[int]) -> np.ndarray:
+  return np.cumsum([0, *lengths])

@@ -6,8 +6,8 @@ searches or counts what never changes.
 Shapes: E edges, M senders, N receivers, T groups, C edges a group.
 """
 
-from collections.abc import Sequence
 import dataclasses
+from typing import Literal
 
 import jax
 from jax import numpy as jnp
@@ -16,12 +16,11 @@ import numpy as np
 from gat_jax.errors import InputError
 from gat_jax.graphs.groups import Array
 from gat_jax.graphs.groups import Groups
-from gat_jax.graphs.groups import fill_groups
 from gat_jax.graphs.groups import group
-from gat_jax.graphs.groups import join_groups
-from gat_jax.graphs.groups import shifted
 from gat_jax.graphs.ids import ends_of
 from gat_jax.graphs.items import Items
+from gat_jax.graphs.parts.part import Part
+from gat_jax.graphs.parts.part import send
 
 
 @jax.tree_util.register_pytree_with_keys_class
@@ -42,6 +41,8 @@ class Edges:
     by_sender: the same for senders.
     items: what `graphs.with_items` made.
     features: [E, D] of the edges of a graph; None for none.
+    part: what they know of a whole graph that they are a part of; None if they
+      are the whole.
     is_checked: whether `checked` made it.
     is_reversed: whether it is the other direction of prepared ones.
   """
@@ -55,6 +56,7 @@ class Edges:
   by_sender: Groups | None = dataclasses.field(init=False, default=None)
   items: Items | None = dataclasses.field(init=False, default=None)
   features: Array | None = dataclasses.field(init=False, default=None)
+  part: Part | None = dataclasses.field(init=False, default=None)
   is_checked: bool = dataclasses.field(init=False, default=False)
   is_reversed: bool = dataclasses.field(init=False, default=False)
 
@@ -118,7 +120,29 @@ class Edges:
     return Edges(senders, receivers, *counts)._with(
       by_receiver=group(receivers, senders, self.num_receivers),
       by_sender=group(senders, receivers, self.num_senders),
+      part=self.part,
     )
+
+  def as_part(self, part: Part) -> 'Edges':
+    """The same edges, as those of a part of a graph.
+
+    Args:
+      part: what they know of the whole. Of a graph's edges, the first N of the
+        M senders are the receivers. Non-zeros have `edge_ids` alone.
+
+    Raises:
+      InputError: if its arrays are not as many as nodes and edges.
+    """
+    wanted = {
+      'sender_ids': self.num_senders,
+      'edge_ids': jnp.shape(self.senders)[0],
+      'sender_degrees': self.num_senders,
+    }
+    for name, count in wanted.items():
+      array = getattr(part, name)
+      if array is not None and array.shape != (count,):
+        raise InputError(name, f'{array.shape} for {count}')
+    return self._with(part=part)
 
   def checked(self) -> 'Edges':
     """The same edges, with ids that indexing with `mode='fill'` gets right.
@@ -135,6 +159,7 @@ class Edges:
     if not self.is_prepared:
       ends = ends_of(self.senders, self.receivers)
       edges = Edges(*ends, self.num_senders, self.num_receivers)
+      edges = edges._with(part=self.part)
     if not isinstance(edges.senders, jax.core.Tracer) and _is_compiling():
       # What a compiled function closes over is a constant to XLA, which would
       # compute with it while it compiles.
@@ -148,7 +173,7 @@ class Edges:
       jnp.where(is_edge, edges.receivers, self.num_receivers),
       self.num_senders,
       self.num_receivers,
-    )._with(is_checked=True)
+    )._with(part=self.part, is_checked=True)
 
   def _with(self, **private) -> 'Edges':
     made = dataclasses.replace(self)
@@ -195,6 +220,56 @@ class Edges:
       taken = jnp.zeros((*ids.shape, *wide.shape[1:]), wide.dtype)
     return taken.astype(of_nodes.dtype)
 
+  @property
+  def num_inputs(self) -> int:
+    """Rows that a layer takes: [inputs, D].
+
+    They are all M senders, of which the first N are the receivers; but where a
+    part fetches rows from other devices, they are its N receivers.
+    """
+    is_fetching = self.part is not None and self.part.exchange is not None
+    return self.num_receivers if is_fetching else self.num_senders
+
+  def sent(self, *of_inputs: jax.Array) -> tuple[jax.Array, ...]:
+    """What belongs to all senders: [inputs, ...] -> [M, ...] each.
+
+    On a part of a graph one exchange between devices fetches what is lacking.
+    """
+    if self.part is None or self.part.exchange is None:
+      return of_inputs
+    return send(self.part.exchange, of_inputs)
+
+  def received(self, of_inputs: jax.Array) -> jax.Array:
+    """What belongs to the receivers: [inputs, ...] -> [N, ...]."""
+    if of_inputs.shape[0] == self.num_receivers:
+      return of_inputs
+    return of_inputs[: self.num_receivers]
+
+  def ids(self, of: Literal['inputs', 'senders', 'edges']) -> Array | None:
+    """Their numbers in the whole graph; None where they are the whole."""
+    if self.part is None:
+      return None
+    if of == 'edges':
+      return self.part.edge_ids
+    ids = self.part.sender_ids
+    return ids if ids is None or of == 'senders' else ids[: self.num_inputs]
+
+  def sender_degrees(self) -> jax.Array:
+    """How many edges come in at each sender in the whole graph: [M] int32.
+
+    Raises:
+      InputError: if that is not known.
+    """
+    if self.part is None:
+      return self.degrees()
+    if self.part.sender_degrees is None:
+      raise InputError(
+        'edges',
+        'a part of a graph that does not know the degrees of its nodes',
+        'give `graphs.parts.Part` its `sender_degrees`',
+      )
+    return jnp.asarray(self.part.sender_degrees)
+
   def degrees(self) -> jax.Array:
     """How many edges come in at each receiver: [N] int32."""
     edges = self.checked()
@@ -211,6 +286,7 @@ _CHILDREN = (
   'by_sender',
   'items',
   'features',
+  'part',
 )
 _STATIC = ('num_senders', 'num_receivers', 'is_checked', 'is_reversed')
 _PRIVATE = (*_CHILDREN[2:], *_STATIC[2:])
@@ -224,44 +300,3 @@ def _is_compiling() -> bool:
 def sum_dtype(dtype: jax.typing.DTypeLike) -> np.dtype:
   """What entries of a floating dtype are added in: float32 at least."""
   return np.dtype(dtype if np.dtype(dtype).itemsize >= 4 else np.float32)
-
-
-def join(several: Sequence[Edges]) -> Edges:
-  """The edges of several graphs as those of one, nodes renumbered.
-
-  Args:
-    several: at least one. Fillers are left out; `fill` makes new ones.
-  """
-  first_sender = _starts([edges.num_senders for edges in several])
-  first_receiver = _starts([edges.num_receivers for edges in several])
-  starts = _starts([len(edges.senders) for edges in several])
-
-  def groups(of, own, other):
-    return join_groups([of(edges) for edges in several], starts, own, other)
-
-  joined = Edges(
-    shifted([edges.senders for edges in several], first_sender),
-    shifted([edges.receivers for edges in several], first_receiver),
-    int(first_sender[-1]),
-    int(first_receiver[-1]),
-  )
-  if not all(edges.is_prepared for edges in several):
-    return joined
-  return joined._with(
-    by_receiver=groups(lambda e: e.by_receiver, first_receiver, first_sender),
-    by_sender=groups(lambda e: e.by_sender, first_sender, first_receiver),
-  )
-
-
-def fill(edges: Edges) -> Edges:
-  """Adds fillers: as many groups as so many edges and nodes can ever have."""
-  if edges.by_receiver is None or edges.by_sender is None:
-    return edges
-  return edges._with(
-    by_receiver=fill_groups(edges.by_receiver, len(edges.receivers)),
-    by_sender=fill_groups(edges.by_sender, len(edges.senders)),
-  )
-
-
-def _starts(lengths: Sequence[int]) -> np.ndarray:
-  return np.cumsum([0, *lengths])

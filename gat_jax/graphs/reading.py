@@ -149,10 +149,17 @@ def _ends_of(graph: jraph.GraphsTuple) -> Edges:
   structure = structure_of(graph)
   if structure is None:
     return Edges(graph.senders, graph.receivers, n_node, n_node).checked()
-  if structure.num_receivers != n_node:
+  if structure.num_senders < structure.num_receivers:
     raise InputError(
       'graph',
-      f'it was prepared with {structure.num_receivers} nodes and has {n_node}',
+      f'{structure.num_senders} senders and {structure.num_receivers}'
+      ' receivers',
+      'the receivers of a part must be the first of its senders',
+    )
+  if structure.num_inputs != n_node:
+    raise InputError(
+      'graph',
+      f'it was prepared with {structure.num_inputs} nodes and has {n_node}',
       'prepare it again',
     )
   return structure.checked()

@@ -127,7 +127,7 @@ class AttentionLayer(HeadsLayer):
   def values_and_scores(
     self, edges: graphs.Edges, inputs: graphs.Features
   ) -> tuple[jax.Array, jax.Array]:
-    """Returns v, [N, K, F], and e, [E, K], for the inputs of `mix`."""
+    """Returns v, [M, K, F], and e, [E, K], for the inputs of `mix`."""
     raise NotImplementedError
 
   @property
@@ -148,9 +148,11 @@ class AttentionLayer(HeadsLayer):
     features = jnp.asarray(edges.features, folded.dtype)
     return jnp.matmul(features, folded, precision='highest')
 
-  def fused_terms(self, inputs: graphs.Features) -> FusedTerms | None:
+  def fused_terms(
+    self, edges: graphs.Edges, inputs: graphs.Features
+  ) -> FusedTerms | None:
     """Returns what the road 'fused' takes; None if the layer has no such."""
-    del inputs
+    del edges, inputs
     return None
 
   def attention(self, graph: jraph.GraphsTuple) -> jax.Array:
@@ -178,18 +180,28 @@ class AttentionLayer(HeadsLayer):
   ) -> jax.Array:
     """Returns initial + sum_j alpha_ij v_j, [N, K, F]."""
     if self.implementation == 'fused':
-      terms = self.fused_terms(inputs)
+      terms = self.fused_terms(edges, inputs)
       if terms is not None:
+        if edges.part is not None:
+          raise InputError(
+            'implementation',
+            "'fused' takes no part of a graph",
+            'choose another, or None',
+          )
         mixed = self._fused(edges, terms, dropout)
         return mixed + broadcast(initial, mixed.shape)
     values, scores = self.values_and_scores(edges, inputs)
     weights = softmax(scores, edges, self.road)
     if dropout is not None:
-      weights *= dropout.fold_in(WEIGHTS).scales(weights.shape, weights.dtype)
+      weights *= dropout.fold_in(WEIGHTS).scales(
+        weights.shape, weights.dtype, edges.ids('edges')
+      )
       if self.value_dropout:
-        values *= dropout.fold_in(VALUES).scales(values.shape, values.dtype)
+        values *= dropout.fold_in(VALUES).scales(
+          values.shape, values.dtype, edges.ids('senders')
+        )
         return self.aggregate(edges, weights, values, initial)
-    if self._is_widening(inputs):
+    if self._is_widening(edges, inputs):
       inputs = operations.densify(inputs, self.num_heads, values.dtype)
       sums = self.aggregate(edges, weights, inputs)  # [N, K, D]
       mixed = self.project(sums, self.kernel)
@@ -238,8 +250,13 @@ class AttentionLayer(HeadsLayer):
       slope=slope,
     )
 
-  def _is_widening(self, inputs: graphs.Features) -> bool:
-    """Whether sum_j alpha_ij h_j has fewer entries than the same sum of v_j."""
+  def _is_widening(self, edges: graphs.Edges, inputs: graphs.Features) -> bool:
+    """Whether sum_j alpha_ij h_j has fewer entries than the same sum of v_j.
+
+    Where v was fetched from other devices, h is not there.
+    """
+    if edges.num_inputs != edges.num_senders:
+      return False
     in_features, _, out_features = self.kernel_shape
     is_dense = not isinstance(inputs, graphs.SparseFeatures)
     is_widening = is_dense and in_features < out_features

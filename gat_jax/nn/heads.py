@@ -154,7 +154,7 @@ class HeadsLayer(DropoutModule):
 
     Args:
       edges: of the graph; see `graphs.edges_of`.
-      inputs: the nodes, after dropout: see `operations.project`.
+      inputs: `edges.num_inputs`, after dropout; see `operations.project`.
       initial: [N, K, F], or [K, F] without a skip connection.
       dropout: as in `forward`.
 
@@ -211,10 +211,11 @@ class HeadsLayer(DropoutModule):
     edges, inputs = self.read(graph)
     if dropout is not None:
       own = dropout.fold_in(INPUT), inputs, self.num_heads
-      inputs = drop_features(*own, self.shared_input_dropout)
+      rows = edges.ids('inputs')
+      inputs = drop_features(*own, self.shared_input_dropout, rows)
     initial = self.bias[...]  # [K, F]
     if self.residual:
-      skip = self._skip(inputs)  # [N, K, F]
+      skip = edges.received(self._skip(inputs))  # [N, K, F]
       initial = broadcast(initial, skip.shape) + skip
     outputs = self.mix(edges, inputs, initial, dropout)
     if self.activation is not None:

@@ -63,14 +63,19 @@ class GATLayer(AttentionLayer):
   def values_and_scores(
     self, edges: graphs.Edges, inputs: graphs.Features
   ) -> tuple[jax.Array, jax.Array]:
-    """Returns z, [N, K, F], and e, [E, K]."""
+    """Returns z, [M, K, F], and e, [E, K]."""
     z, of_receivers, of_senders = self._ends(inputs)
+    of_receivers = edges.received(of_receivers)
+    z, of_senders = edges.sent(z, of_senders)
     scores = end_scores(of_receivers, of_senders, edges, self.road)
     scores += self.edge_scores(edges)
     return z, jax.nn.leaky_relu(scores, NEGATIVE_SLOPE)
 
-  def fused_terms(self, inputs: graphs.Features) -> FusedTerms:
+  def fused_terms(
+    self, edges: graphs.Edges, inputs: graphs.Features
+  ) -> FusedTerms:
     """Returns v = z, q = a_r . z + b_r, k = a_s . z + b_s."""
+    del edges
     z, of_receivers, of_senders = self._ends(inputs)
     return FusedTerms(z, of_receivers, NEGATIVE_SLOPE, keys=of_senders)
 
@@ -159,35 +164,47 @@ class GATv2Layer(AttentionLayer):
   def values_and_scores(
     self, edges: graphs.Edges, inputs: graphs.Features
   ) -> tuple[jax.Array, jax.Array]:
-    """Returns v, [N, K, F], and e, [E, K]."""
-    terms = self.fused_terms(inputs)
+    """Returns v, [M, K, F], and e, [E, K]."""
+    values, queries = self._ends(edges, inputs)
+    (values,) = edges.sent(values)
     features, kernel = edges.features, None
     if features is not None:
       kernel = self.edge_kernel[...]
       features = jnp.asarray(features, kernel.dtype)
-    return terms.values, pair_scores(
-      terms.queries,
-      terms.values,
+    return values, pair_scores(
+      queries,
+      values,
       self.vector[...],
       edges,
-      slope=terms.slope,
+      slope=NEGATIVE_SLOPE,
       block=self.edge_block,
       implementation=self.road,
       edge_features=features,
       edge_kernel=kernel,
     )
 
-  def fused_terms(self, inputs: graphs.Features) -> FusedTerms:
+  def fused_terms(
+    self, edges: graphs.Edges, inputs: graphs.Features
+  ) -> FusedTerms:
     """Returns v, q = W_r h + b_r, and a."""
+    values, queries = self._ends(edges, inputs)
+    return FusedTerms(values, queries, NEGATIVE_SLOPE, vector=self.vector[...])
+
+  def _ends(
+    self, edges: graphs.Edges, inputs: graphs.Features
+  ) -> tuple[jax.Array, jax.Array]:
+    """Returns v of the inputs and q of the receivers, [N, K, F]."""
     values = self.project(inputs, self.kernel)  # [N, K, F]
     if self.projection_bias:
       values += broadcast(self.sender_bias[...], values.shape)
-    queries = values
-    if not self.share_weights:
-      queries = self.project(inputs, self.receiver_kernel)  # [N, K, F]
-      if self.projection_bias:
-        queries += broadcast(self.receiver_bias[...], queries.shape)
-    return FusedTerms(values, queries, NEGATIVE_SLOPE, vector=self.vector[...])
+    if self.share_weights:
+      return values, edges.received(values)
+    if not isinstance(inputs, graphs.SparseFeatures):
+      inputs = edges.received(jnp.asarray(inputs))
+    queries = edges.received(self.project(inputs, self.receiver_kernel))
+    if self.projection_bias:
+      queries += broadcast(self.receiver_bias[...], queries.shape)
+    return values, queries
 
   def _kernel_names(self) -> tuple[str, ...]:
     return self.KERNELS[:1] if self.share_weights else self.KERNELS
@@ -206,8 +223,8 @@ class ConstGATLayer(AttentionLayer):
   def values_and_scores(
     self, edges: graphs.Edges, inputs: graphs.Features
   ) -> tuple[jax.Array, jax.Array]:
-    """Returns W h, [N, K, F], and e, [E, K]."""
-    values = self.project(inputs, self.kernel)
+    """Returns W h, [M, K, F], and e, [E, K]."""
+    (values,) = edges.sent(self.project(inputs, self.kernel))
     shape = (edges.senders.shape[0], self.num_heads)
     return values, jnp.zeros(shape, values.dtype) + self.edge_scores(edges)
 
@@ -223,8 +240,8 @@ class MLPLayer(HeadsLayer):
     dropout: Dropout | None,
   ) -> jax.Array:
     """Returns initial + W h, [N, K, F]."""
-    del edges, dropout
-    mixed = self.project(inputs, self.kernel)
+    del dropout
+    mixed = edges.received(self.project(inputs, self.kernel))
     return mixed + broadcast(initial, mixed.shape)
 
 
@@ -247,10 +264,11 @@ class GCNLayer(MLPLayer):
   ) -> jax.Array:
     """Returns initial + the normalised sum of W h, [N, K, F]."""
     del dropout
-    values = self.project(inputs, self.kernel)
-    degrees = edges.degrees().astype(sum_dtype(values.dtype))
-    scales = jax.lax.rsqrt(jnp.maximum(degrees, 1))  # [N]
-    weights = edges.of_senders(scales) * edges.of_receivers(scales)  # [E]
+    (values,) = edges.sent(self.project(inputs, self.kernel))
+    degrees = edges.sender_degrees().astype(sum_dtype(values.dtype))
+    scales = jax.lax.rsqrt(jnp.maximum(degrees, 1))  # [M]
+    weights = edges.of_senders(scales)  # [E]
+    weights *= edges.of_receivers(scales[: edges.num_receivers])
     weights = weights.astype(values.dtype)
     weights = jnp.broadcast_to(
       weights[:, None], (weights.shape[0], self.num_heads)

@@ -1,6 +1,6 @@
 """Models: stacks of layers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from flax import nnx
@@ -8,6 +8,7 @@ import jax
 import jraph
 import numpy as np
 
+from gat_jax import graphs
 from gat_jax.errors import InputError
 from gat_jax.errors import did_you_mean
 from gat_jax.nn import layers
@@ -191,26 +192,48 @@ class Model(DropoutModule):
     return self.forward(graph, self.draw(deterministic, rngs))
 
   def forward(
-    self, graph: jraph.GraphsTuple, dropout: Dropout | None = None
+    self,
+    graph: jraph.GraphsTuple | Sequence[jraph.GraphsTuple],
+    dropout: Dropout | None = None,
   ) -> jax.Array:
     """Returns logits [N, classes] with one explicit key, or without dropout.
 
-    See `HeadsLayer.forward`.
+    Args:
+      graph: as in a call. Or one for each layer, whose receivers are the inputs
+        of the next; nodes are taken from the first alone. So layers compute
+        only what the last one needs for some nodes: see `graphs.Part`.
+      dropout: as in `HeadsLayer.forward`.
+
+    Raises:
+      InputError: if graphs are not as many as layers, or as
+        `HeadsLayer.forward`.
     """
     return self.activations(graph, dropout)[-1]
 
   def activations(
-    self, graph: jraph.GraphsTuple, dropout: Dropout | None = None
+    self,
+    graph: jraph.GraphsTuple | Sequence[jraph.GraphsTuple],
+    dropout: Dropout | None = None,
   ) -> list[jax.Array]:
     """Returns the nodes after every layer, [N, K F]; the last are the logits.
 
-    See `HeadsLayer.forward`.
+    See `forward`.
     """
     check_dropout(dropout)
-    found = []
-    for index, layer in enumerate(self.layers):
-      graph = layer.forward(graph, dropout and dropout.fold_in(index))
-      found.append(graph.nodes)
+    blocks: list[Any] = [graph] * len(self.layers)
+    if isinstance(graph, list | tuple) and not hasattr(graph, 'n_node'):
+      blocks = list(graph)
+    if len(blocks) != len(self.layers):
+      raise InputError(
+        'graph', f'{len(blocks)} graphs for {len(self.layers)} layers'
+      )
+    nodes, found = graphs.nodes_of(blocks[0]), []
+    for index, (layer, block) in enumerate(
+      zip(self.layers, blocks, strict=True)
+    ):
+      block = block._replace(nodes=nodes)
+      nodes = layer.forward(block, dropout and dropout.fold_in(index)).nodes
+      found.append(nodes)
     return found
 
   def attention(self, graph: jraph.GraphsTuple) -> list[Attention]:

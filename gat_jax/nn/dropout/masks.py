@@ -3,10 +3,7 @@
 Shapes: N nodes, K heads, D features, Z stored non-zeros.
 """
 
-from collections.abc import Sequence
 import dataclasses
-import functools
-import math
 from typing import NamedTuple
 
 from flax import nnx
@@ -15,8 +12,10 @@ from jax import numpy as jnp
 import numpy as np
 
 from gat_jax.errors import InputError
+from gat_jax.graphs import Array
 from gat_jax.graphs import Features
 from gat_jax.graphs import SparseFeatures
+from gat_jax.nn.dropout.bits import random_bits
 from gat_jax.nn.dtypes import as_floats
 
 # What each of the three masks of a layer folds into its key: for its inputs,
@@ -55,24 +54,30 @@ class Dropout(NamedTuple):
     return self._replace(folded=(*self.folded, purpose))
 
   def scales(
-    self, shape: tuple[int, ...], dtype: jax.typing.DTypeLike = np.float32
+    self,
+    shape: tuple[int, ...],
+    dtype: jax.typing.DTypeLike = np.float32,
+    rows: Array | None = None,
   ) -> jax.Array:
     """Draws what entries are multiplied with, so that their mean stays.
 
     Args:
       shape: of the entries.
       dtype: of the result.
+      rows: [shape[0]] uint32, which rows of a larger array these are; they get
+        what they would get as a part of it. None: they are all.
 
     Returns:
       Of that shape: 1 / (1 - rate) for what is kept, 0 for what is dropped.
 
     Raises:
-      InputError: as `fold_in`.
+      InputError: as `fold_in`, or if the key's generator cannot draw some rows
+        alone.
     """
     self._check()
     rate = jnp.asarray(self.rate, jnp.float32)
     threshold = (rate * 2.0**32).astype(jnp.uint32)
-    kept = random_bits(self.key, shape, self.folded) >= threshold
+    kept = random_bits(self.key, shape, self.folded, rows) >= threshold
     return jnp.where(kept, (1 / (1 - rate)).astype(dtype), 0)
 
   def _check(self) -> None:
@@ -192,70 +197,12 @@ def _stream(rngs: nnx.Rngs) -> nnx.RngStream | None:
   return rngs['dropout'] if {'dropout', 'default'} & set(rngs) else None
 
 
-def random_bits(
-  key: jax.Array,
-  shape: tuple[int, ...],
-  folded: Sequence[jax.Array | int] = (),
-) -> jax.Array:
-  """The same as `jax.random.bits(key, shape)`, twice as fast on a CPU.
-
-  On a CPU, JAX writes Threefry-2x32 (Salmon et al., SC 2011, 20 rounds) as a
-  loop that stores its state in every turn, a third of a training step on Cora.
-  Written out it fuses with whatever compares the bits. Keys of other generators
-  and larger shapes are left to JAX.
-
-  Args:
-    key: one key of `jax.random`.
-    shape: of the result.
-    folded: numbers that are folded into the key before, in this order.
-
-  Returns:
-    uint32 of that shape. They are JAX's own unless JAX's flag
-    `jax_threefry_partitionable` was turned off.
-  """
-  size = math.prod(shape)
-  if jax.random.key_impl(key) != 'threefry2x32' or size > 2**32:
-    key = functools.reduce(jax.random.fold_in, folded, key)
-    return jax.random.bits(key, shape)
-  data = jax.random.key_data(key)
-  words = data[0], data[1]
-  for index, number in enumerate(folded):
-    if index + 1 == len(folded) and _is_purpose(number):
-      # Of all purposes at once: the masks of a layer share them.
-      words = _threefry(words, jax.lax.iota(jnp.uint32, VALUES + 1))
-      words = words[0][number], words[1][number]
-    else:
-      words = _threefry(words, jnp.uint32(number))
-  high, low = _threefry(words, jax.lax.iota(jnp.uint32, size))
-  return (high ^ low).reshape(shape)
-
-
-def _is_purpose(number):
-  return isinstance(number, int) and INPUT <= number <= VALUES
-
-
-@functools.partial(jax.jit, inline=True)
-def _threefry(key, low):
-  """Both words of a block for each count below 2^32."""
-  schedule = (key[0], key[1], key[0] ^ key[1] ^ jnp.uint32(0x1BD11BDA))
-  low += schedule[1]
-  high = jnp.full_like(low, schedule[0])
-  rotations = ((13, 15, 26, 6), (17, 29, 16, 24))
-  for turn in range(5):
-    for rotation in rotations[turn % 2]:
-      high += low
-      low = (low << rotation) | (low >> (32 - rotation))
-      low ^= high
-    high += schedule[(turn + 1) % 3]
-    low += schedule[(turn + 2) % 3] + jnp.uint32(turn + 1)
-  return high, low
-
-
 def drop_features(
   dropout: Dropout,
   features: Features,
   num_heads: int,
   shared: bool = False,
+  rows: Array | None = None,
 ) -> Features:
   """Drops entries of features, for each head its own or for all the same.
 
@@ -267,6 +214,8 @@ def drop_features(
     features: dense [N, D] or sparse.
     num_heads: K.
     shared: one mask for all heads instead of one for each.
+    rows: [N], see `Dropout.scales`. Sparse features bring theirs along, as
+      `edge_ids` of their part.
 
   Returns:
     Dense [N, K, D], or sparse with values [Z, K]; without K if shared.
@@ -274,12 +223,15 @@ def drop_features(
   heads = () if shared else (num_heads,)
   if isinstance(features, SparseFeatures):
     values = as_floats(features.values)
-    scales = dropout.scales(values.shape + heads, values.dtype)  # [Z] or [Z, K]
+    part = features.edges.part
+    own = None if part is None else part.edge_ids
+    shape = values.shape + heads  # [Z] or [Z, K]
+    scales = dropout.scales(shape, values.dtype, own)
     if not shared:
       values = values[:, None]
     return dataclasses.replace(features, values=values * scales)
   features = as_floats(features)
   n_node, n_feature = features.shape
   shape = (n_node, *heads, n_feature)  # [N, D] or [N, K, D]
-  scales = dropout.scales(shape, features.dtype)
+  scales = dropout.scales(shape, features.dtype, rows)
   return scales * (features if shared else features[:, None])

@@ -1,0 +1,109 @@
+"""Random bits for masks, drawn where they are used.
+
+Shapes: R rows.
+"""
+
+from collections.abc import Sequence
+import functools
+import math
+
+import jax
+from jax import numpy as jnp
+
+from gat_jax.errors import InputError
+from gat_jax.graphs import Array
+
+_MOST_PURPOSES = 3  # numbers below it are folded in at once
+
+
+def random_bits(
+  key: jax.Array,
+  shape: tuple[int, ...],
+  folded: Sequence[jax.Array | int] = (),
+  rows: Array | None = None,
+) -> jax.Array:
+  """The same as `jax.random.bits(key, shape)`, twice as fast on a CPU.
+
+  On a CPU, JAX writes Threefry-2x32 (Salmon et al., SC 2011, 20 rounds) as a
+  loop that stores its state in every turn, a third of a training step on Cora.
+  Written out it fuses with whatever compares the bits. Keys of other generators
+  and larger shapes are left to JAX.
+
+  Args:
+    key: one key of `jax.random`.
+    shape: of the result.
+    folded: numbers that are folded into the key before, in this order.
+    rows: see `Dropout.scales`.
+
+  Returns:
+    uint32 of that shape. They are JAX's own unless JAX's flag
+    `jax_threefry_partitionable` was turned off.
+
+  Raises:
+    InputError: if there are rows and the key is of another generator.
+  """
+  size = math.prod(shape)
+  is_threefry = jax.random.key_impl(key) == 'threefry2x32'
+  if rows is not None and not is_threefry:
+    raise InputError(
+      'key',
+      f'keys of {jax.random.key_impl(key)} cannot draw the masks of a part',
+      "make one with `jax.random.key(0, impl='threefry2x32')`",
+    )
+  if rows is None and (not is_threefry or size > 2**32):
+    key = functools.reduce(jax.random.fold_in, folded, key)
+    return jax.random.bits(key, shape)
+  data = jax.random.key_data(key)
+  words = data[0], data[1]
+  for index, number in enumerate(folded):
+    if index + 1 == len(folded) and _is_purpose(number):
+      # Of all purposes at once: the masks of a layer share them.
+      words = _threefry(words, jax.lax.iota(jnp.uint32, _MOST_PURPOSES))
+      words = words[0][number], words[1][number]
+    else:
+      words = _threefry(words, jnp.uint32(number))
+  if rows is None:
+    high, low = _threefry(words, jax.lax.iota(jnp.uint32, size))
+  else:
+    high, low = _threefry(words, *_counts(rows, math.prod(shape[1:])))
+  return (high ^ low).reshape(shape)
+
+
+def _is_purpose(number):
+  return isinstance(number, int) and 0 <= number < _MOST_PURPOSES
+
+
+def _counts(rows: Array, width: int) -> tuple[jax.Array, jax.Array]:
+  """Both words of `rows * width + column`, the lower one first: [R width]."""
+  rows = jnp.asarray(rows, jnp.uint32)
+  columns = jnp.arange(width, dtype=jnp.uint32)
+  # The product of two words, by halves.
+  upper, lower = rows >> 16, rows & 0xFFFF
+  wide, narrow = jnp.uint32(width >> 16), jnp.uint32(width & 0xFFFF)
+  middle = (lower * narrow >> 16) + (upper * narrow & 0xFFFF)
+  middle += lower * wide & 0xFFFF
+  high = upper * wide + (upper * narrow >> 16) + (lower * wide >> 16)
+  high += middle >> 16
+  first = rows * jnp.uint32(width)
+  low = first[:, None] + columns
+  high = high[:, None] + (low < first[:, None])
+  return low.reshape(-1), high.reshape(-1)
+
+
+@functools.partial(jax.jit, inline=True)
+def _threefry(key, low, more=None):
+  """Both words of a block for each count `more` 2^32 + `low`."""
+  schedule = (key[0], key[1], key[0] ^ key[1] ^ jnp.uint32(0x1BD11BDA))
+  low += schedule[1]
+  high = jnp.full_like(low, schedule[0])
+  if more is not None:
+    high += more
+  rotations = ((13, 15, 26, 6), (17, 29, 16, 24))
+  for turn in range(5):
+    for rotation in rotations[turn % 2]:
+      high += low
+      low = (low << rotation) | (low >> (32 - rotation))
+      low ^= high
+    high += schedule[(turn + 1) % 3]
+    low += schedule[(turn + 2) % 3] + jnp.uint32(turn + 1)
+  return high, low

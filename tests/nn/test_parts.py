@@ -1,0 +1,262 @@
+"""A part of a graph gives its own rows of what the whole graph gives."""
+
+import dataclasses
+
+from flax import nnx
+import jax
+from jax import numpy as jnp
+import jraph
+import numpy as np
+import pytest
+import scipy.sparse
+
+from gat_jax import graphs
+from gat_jax import nn
+from gat_jax.errors import InputError
+from gat_jax.graphs import Edges
+from gat_jax.graphs import Part
+from gat_jax.graphs import PreparedGraph
+from gat_jax.graphs import SparseFeatures
+from gat_jax.nn.dropout import random_bits
+from gat_jax.nn.dropout.bits import _counts
+
+NUM_NODES, NUM_FEATURES, NUM_EDGE_FEATURES = 30, 6, 3
+LAYERS = {
+  'gat': nn.GATLayer,
+  'gatv2': nn.GATv2Layer,
+  'const_gat': nn.ConstGATLayer,
+  'gcn': nn.GCNLayer,
+  'mlp': nn.MLPLayer,
+}
+
+
+def whole_graph(sparse=False, edge_features=False):
+  rng = np.random.default_rng(0)
+  senders = np.append(rng.integers(0, NUM_NODES - 1, 60), np.arange(12))
+  receivers = np.append(rng.integers(0, NUM_NODES - 1, 60), np.full(12, 3))
+  features = rng.normal(size=(NUM_NODES, NUM_FEATURES)).astype(np.float32)
+  if sparse:
+    features = scipy.sparse.csr_array(np.where(features > 0, features, 0))
+  of_edges = rng.normal(size=(72, NUM_EDGE_FEATURES)).astype(np.float32)
+  _, first = np.unique(receivers * NUM_NODES + senders, return_index=True)
+  return graphs.prepare(
+    features,
+    senders[first],
+    receivers[first],
+    edge_features=of_edges[first] if edge_features else None,
+  )
+
+
+def part_of(graph, own, senders=None):
+  """The part that owns some nodes, and its senders in the whole graph."""
+  is_own = np.isin(graph.receivers, own)
+  if senders is None:
+    others = np.setdiff1d(graph.senders[is_own], own)
+    senders = np.append(own, others)
+  place = np.full(NUM_NODES, -1)
+  place[senders] = np.arange(len(senders))
+  receivers = place[graph.receivers[is_own]]
+  edge_ids = np.flatnonzero(is_own)[np.argsort(receivers, kind='stable')]
+  edges = Edges(
+    place[graph.senders[edge_ids]],
+    np.sort(receivers),
+    len(senders),
+    len(own),
+  ).prepared()
+  part = Part(
+    sender_ids=senders.astype(np.uint32),
+    edge_ids=edge_ids.astype(np.uint32),
+    sender_degrees=np.bincount(graph.receivers, minlength=NUM_NODES)[senders],
+  )
+  return edges.as_part(part), senders
+
+
+def rows_of(features, rows):
+  if not isinstance(features, SparseFeatures):
+    return features[rows]
+  is_in = np.isin(features.rows, rows)
+  place = np.full(NUM_NODES, -1)
+  place[rows] = np.arange(len(rows))
+  own = place[features.rows[is_in]]
+  ids = np.flatnonzero(is_in)[np.argsort(own, kind='stable')]
+  edges = Edges(
+    features.columns[ids], np.sort(own), NUM_FEATURES, len(rows)
+  ).prepared()
+  edges = edges.as_part(Part(edge_ids=ids.astype(np.uint32)))
+  return SparseFeatures(features.values[ids], edges)
+
+
+def graph_of(edges, nodes, of_edges):
+  graph = jraph.GraphsTuple(
+    nodes=nodes,
+    edges=None if of_edges is None else of_edges[edges.part.edge_ids],
+    senders=None,
+    receivers=None,
+    n_node=np.array([edges.num_inputs]),
+    n_edge=np.array([len(edges.senders)]),
+    globals=None,
+  )
+  return PreparedGraph.of(graph, edges)
+
+
+def new_layer(name, **options):
+  if options.pop('edge_features', False):
+    options['edge_features'] = NUM_EDGE_FEATURES
+  layer = LAYERS[name](
+    NUM_FEATURES, 4, 2, residual=True, rngs=nnx.Rngs(0), **options
+  )
+  # No parameter stays 0, so that each is seen.
+  params = nnx.state(layer, nnx.Param)
+  rng = np.random.default_rng(1)
+  drawn = jax.tree.map(
+    lambda x: x + rng.normal(size=x.shape).astype(np.float32) / 10, params
+  )
+  nnx.update(layer, drawn)
+  return layer
+
+
+def test_model_on_a_graph_for_each_layer_gives_the_rows_of_the_whole():
+  whole = whole_graph()
+  model = nn.Model(NUM_FEATURES, 3, num_heads=2, hidden_dim=4, rngs=nnx.Rngs(0))
+  own = np.array([3, 11, 8])
+  second, senders = part_of(whole, own)
+  first, all_senders = part_of(whole, senders)
+  blocks = [
+    graph_of(first, whole.nodes[all_senders], None),
+    graph_of(second, None, None),
+  ]
+  for dropout in (None, nn.Dropout(jax.random.key(2), 0.5)):
+    got = model.forward(blocks, dropout)
+    wanted = model.forward(whole, dropout)[own]
+    np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-6)
+  with pytest.raises(InputError, match='1 graphs for 2 layers'):
+    model.forward(blocks[:1])
+
+
+@pytest.mark.parametrize('kind', ['dense', 'sparse', 'edge_features'])
+@pytest.mark.parametrize('name', LAYERS)
+def test_part_has_the_rows_and_masks_of_the_whole(name, kind):
+  of_edges = kind == 'edge_features'
+  if of_edges and name in ('gcn', 'mlp'):
+    pytest.skip('takes no features of edges')
+  whole = whole_graph(kind == 'sparse', of_edges)
+  layer = new_layer(name, edge_features=of_edges)
+  own = np.array([7, 3, 20, NUM_NODES - 1, 0])
+  edges, senders = part_of(whole, own)
+  part = graph_of(edges, rows_of(whole.nodes, senders), whole.edges)
+  for dropout in (None, nn.Dropout(jax.random.key(2), 0.5)):
+    wanted = layer.forward(whole, dropout).nodes[own]
+    got = layer.forward(part, dropout).nodes
+    np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-6)
+  if isinstance(layer, nn.AttentionLayer):
+    wanted = layer.attention(whole)[edges.part.edge_ids]
+    np.testing.assert_allclose(layer.attention(part), wanted, rtol=1e-5)
+
+
+def fetching(edges, exchange, num_edges=80):
+  """Unprepared, with edges that are none to make up the number."""
+  missing = num_edges - len(edges.senders)
+  ends = (
+    np.pad(x, (0, missing), constant_values=99)
+    for x in (edges.senders, edges.receivers)
+  )
+  part = dataclasses.replace(
+    edges.part,
+    edge_ids=np.pad(edges.part.edge_ids, (0, missing)),
+    exchange=exchange,
+  )
+  return Edges(*ends, edges.num_senders, edges.num_receivers).as_part(part)
+
+
+@pytest.mark.parametrize('name', LAYERS)
+def test_parts_that_fetch_rows_give_the_whole_and_its_gradient(name):
+  whole = whole_graph()
+  layer = new_layer(name)
+  graphdef, params = nnx.split(layer)
+  owned = np.array([np.arange(0, 30, 2), np.arange(1, 30, 2)])
+  parts = [
+    # Each part sends all that it has, some of which the other does not want.
+    fetching(
+      part_of(whole, own, np.append(own, owned[1 - index]))[0],
+      graphs.Exchange(
+        rows=np.tile(np.arange(15, dtype=np.int32), (2, 1)),
+        places=np.arange(15, dtype=np.int32) + 15 * (1 - index),
+        axis='nodes',
+      ),
+    )
+    for index, own in enumerate(owned)
+  ]
+  parts = jax.tree.map(lambda *xs: np.stack(xs), *parts)
+  dropout = nn.Dropout(jax.random.key(2), 0.5)
+
+  def outputs(params, edges, nodes):
+    graph = graph_of(edges, nodes, None)
+    return nnx.merge(graphdef, params).forward(graph, dropout).nodes
+
+  def total(params, scale):
+    def of_part(edges, nodes, scale):
+      return outputs(params, edges, nodes) * scale
+
+    found = jax.vmap(of_part, axis_name='nodes')(
+      parts, whole.nodes[owned], scale[owned]
+    )
+    return found.sum(), found
+
+  def wanted(params, scale):
+    found = outputs(params, whole.structure, whole.nodes) * scale
+    return found.sum(), found
+
+  scale = jnp.asarray(np.random.default_rng(3).normal(size=(30, 8)), 'float32')
+  (_, got), got_grads = jax.value_and_grad(total, has_aux=True)(params, scale)
+  (_, all_rows), grads = jax.value_and_grad(wanted, has_aux=True)(params, scale)
+  np.testing.assert_allclose(got, all_rows[owned], rtol=1e-5, atol=1e-5)
+  jax.tree.map(
+    lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-5),
+    got_grads,
+    grads,
+  )
+
+
+def test_rows_draw_the_bits_of_the_whole():
+  key = jax.random.key(5)
+  whole = random_bits(key, (50, 3, 4), (7, 1))
+  rows = np.array([49, 0, 13, 13], np.uint32)
+  got = random_bits(key, (4, 3, 4), (7, 1), rows)
+  np.testing.assert_array_equal(got, whole[rows])
+
+
+def test_rows_count_beyond_a_word():
+  rows = np.array([2**32 - 1, 2**31 + 12345, 65536, 0], np.uint32)
+  width = 70_001
+  low, high = (np.asarray(x, np.uint64) for x in _counts(rows, width))
+  wanted = rows[:, None].astype(object) * width + np.arange(width)
+  got = high.reshape(4, -1).astype(object) * 2**32 + low.reshape(4, -1)
+  assert (got == wanted).all()
+
+
+def test_other_generators_cannot_draw_rows():
+  key = jax.random.key(0, impl='rbg')
+  with pytest.raises(InputError, match='masks of a part'):
+    random_bits(key, (2, 3), (), np.zeros(2, np.uint32))
+
+
+def test_gcn_wants_the_degrees_of_the_whole():
+  whole = whole_graph()
+  edges, senders = part_of(whole, np.array([1, 2]))
+  part = graph_of(edges.as_part(Part()), whole.nodes[senders], None)
+  with pytest.raises(InputError, match='does not know the degrees'):
+    new_layer('gcn').forward(part)
+
+
+def test_parts_are_checked_and_not_joined():
+  whole = whole_graph()
+  own = np.array([1, 2])
+  edges, senders = part_of(whole, own)
+  with pytest.raises(InputError, match='sender_ids'):
+    edges.as_part(Part(sender_ids=np.zeros(1, np.uint32)))
+  turned = graph_of(edges.reversed.as_part(Part()), whole.nodes[own], None)
+  with pytest.raises(InputError, match='must be the first'):
+    graphs.edges_of(turned._replace(edges=None))
+  part = graph_of(edges, whole.nodes[senders], None)
+  with pytest.raises(InputError, match='cannot be joined'):
+    graphs.batch([part, part])
