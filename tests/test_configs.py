@@ -7,6 +7,7 @@ from configs import base
 from configs import citeseer
 from configs import cora
 from configs import custom
+from configs import large
 from configs import ppi
 from configs import pubmed
 from configs import recipes
@@ -32,6 +33,7 @@ CONFIGS = {
   # Beside the nodes' vectors, W_e [8, F] and a_e [F] of each of 4 heads.
   relations: (4, 4, 4 * (4 * 4 + 3 * 4 + 2 + 8 * 4 + 4)),
   smoke: (32, 4, 8 * (32 * 8 + 3 * 8 + 2) + (64 * 4 + 3 * 4 + 2)),
+  large: (64, 10, 8 * (64 * 8 + 3 * 8 + 2) + (64 * 10 + 3 * 10 + 2)),
   custom: (10, 2, 8 * (10 * 8 + 3 * 8 + 2) + (64 * 2 + 3 * 2 + 2)),
 }
 

@@ -11,6 +11,7 @@ from gat_jax.datasets import planetoid
 from gat_jax.datasets import ppi
 from gat_jax.datasets import tables
 from gat_jax.datasets.drawn import csbm
+from gat_jax.datasets.drawn import large
 from gat_jax.datasets.drawn import relations
 from gat_jax.datasets.files import cache_folder as cache_folder
 from gat_jax.datasets.structures import SPLITS as SPLITS
@@ -22,6 +23,7 @@ from gat_jax.errors import did_you_mean
 _LOADERS: dict[str, Callable[..., Dataset]] = {
   **dict.fromkeys(planetoid.NAMES, planetoid.load),
   'csbm': csbm.load,
+  'large': large.load,
   'relations': relations.load,
   'ppi': ppi.load,
   'tables': tables.load,
@@ -40,9 +42,9 @@ def load(
   """Loads a data set.
 
   Args:
-    name: `cora`, `citeseer`, `pubmed`, `csbm`, `relations`, `ppi`; for a user's
-      own graph `tables`, which takes `edges` and `nodes`, or the path of an
-      .npz.
+    name: `cora`, `citeseer`, `pubmed`, `ppi`, or one that is drawn, `csbm`,
+      `large`, `relations`; for a user's own graph `tables`, which takes `edges`
+      and `nodes`, or the path of an .npz.
     data_dir: the only folder to look for files in, if given.
     progress: show a progress bar while downloading.
     **options: fields of `config.dataset` besides the name (see `options`); the

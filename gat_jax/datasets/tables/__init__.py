@@ -28,6 +28,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from gat_jax.datasets import fractions
 from gat_jax.datasets import own
 from gat_jax.datasets import structures
 from gat_jax.datasets.tables import columns
@@ -195,7 +196,8 @@ def _splits(
 ) -> tuple[dict[str, np.ndarray], str]:
   """A mask [N] for each split, and where they come from."""
   if column not in table.columns:
-    masks = of_nodes.drawn_masks(labels, train_fraction, val_fraction, seed)
+    known = of_nodes.is_known(labels)
+    masks = fractions.masks(labels, known, train_fraction, val_fraction, seed)
     way = 'class by class' if labels.ndim == 1 else 'regardless of labels'
     parts = f'{train_fraction:g} train, {val_fraction:g} val'
     return masks, f'drawn {way}, {parts}, seed {seed}'
@@ -236,18 +238,7 @@ def _check_fields(
         'name the tables of your graph in `config.dataset.nodes` and'
         ' `config.dataset.edges`, or an .npz file in `config.dataset.name`',
       )
-  for field, value in (
-    ('train_fraction', train_fraction),
-    ('val_fraction', val_fraction),
-  ):
-    if not 0 < value < 1:
-      _fail(field, f'{value} is not between 0 and 1')
-  if train_fraction + val_fraction >= 1:
-    _fail(
-      'val_fraction',
-      f'{val_fraction} and {train_fraction} for training leave no test node',
-      'together they must stay below 1',
-    )
+  fractions.check(train_fraction, val_fraction)
   if split_seed < 0:
     _fail('split_seed', f'{split_seed} is below 0')
   if scale_columns and normalize_features:

@@ -11,7 +11,6 @@ from gat_jax.datasets import structures
 from gat_jax.datasets.tables.table import Table
 from gat_jax.datasets.tables.table import library
 from gat_jax.datasets.tables.table import shown
-from gat_jax.errors import DataError
 from gat_jax.errors import did_you_mean
 
 SEPARATOR = ';'  # between several labels of a node
@@ -120,45 +119,5 @@ def given_masks(
         f'column {name!r} has no {split} node',
         'every split needs a node; to have them drawn, set'
         " `config.dataset.split_column` to ''",
-      )
-  return masks
-
-
-def drawn_masks(
-  labels: np.ndarray, train: float, val: float, seed: int
-) -> dict[str, np.ndarray]:
-  """Draws splits of the nodes that have a label, a mask [N] each.
-
-  Of every class they take the same fractions, as far as nodes can be divided.
-  Where a node may have several labels, they are drawn without regard to them.
-
-  Args:
-    labels: [N] or [N, L].
-    train: the fraction of nodes that train.
-    val: that validate; the others test.
-    seed: of the draw.
-
-  Raises:
-    DataError: if a split would be empty.
-  """
-  rng = np.random.default_rng(seed)
-  order = rng.permutation(np.flatnonzero(is_known(labels)))  # [m]
-  classes = np.zeros(len(labels), int) if labels.ndim == 2 else labels
-  order = order[np.argsort(classes[order], kind='stable')]
-  counts = np.bincount(classes[order])
-  own = np.repeat(counts, counts)
-  place = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
-  ends = np.rint(own * train), np.rint(own * (train + val))
-  which = np.where(place < ends[0], 0, np.where(place < ends[1], 1, 2))
-  masks = {}
-  for index, split in enumerate(structures.SPLITS):
-    masks[split] = np.zeros(len(labels), bool)
-    masks[split][order[which == index]] = True
-    if not masks[split].any():
-      raise DataError(
-        'config.dataset.train_fraction',
-        f'{train:g}, and {val:g} for validation, leave no {split} node of'
-        f' {len(order)} with a label',
-        'change the fractions, label more nodes, or add a column of splits',
       )
   return masks
