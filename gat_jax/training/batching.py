@@ -3,7 +3,7 @@
 Shapes: N nodes, E edges of a batch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import dataclasses
 import functools
 import itertools
@@ -136,6 +136,31 @@ class OnDevice:
     """The same as in `Batches.epoch`, of a row of `Order.examples`."""
     graph, given = graphs.deal(self.deck, chosen, shape.n_node, shape.n_edge)
     return Example(graph, given['labels'], given['mask'])
+
+  def scan(self, on_batch: Callable, carry: Any, order: Order) -> Any:
+    """`jax.lax.scan` over the batches of an epoch.
+
+    Args:
+      on_batch: takes the carry, a batch and its number, as an example and a
+        scalar; returns the next carry and what is kept of the batch.
+      carry: the first.
+      order: of the batches.
+
+    Returns:
+      The last carry, and all that was kept, stacked.
+    """
+
+    def of_shape(shape, carry, chosen, index):
+      return on_batch(carry, self.batch(chosen, shape), index)
+
+    branches = [functools.partial(of_shape, shape) for shape in self.shapes]
+
+    def one_step(carry, step):
+      shape, *args = step
+      return jax.lax.switch(shape, branches, carry, *args)
+
+    steps = order.shapes, order.examples, np.arange(len(order.shapes))
+    return jax.lax.scan(one_step, carry, steps)
 
 
 def is_in_batches(config: Any, dataset: Dataset) -> bool:

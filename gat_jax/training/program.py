@@ -8,13 +8,11 @@ Shapes: N nodes, C classes, R replicas trained by one program.
 
 from collections.abc import Callable, Sequence
 import dataclasses
-import functools
 from typing import Any, Literal
 
 from flax import nnx
 import jax
 from jax import numpy as jnp
-import numpy as np
 import optax
 
 from gat_jax import nn
@@ -23,6 +21,7 @@ from gat_jax.datasets import Example
 from gat_jax.training import batching
 from gat_jax.training import early_stopping
 from gat_jax.training import metrics
+from gat_jax.training import optimizers
 from gat_jax.training import packing
 from gat_jax.training.replicas import Hyperparameters
 from gat_jax.training.replicas import ReplicaState
@@ -43,6 +42,13 @@ class Program:
     stop_rule: see `early_stopping.update`.
     other_rules: those whose choices are told as well.
     use_dropout: whether masks are drawn at all.
+    axes: of a mesh, along which each device has examples of its own, or nodes
+      of its own. `step` and `count` are then called inside `jax.shard_map`
+      with `check_vma=False`. A device gives what it has: examples of the same
+      shapes as the others', whose masks have nothing for what pads them and
+      for nodes that are another device's. Loss, counts and gradients are those
+      of all, and so is the state, which every device has whole. A driver makes
+      it with `dataclasses.replace(program, axes=...)`.
   """
 
   graphdef: nnx.GraphDef
@@ -52,6 +58,7 @@ class Program:
   stop_rule: early_stopping.StopRule
   other_rules: tuple[early_stopping.StopRule, ...]
   use_dropout: bool
+  axes: tuple[str, ...] = ()
 
   @classmethod
   def from_config(cls, config: Any, dataset: Dataset) -> 'Program':
@@ -90,7 +97,7 @@ class Program:
       seed=jnp.asarray(seed, jnp.int32),
       epoch=jnp.array(0, jnp.int32),
       params=params,
-      opt_state=self._optimizer(0.0, 0.0).init(params),
+      opt_state=optimizers.make(self.optimizer).init(params),
       kept=early_stopping.keep_first(params),
       others={
         rule: early_stopping.keep_first(params) for rule in self.other_rules
@@ -114,7 +121,7 @@ class Program:
     counts = [
       metrics.count(model.forward(e.graph), e.labels, e.mask) for e in examples
     ]
-    return jax.tree.map(lambda *terms: sum(terms), *counts)
+    return self._added(jax.tree.map(lambda *terms: sum(terms), *counts))
 
   def step(
     self,
@@ -143,9 +150,11 @@ class Program:
     if isinstance(state.params, list):
       # Once all are there, so that parameters change in place.
       grads = jax.lax.optimization_barrier(packing.joined(grads))
-    updates, opt_state = self._optimizer(
-      hyper.learning_rate, hyper.weight_decay
-    ).update(grads, state.opt_state, state.params)
+    optimizer = optimizers.make(
+      self.optimizer, hyper.learning_rate, hyper.weight_decay
+    )
+    train_loss, grads = self._added((train_loss, grads))
+    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
     return state._replace(
       params=optax.apply_updates(state.params, updates),
       opt_state=opt_state,
@@ -211,26 +220,14 @@ class Program:
     return self.end_epoch(state, hyper, self.count(state.params, val))
 
   def _steps(self, state, hyper, train, order) -> ReplicaState:
-    def on_batch(shape, changing, chosen, index):
+    def on_batch(changing, batch, index):
       params, opt_state = changing
-      after = self.step(
-        state._replace(params=params, opt_state=opt_state),
-        hyper,
-        [train.batch(chosen, shape)],
-        index,
-      )
+      before = state._replace(params=params, opt_state=opt_state)
+      after = self.step(before, hyper, [batch], index)
       return (after.params, after.opt_state), after.train_loss
 
-    branches = [functools.partial(on_batch, shape) for shape in train.shapes]
-
-    def one_step(changing, step):
-      shape, *args = step
-      return jax.lax.switch(shape, branches, changing, *args)
-
-    (params, opt_state), losses = jax.lax.scan(
-      one_step,
-      (state.params, state.opt_state),
-      (order.shapes, order.examples, np.arange(len(order.shapes))),
+    (params, opt_state), losses = train.scan(
+      on_batch, (state.params, state.opt_state), order
     )
     return state._replace(
       params=params, opt_state=opt_state, train_loss=losses.mean()
@@ -299,12 +296,9 @@ class Program:
         example.graph, dropout.fold_in(index) if self.use_dropout else None
       )
       counts.append(metrics.count(logits, example.labels, example.mask))
-    return jax.tree.map(lambda *terms: sum(terms), *counts).mean_loss
+    own = jax.tree.map(lambda *terms: sum(terms), *counts)
+    return own._replace(terms=self._added(own.terms)).mean_loss
 
-  def _optimizer(self, learning_rate, weight_decay):
-    decay = optax.add_decayed_weights(weight_decay)
-    adam = optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8)
-    descent = optax.scale_by_learning_rate(learning_rate)
-    if self.optimizer == 'adamw':
-      return optax.chain(adam, decay, descent)
-    return optax.chain(decay, adam, descent)
+  def _added(self, own: Any) -> Any:
+    """What all devices along `axes` have, added up."""
+    return jax.lax.psum(own, self.axes) if self.axes else own

@@ -35,7 +35,7 @@ def make_config(**fields):
 def compiled(fields, num_devices, loop):
   """The program of a config, kept for all tests that need the same."""
   program = training.Program.from_config(make_config(**dict(fields)), DATASET)
-  mesh = Mesh(np.array(jax.devices()[:num_devices]), ('replicas',))
+  mesh = Mesh(np.array(jax.devices()[:num_devices]), ('runs',))
   advance = jax.jit(
     over_replicas(
       lambda epoch, run: program.run_until(
@@ -222,7 +222,7 @@ def test_training_lowers_for_cuda_and_tpu(name, loop):
   """To one loop over epochs, and one over replicas where they take turns."""
   config = make_config(**{'model.name': name, 'model.residual': True})
   program = training.Program.from_config(config, DATASET)
-  mesh = Mesh(np.array(jax.devices()[:1]), ('replicas',))
+  mesh = Mesh(np.array(jax.devices()[:1]), ('runs',))
   function = over_replicas(
     lambda epoch, run: program.run_until(
       epoch, *run, DATASET.train, DATASET.val, packs=True
