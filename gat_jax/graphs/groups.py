@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import scipy.sparse
 
 Array = jax.Array | np.ndarray
 
@@ -84,28 +85,51 @@ def group(ends: np.ndarray, others: np.ndarray, num_nodes: int) -> Groups:
   num_edges = len(ends)
   degrees = np.bincount(ends, minlength=num_nodes)
   groups_of_node = _groups_of_node(degrees)
-  nodes = np.repeat(np.arange(num_nodes), groups_of_node)
+  until = degrees.cumsum()
+  # Half the memory of int64, unless what follows would overflow.
+  dtype = np.int32 if num_edges < 2**31 - GROUP else np.int64
+  nodes = np.repeat(np.arange(num_nodes, dtype=np.int32), groups_of_node)
   # Which of its node's groups each is, and where its edges are when sorted.
   rank = (
-    np.arange(len(nodes)) - (groups_of_node.cumsum() - groups_of_node)[nodes]
+    np.arange(len(nodes), dtype=dtype)
+    - (groups_of_node.cumsum() - groups_of_node).astype(dtype)[nodes]
   )
-  until = degrees.cumsum()
-  first = (until - degrees)[nodes] + GROUP * rank
-  last = until[nodes][:, None] - 1
-  places = first[:, None] + np.arange(GROUP)
-  is_edge = places <= last
-  edges = np.minimum(places, last)
+  first = (until - degrees).astype(dtype)[nodes] + GROUP * rank
+  last = until.astype(dtype)[nodes][:, None] - 1
+  edges = first[:, None] + np.arange(GROUP, dtype=dtype)
+  is_edge = edges <= last
+  np.minimum(edges, last, out=edges)
   if num_edges and (ends[1:] < ends[:-1]).any():
-    edges = np.argsort(ends, kind='stable')[edges]
+    edges = stable_order(ends, num_nodes)[edges]
   return Groups(
-    edges=edges.astype(np.int32),
+    edges=edges.astype(np.int32, copy=False),
     is_edge=is_edge,
     others=np.asarray(others, np.int32)[edges],
-    nodes=nodes.astype(np.int32),
+    nodes=nodes,
     degrees=degrees.astype(np.int32),
     num_groups=np.array(len(nodes), np.int32),
     **_tree(groups_of_node),
   )
+
+
+def stable_order(ids: np.ndarray, count: int) -> np.ndarray:
+  """As `np.argsort(ids, kind='stable')`, in steps as many as ids, not more.
+
+  Args:
+    ids: [E], in [0, count).
+    count: how many there are.
+
+  Returns:
+    [E] int32.
+  """
+  if not len(ids):
+    return np.zeros(0, np.int32)
+  # Each id is a column with one entry; SciPy counts them to sort by row.
+  ends = np.arange(len(ids) + 1, dtype=np.int32)
+  columns = scipy.sparse.csc_array(
+    (np.empty(len(ids), np.int8), ids, ends), shape=(count, len(ids))
+  )
+  return columns.tocsr().indices.astype(np.int32, copy=False)
 
 
 def _groups_of_node(degrees):
@@ -142,13 +166,11 @@ def _tree(
     levels[is_higher] = len(above)
     first = np.where(is_higher, counts.cumsum() - counts, first)
     roots = np.where(is_higher, counts, roots)
-  place = np.arange(width)
-  rows = np.where(place < roots[:, None], first[:, None] + place, -1)
-  return {
-    'above': tuple(above),
-    'levels': levels,
-    'roots': rows.astype(np.int32),
-  }
+  rows = np.arange(width, dtype=np.int32)
+  is_root = rows < roots[:, None]
+  rows = first.astype(np.int32)[:, None] + rows
+  rows[~is_root] = -1
+  return {'above': tuple(above), 'levels': levels, 'roots': rows}
 
 
 def fill_groups(groups: Groups, num_edges: int) -> Groups:

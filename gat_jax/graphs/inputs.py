@@ -15,7 +15,7 @@ from gat_jax.graphs.features import SparseFeatures
 from gat_jax.graphs.features import is_real
 from gat_jax.graphs.ids import require_same_number
 
-_MOST_EDGES = 2**31 - 1
+MOST_EDGES = 2**31 - 1
 
 
 def features_of(given: Any) -> Features:
@@ -92,8 +92,8 @@ def _ids(name: str, given: Any, n_node: int) -> np.ndarray:
     raise InputError(name, f'an array of shape {array.shape}, not [E]', hint)
   if not len(array):
     return np.zeros(0, np.int32)
-  if len(array) > _MOST_EDGES:
-    raise InputError(name, f'{len(array)} edges, more than {_MOST_EDGES}')
+  if len(array) > MOST_EDGES:
+    raise InputError(name, f'{len(array)} edges, more than {MOST_EDGES}')
   if array.dtype.kind not in 'iu':
     raise InputError(
       name,

@@ -16,6 +16,8 @@ from gat_jax.graphs.edge_features import edge_features as make_edge_features
 from gat_jax.graphs.edge_features import edge_features_of
 from gat_jax.graphs.edge_features import is_mean
 from gat_jax.graphs.edges import Edges
+from gat_jax.graphs.groups import stable_order
+from gat_jax.graphs.inputs import MOST_EDGES
 from gat_jax.graphs.prepared import Places
 from gat_jax.graphs.prepared import PreparedGraph
 
@@ -83,34 +85,48 @@ def prepare(
       'edges have no features, so self-loops have none',
       'give `edge_features` as well',
     )
-  # An edge as one number, in the order of receivers, then of senders.
-  given = receivers.astype(np.int64) * n_node + senders
-  backward = senders.astype(np.int64) * n_node + receivers
-  loops = np.arange(n_node, dtype=np.int64) * (n_node + 1)
-  keys = _unique(given)
-  if len(keys) < len(given):
-    if duplicates == 'refuse' or (duplicates == 'keep' and reverse):
-      _refuse_duplicates(given, senders, receivers, reverse)
-    if duplicates == 'keep':
-      keys = given
-    elif given_features is not None:
-      _refuse_conflicts(given, senders, receivers, given_features)
-  if reverse:
-    keys = _unique(np.concatenate([keys, backward]))
+  # All that may become edges: those that are given, then their reverses.
+  of_all = (
+    (np.concatenate([receivers, senders]), np.concatenate([senders, receivers]))
+    if reverse
+    else (receivers, senders)
+  )
+  is_loop = senders == receivers
   adds_loop = np.zeros(n_node, bool)
   if self_loops:
     adds_loop[:] = True
-    adds_loop[receivers[senders == receivers]] = False
-    keys = np.concatenate([keys, loops[adds_loop]])
-  keys = np.sort(keys)
-  made = np.divmod(keys, max(1, n_node))
-  structure = Edges(
-    made[1].astype(np.int32), made[0].astype(np.int32), n_node, n_node
-  )
+    adds_loop[receivers[is_loop]] = False
+    nodes = np.flatnonzero(adds_loop).astype(np.int32)
+    of_all = tuple(np.concatenate([ends, nodes]) for ends in of_all)
+  if len(of_all[0]) > MOST_EDGES:
+    raise InputError(
+      'senders',
+      f'{len(of_all[0])} edges with those that are added, more than'
+      f' {MOST_EDGES}',
+      'leave some out',
+    )
+  order = _in_order(*of_all, n_node)
+  of_all = tuple(ends[order] for ends in of_all)
+  is_first = np.ones(len(order), bool)  # of those from the same to the same
+  is_first[1:] = of_all[0][1:] != of_all[0][:-1]
+  is_first[1:] |= of_all[1][1:] != of_all[1][:-1]
+  is_given = order < len(senders)
+  if (~is_first[1:] & is_given[1:] & is_given[:-1]).any():
+    if duplicates == 'refuse' or (duplicates == 'keep' and reverse):
+      _refuse_duplicates(senders, receivers, n_node, reverse)
+    if duplicates == 'keep':
+      is_first[:] = True
+    elif given_features is not None:
+      _refuse_conflicts(senders, receivers, n_node, given_features)
+  place = np.empty(len(order), np.int32)
+  place[order] = np.cumsum(is_first, dtype=np.int32) - 1
+  if not is_first.all():
+    of_all = tuple(ends[is_first] for ends in of_all)
+  structure = Edges(of_all[1], of_all[0], n_node, n_node)
   places = Places(
-    given=_places_of(keys, given),
-    reverse=_search(keys, backward) if reverse else None,
-    self_loops=_search(keys, loops) if self_loops else None,
+    given=place[: len(senders)],
+    reverse=place[len(senders) : 2 * len(senders)] if reverse else None,
+    self_loops=_loops_among(*of_all, n_node) if self_loops else None,
   )
   of_edges = None
   if given_features is not None:
@@ -127,23 +143,34 @@ def prepare(
     senders=None,
     receivers=None,
     n_node=np.array([n_node], np.int32),
-    n_edge=np.array([len(keys)], np.int32),
+    n_edge=np.array([len(of_all[0])], np.int32),
     globals=None,
   )
   return PreparedGraph.of(graph, structure.prepared(), places)
 
 
-def _unique(keys: np.ndarray) -> np.ndarray:
-  """As np.unique, which since NumPy 2.3 hashes, ten times as slowly."""
-  keys = np.sort(keys)
-  return keys[np.diff(keys, prepend=-1) != 0]
+def _in_order(
+  receivers: np.ndarray, senders: np.ndarray, n_node: int
+) -> np.ndarray:
+  """What sorts edges by receiver, then by sender; equal ones stay in order."""
+  order = stable_order(senders, n_node)
+  return order[stable_order(receivers[order], n_node)]
 
 
-def _refuse_duplicates(given, senders, receivers, reverse) -> None:
-  order = np.argsort(given, kind='stable')
-  again = np.flatnonzero(np.diff(given[order]) == 0)
-  if not len(again):
-    return
+def _loops_among(
+  receivers: np.ndarray, senders: np.ndarray, n_node: int
+) -> np.ndarray:
+  """[N], where each node's first edge to itself is among sorted edges."""
+  found = np.flatnonzero(receivers == senders).astype(np.int32)
+  nodes = receivers[found]
+  is_first = np.ones(len(found), bool)
+  is_first[1:] = nodes[1:] != nodes[:-1]
+  return found[is_first]
+
+
+def _refuse_duplicates(senders, receivers, n_node, reverse) -> None:
+  order, is_again = _repeated(senders, receivers, n_node)
+  again = np.flatnonzero(is_again)
   first = again[order[again + 1].argmin()]  # of those, the first in their order
   one, two = order[first : first + 2]
   remedy = "choose `duplicates='merge'` for one edge"
@@ -157,10 +184,9 @@ def _refuse_duplicates(given, senders, receivers, reverse) -> None:
   )
 
 
-def _refuse_conflicts(given, senders, receivers, features) -> None:
+def _refuse_conflicts(senders, receivers, n_node, features) -> None:
   """Two edges that become one must have the same features."""
-  order = np.argsort(given, kind='stable')
-  is_again = np.diff(given[order]) == 0
+  order, is_again = _repeated(senders, receivers, n_node)
   differs = (features[order[1:]] != features[order[:-1]]).any(axis=1)
   wrong = np.flatnonzero(is_again & differs)
   if len(wrong):
@@ -173,16 +199,8 @@ def _refuse_conflicts(given, senders, receivers, features) -> None:
     )
 
 
-def _search(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-  return np.searchsorted(keys, wanted).astype(np.int32)
-
-
-def _places_of(keys: np.ndarray, given: np.ndarray) -> np.ndarray:
-  """Where the given keys are among the sorted ones, equal ones in order."""
-  first = _search(keys, given)
-  if (keys[1:] != keys[:-1]).all():
-    return first
-  order = np.argsort(given, kind='stable')
-  in_order = given[order]
-  first[order] += np.arange(len(given)) - np.searchsorted(in_order, in_order)
-  return first.astype(np.int32)
+def _repeated(senders, receivers, n_node) -> tuple[np.ndarray, np.ndarray]:
+  """[E0], what sorts edges; and [E0 - 1], which of them repeats the last."""
+  order = _in_order(receivers, senders, n_node)
+  of_each = senders[order], receivers[order]
+  return order, np.all([ids[1:] == ids[:-1] for ids in of_each], axis=0)
