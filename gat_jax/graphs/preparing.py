@@ -85,31 +85,28 @@ def prepare(
       'edges have no features, so self-loops have none',
       'give `edge_features` as well',
     )
-  # All that may become edges: those that are given, then their reverses.
-  of_all = (
-    (np.concatenate([receivers, senders]), np.concatenate([senders, receivers]))
-    if reverse
-    else (receivers, senders)
-  )
-  is_loop = senders == receivers
+  # Both ends of all that may become edges: of those that are given, of their
+  # reverses, of self-loops.
+  ends = np.stack([receivers, senders])
+  if reverse:
+    ends = np.concatenate([ends, ends[::-1]], axis=1)
   adds_loop = np.zeros(n_node, bool)
   if self_loops:
     adds_loop[:] = True
-    adds_loop[receivers[is_loop]] = False
+    adds_loop[receivers[senders == receivers]] = False
     nodes = np.flatnonzero(adds_loop).astype(np.int32)
-    of_all = tuple(np.concatenate([ends, nodes]) for ends in of_all)
-  if len(of_all[0]) > MOST_EDGES:
+    ends = np.concatenate([ends, np.stack([nodes, nodes])], axis=1)
+  if ends.shape[1] > MOST_EDGES:
     raise InputError(
       'senders',
-      f'{len(of_all[0])} edges with those that are added, more than'
+      f'{ends.shape[1]} edges with those that are added, more than'
       f' {MOST_EDGES}',
       'leave some out',
     )
-  order = _in_order(*of_all, n_node)
-  of_all = tuple(ends[order] for ends in of_all)
-  is_first = np.ones(len(order), bool)  # of those from the same to the same
-  is_first[1:] = of_all[0][1:] != of_all[0][:-1]
-  is_first[1:] |= of_all[1][1:] != of_all[1][:-1]
+  order = _in_order(ends, n_node)
+  ends = ends[:, order]
+  is_first = np.append(True, (ends[:, 1:] != ends[:, :-1]).any(axis=0))
+  is_first = is_first[: len(order)]  # of those with the same ends
   is_given = order < len(senders)
   if (~is_first[1:] & is_given[1:] & is_given[:-1]).any():
     if duplicates == 'refuse' or (duplicates == 'keep' and reverse):
@@ -121,12 +118,12 @@ def prepare(
   place = np.empty(len(order), np.int32)
   place[order] = np.cumsum(is_first, dtype=np.int32) - 1
   if not is_first.all():
-    of_all = tuple(ends[is_first] for ends in of_all)
-  structure = Edges(of_all[1], of_all[0], n_node, n_node)
+    ends = ends[:, is_first]
+  structure = Edges(ends[1], ends[0], n_node, n_node)
   places = Places(
     given=place[: len(senders)],
     reverse=place[len(senders) : 2 * len(senders)] if reverse else None,
-    self_loops=_loops_among(*of_all, n_node) if self_loops else None,
+    self_loops=_loops_among(ends) if self_loops else None,
   )
   of_edges = None
   if given_features is not None:
@@ -143,29 +140,27 @@ def prepare(
     senders=None,
     receivers=None,
     n_node=np.array([n_node], np.int32),
-    n_edge=np.array([len(of_all[0])], np.int32),
+    n_edge=np.array([ends.shape[1]], np.int32),
     globals=None,
   )
   return PreparedGraph.of(graph, structure.prepared(), places)
 
 
-def _in_order(
-  receivers: np.ndarray, senders: np.ndarray, n_node: int
-) -> np.ndarray:
-  """What sorts edges by receiver, then by sender; equal ones stay in order."""
-  order = stable_order(senders, n_node)
-  return order[stable_order(receivers[order], n_node)]
+def _in_order(ends: np.ndarray, n_node: int) -> np.ndarray:
+  """What sorts edges by receiver, then by sender; equal ones stay in order.
+
+  Args:
+    ends: [2, E], receivers and senders.
+    n_node: N.
+  """
+  order = stable_order(ends[1], n_node)
+  return order[stable_order(ends[0, order], n_node)]
 
 
-def _loops_among(
-  receivers: np.ndarray, senders: np.ndarray, n_node: int
-) -> np.ndarray:
+def _loops_among(ends: np.ndarray) -> np.ndarray:
   """[N], where each node's first edge to itself is among sorted edges."""
-  found = np.flatnonzero(receivers == senders).astype(np.int32)
-  nodes = receivers[found]
-  is_first = np.ones(len(found), bool)
-  is_first[1:] = nodes[1:] != nodes[:-1]
-  return found[is_first]
+  found = np.flatnonzero(ends[0] == ends[1]).astype(np.int32)
+  return found[np.diff(ends[0, found], prepend=-1) != 0]
 
 
 def _refuse_duplicates(senders, receivers, n_node, reverse) -> None:
@@ -201,6 +196,7 @@ def _refuse_conflicts(senders, receivers, n_node, features) -> None:
 
 def _repeated(senders, receivers, n_node) -> tuple[np.ndarray, np.ndarray]:
   """[E0], what sorts edges; and [E0 - 1], which of them repeats the last."""
-  order = _in_order(receivers, senders, n_node)
-  of_each = senders[order], receivers[order]
-  return order, np.all([ids[1:] == ids[:-1] for ids in of_each], axis=0)
+  ends = np.stack([receivers, senders])
+  order = _in_order(ends, n_node)
+  ends = ends[:, order]
+  return order, (ends[:, 1:] == ends[:, :-1]).all(axis=0)
