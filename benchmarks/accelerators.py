@@ -105,6 +105,12 @@ PROGRAMS = {
     {'model.name': 'gatv2'},
     is_step=True,
   ),
+  'edges': Program(
+    'drawn graph, 65,000 edges of 8 features, an epoch of GATv2',
+    'relations',
+    {'dataset.num_nodes': 5000, 'model.name': 'gatv2', 'model.hidden_dim': 64}
+    | {'model.num_layers': 2},
+  ),
 }
 
 

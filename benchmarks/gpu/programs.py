@@ -138,6 +138,7 @@ def along(config: Any, dataset: Any, road: str | None) -> training.Program:
     dataset.num_features,
     dataset.num_classes,
     nnx.Rngs(params=0),
+    dataset.num_edge_features,
   )
   for layer in model.layers:
     layer.implementation = road

@@ -157,7 +157,7 @@ def slope_sums(
 ) -> jax.Array:
   """Adds w_ij s_ij over the incoming edges of i: [N, K, F]."""
   return jax.ops.segment_sum(
-    _slopes(weights, queries, values, edges, terms, slope),
+    slopes(weights, queries, values, edges, terms, slope),
     edges.receivers,
     edges.num_receivers,
     indices_are_sorted=edges.receivers_are_sorted,
@@ -174,10 +174,8 @@ def slope_moments(
   slope: float,
 ) -> jax.Array:
   """Adds f_ij w_ij s_ij over all edges: [D, K, F]."""
-  slopes = _slopes(weights, queries, values, edges, terms, slope)
-  return jnp.tensordot(
-    terms.features, slopes, ((0,), (0,)), precision='highest'
-  )
+  each = slopes(weights, queries, values, edges, terms, slope)
+  return jnp.tensordot(terms.features, each, ((0,), (0,)), precision='highest')
 
 
 def slope_features(
@@ -191,13 +189,13 @@ def slope_features(
   slope: float,
 ) -> jax.Array:
   """(a w_ij s_ij) . W of every edge, over heads and features: [E, D]."""
-  slopes = _slopes(weights, queries, values, edges, terms, slope)
+  each = slopes(weights, queries, values, edges, terms, slope)
   return jnp.tensordot(
-    slopes, vectors * terms.kernel, ((1, 2), (1, 2)), precision='highest'
+    each, vectors * terms.kernel, ((1, 2), (1, 2)), precision='highest'
   )
 
 
-def _slopes(weights, queries, values, edges, terms, slope):
+def slopes(weights, queries, values, edges, terms, slope):
   """w_ij s_ij, 0 for what is no edge: [E, K, F]."""
   pairs = _pairs(queries, values, edges, terms)
   weights = weights[:, :, None]

@@ -18,8 +18,6 @@ from gat_jax.graphs import Groups
 from gat_jax.nn.roads import plain
 
 edge_products = plain.edge_products
-slope_moments = plain.slope_moments
-slope_features = plain.slope_features
 
 
 def weighted_sums(
@@ -101,6 +99,42 @@ def slope_sums(
   # One after the other: as one sum over places, JAX 0.11.2 took 90 times as
   # long for it on an H200 as for that of `weighted_sums`.
   return _tree(groups, sum(map(message, range(groups.edges.shape[1]))), like)
+
+
+def slope_moments(
+  weights: jax.Array,
+  queries: jax.Array,
+  values: jax.Array,
+  edges: Edges,
+  terms: plain.EdgeTerms,
+  *,
+  slope: float,
+) -> jax.Array:
+  """The same as `plain.slope_moments`: [D, K, F].
+
+  A sum a feature instead of a matrix product, which would need all slopes.
+  """
+  slopes = plain.slopes(weights, queries, values, edges, terms, slope)
+  return jnp.stack(
+    [(column[:, None, None] * slopes).sum(0) for column in terms.features.T]
+  )
+
+
+def slope_features(
+  weights: jax.Array,
+  vectors: jax.Array,
+  queries: jax.Array,
+  values: jax.Array,
+  edges: Edges,
+  terms: plain.EdgeTerms,
+  *,
+  slope: float,
+) -> jax.Array:
+  """The same as `plain.slope_features`: [E, D]; see `slope_moments`."""
+  slopes = plain.slopes(weights, queries, values, edges, terms, slope)
+  return jnp.stack(
+    [(slopes * (vectors * row)).sum((1, 2)) for row in terms.kernel], axis=1
+  )
 
 
 def _sums(edges: Edges, message: Callable, like: jax.Array) -> jax.Array:
