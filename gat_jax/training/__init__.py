@@ -6,10 +6,10 @@ from gat_jax.training.batching import Batches as Batches
 from gat_jax.training.batching import validation as validation
 from gat_jax.training.compiling import jit as jit
 from gat_jax.training.compiling import own_jax_settings as own_jax_settings
-from gat_jax.training.debugging import looks_for_errors as looks_for_errors
 from gat_jax.training.drivers import BatchDriver as BatchDriver
 from gat_jax.training.drivers import Driver as Driver
 from gat_jax.training.drivers import choose_driver as choose_driver
+from gat_jax.training.drivers import looks_for_errors as looks_for_errors
 from gat_jax.training.metrics import Counts as Counts
 from gat_jax.training.packing import pack as pack
 from gat_jax.training.program import Program as Program

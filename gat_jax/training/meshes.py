@@ -98,6 +98,47 @@ def describe(mesh: Mesh) -> str:
   return f'{mesh.size} {devices[0].platform} device{many}{where}{how}'
 
 
+def over_parts(function: Callable, mesh: Mesh) -> Callable:
+  """Spreads `function(*shared, own)` over devices that share a batch.
+
+  Args:
+    function: takes what all of them share, and last what is a device's own. It
+      adds up over the axis `batch` what it computes: all have the same result.
+    mesh: of the devices.
+
+  Returns:
+    The function, whose last argument has the devices along its first axis; as
+    it was given where one device has the whole batch.
+  """
+  if mesh.shape[BATCH] == 1:
+    return function
+
+  def on_one_device(*args):
+    *shared, parts = args
+    return function(*shared, own_part(parts))
+
+  def spread(*args):
+    return jax.shard_map(
+      on_one_device,
+      mesh=mesh,
+      in_specs=(PartitionSpec(),) * (len(args) - 1) + (PartitionSpec(BATCH),),
+      out_specs=PartitionSpec(),
+      check_vma=False,
+    )(*args)
+
+  return spread
+
+
+def batch_axes(mesh: Mesh) -> tuple[str, ...]:
+  """The axis along which batches are in parts; none if they are whole."""
+  return (BATCH,) if mesh.shape[BATCH] > 1 else ()
+
+
+def own_part(parts: Any) -> Any:
+  """What a device has of arrays that are spread: [1, ...] -> [...]."""
+  return jax.tree.map(lambda array: array.reshape(array.shape[1:]), parts)
+
+
 def put(tree: Any, sharding: NamedSharding) -> Any:
   """Arrays of this host, the same on all hosts, as arrays of the devices."""
   if sharding.is_fully_addressable:
@@ -131,6 +172,14 @@ def row(tree: Any, index: int, mesh: Mesh) -> Any:
     return jax.tree.map(lambda array: np.asarray(array)[index], tree)
   everywhere = NamedSharding(mesh, PartitionSpec())
   return jax.device_get(_row(everywhere)(tree, index))
+
+
+def of_hosts(tree: Any) -> Any:
+  """What each host has, stacked [hosts, ...]; all call it with equal shapes."""
+  here = jax.device_get(tree)
+  if jax.process_count() == 1:
+    return jax.tree.map(lambda array: np.asarray(array)[None], here)
+  return multihost_utils.process_allgather(here)
 
 
 @functools.cache

@@ -47,8 +47,7 @@ class Program:
       with `check_vma=False`. A device gives what it has: examples of the same
       shapes as the others', whose masks have nothing for what pads them and
       for nodes that are another device's. Loss, counts and gradients are those
-      of all, and so is the state, which every device has whole. A driver makes
-      it with `dataclasses.replace(program, axes=...)`.
+      of all, and so is the state, which every device has whole.
   """
 
   graphdef: nnx.GraphDef
@@ -61,8 +60,10 @@ class Program:
   axes: tuple[str, ...] = ()
 
   @classmethod
-  def from_config(cls, config: Any, dataset: Dataset) -> 'Program':
-    """The program for a config and the sizes of a data set."""
+  def from_config(
+    cls, config: Any, dataset: Dataset, axes: tuple[str, ...] = ()
+  ) -> 'Program':
+    """The program for a config and the sizes of a data set; see `axes`."""
 
     def build(key: jax.Array) -> nn.Model:
       return nn.Model.from_config(
@@ -86,6 +87,7 @@ class Program:
       stop_rule=config.stop_rule,
       other_rules=tuple(others) if config.compare_rules else (),
       use_dropout=config.model.dropout_rate > 0,
+      axes=axes,
     )
 
   def init(self, seed: jax.Array | int) -> ReplicaState:

@@ -18,6 +18,8 @@ import optax
 from gat_jax.training import early_stopping
 from gat_jax.training import meshes
 
+_EVERYWHERE = PartitionSpec()
+
 # What ends a replica at once if it is not finite, in the order of the checks.
 BREAKABLE = ('training loss', 'gradient', 'validation loss')
 
@@ -91,7 +93,10 @@ class ReplicaState(NamedTuple):
 
 
 def over_replicas(
-  function: Callable, mesh: Mesh, loop: Literal['map', 'vmap']
+  function: Callable,
+  mesh: Mesh,
+  loop: Literal['map', 'vmap'],
+  shared: Any = _EVERYWHERE,
 ) -> Callable:
   """Spreads `function(shared, replica)` over replicas and devices.
 
@@ -100,14 +105,15 @@ def over_replicas(
     mesh: of the devices; replicas are spread along its axis `runs`.
     loop: how a device goes through its replicas. `map` takes them one after the
       other, which suits a CPU; `vmap` all at once, which suits an accelerator.
+    shared: how what is shared lies on the mesh.
 
   Returns:
     A function of the shared arguments and the stacked replicas [R, ...]; R is a
     multiple of the size of that axis.
   """
 
-  def on_one_device(shared, replicas):
-    apply = functools.partial(function, shared)
+  def on_one_device(whole, replicas):
+    apply = functools.partial(function, whole)
     return (
       jax.lax.map(apply, replicas)
       if loop == 'map'
@@ -117,7 +123,7 @@ def over_replicas(
   return jax.shard_map(
     on_one_device,
     mesh=mesh,
-    in_specs=(PartitionSpec(), PartitionSpec(meshes.RUNS)),
+    in_specs=(shared, PartitionSpec(meshes.RUNS)),
     out_specs=PartitionSpec(meshes.RUNS),
     check_vma=False,
   )

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 
 from gat_jax.training import batching
+from gat_jax.training import padding
 
 TRAIN = many_graphs().train
 # Edges and nodes of the training graphs of PPI.
 PPI = [
-  batching.Shape(*size)
+  padding.Shape(*size)
   for size in (
     (34085, 1767),
     (31081, 1377),
@@ -83,10 +84,10 @@ def test_padding_is_masked_and_talks_to_itself_alone():
 def test_shapes_are_the_cheapest_there_are():
   """Against all ways to choose three shapes, for small sizes."""
   sizes = [
-    batching.Shape(*size)
+    padding.Shape(*size)
     for size in ((3, 9), (4, 2), (9, 3), (20, 11), (21, 5), (50, 12))
   ]
-  batches = batching._possible_batches(sizes, 2)
+  batches = padding._possible_batches(sizes, 2)
   n_edge, n_node = (np.array(axis) for axis in zip(*batches, strict=True))
 
   def cost(limits):
@@ -102,13 +103,13 @@ def test_shapes_are_the_cheapest_there_are():
     cost((*pair, max(n_edge)))
     for pair in itertools.combinations(sorted(set(n_edge)), 2)
   )
-  shapes = batching._choose_shapes(sizes, 2, 3)
+  shapes = padding.choose(sizes, 2, 3)
   assert cost([shape.n_edge for shape in shapes]) == pytest.approx(best)
 
 
 @pytest.mark.parametrize('num_shapes', [4, 6, 10])
 def test_padding_of_ppi_costs_less_than_a_quarter(num_shapes):
-  shapes = batching._choose_shapes(PPI, 2, num_shapes)
+  shapes = padding.choose(PPI, 2, num_shapes)
   assert len(shapes) == num_shapes
   padded, real = np.zeros(2), np.zeros(2)
   for pair in itertools.combinations(PPI, 2):
@@ -120,8 +121,8 @@ def test_padding_of_ppi_costs_less_than_a_quarter(num_shapes):
 
 
 def test_too_many_batches_to_list_are_sampled():
-  sizes = [batching.Shape(10 + i, 5 + i) for i in range(60)]
-  shapes = batching._choose_shapes(sizes, 8, 4)
+  sizes = [padding.Shape(10 + i, 5 + i) for i in range(60)]
+  shapes = padding.choose(sizes, 8, 4)
   assert 1 <= len(shapes) <= 4
   assert shapes[-1].n_edge >= sum(s.n_edge for s in sizes[-8:])
   assert shapes[-1].n_node > sum(s.n_node for s in sizes[-8:])

@@ -17,7 +17,7 @@ from gat_jax import nn
 from gat_jax import runs
 from gat_jax import training
 from gat_jax.nn import layers
-from gat_jax.training import debugging
+from gat_jax.training.drivers import debugging
 
 
 def make_config(batch_size=0, **fields):

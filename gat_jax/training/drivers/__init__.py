@@ -16,7 +16,10 @@ import numpy as np
 
 from gat_jax.datasets import Dataset
 from gat_jax.training import batching
-from gat_jax.training import debugging
+from gat_jax.training.drivers.debugging import DebugDriver
+from gat_jax.training.drivers.debugging import (
+  looks_for_errors as looks_for_errors,
+)
 from gat_jax.training.drivers.resident import ResidentDriver
 from gat_jax.training.drivers.stepping import BatchDriver
 from gat_jax.training.replicas import Replica
@@ -62,8 +65,8 @@ def choose_driver(
     dataset: what the replicas train on.
     replicas: their seeds and hyper-parameters.
   """
-  if debugging.looks_for_errors():
-    return debugging.DebugDriver(config, dataset, replicas)
+  if looks_for_errors():
+    return DebugDriver(config, dataset, replicas)
   if batching.is_in_batches(config, dataset) and jax.default_backend() == 'cpu':
     return BatchDriver(config, dataset, replicas)
   return ResidentDriver(config, dataset, replicas)

@@ -12,6 +12,7 @@ from jax.sharding import PartitionSpec
 import numpy as np
 
 from gat_jax.datasets import Dataset
+from gat_jax.datasets import Example
 from gat_jax.training import batching
 from gat_jax.training import compiling
 from gat_jax.training import memory
@@ -40,25 +41,32 @@ class ResidentDriver:
     self, config: Any, dataset: Dataset, replicas: Sequence[Replica]
   ):
     """Puts the data on all devices."""
-    self._program = Program.from_config(config, dataset)
     self._num_replicas = len(replicas)
-    self._mesh = meshes.make(config, len(replicas))
+    is_in_batches = batching.is_in_batches(config, dataset)
+    graphs_at_once = config.batch_size if is_in_batches else 1
+    self._mesh = meshes.make(config, len(replicas), graphs_at_once)
+    num_parts = self._mesh.shape[meshes.BATCH]
+    axes = meshes.batch_axes(self._mesh)
+    self._program = Program.from_config(config, dataset, axes)
     self._loop = config.seed_loop
     self._packs = jax.default_backend() != 'cpu'
     if self._loop == 'auto':
       self._loop = 'vmap' if self._packs else 'map'
     everywhere = NamedSharding(self._mesh, PartitionSpec())
     self._apart = NamedSharding(self._mesh, PartitionSpec(meshes.RUNS))
+    self._parts = NamedSharding(self._mesh, PartitionSpec(*axes))
     self._batches = None
-    data: Any = dataset.train, dataset.val
-    if batching.is_in_batches(config, dataset):
+    train: Any = dataset.train
+    val: Sequence[Example] = dataset.val
+    if is_in_batches:
       self._batches = batching.Batches.plan(
-        dataset.train, config.batch_size, config.batch_shapes
+        dataset.train, config.batch_size, config.batch_shapes, num_parts
       )
-      data = self._batches.on_device(), batching.validation(config, dataset)
+      train = self._batches.on_device()
+      val = batching.validation(config, dataset, num_parts)
       # Several at once would take a step of every shape in each step.
       self._loop = 'map'
-    self._data = meshes.put(data, everywhere)
+    self._data = meshes.put(train, everywhere), meshes.put(val, self._parts)
     self._seeds = [int(replica.seed) for replica in replicas]
     # Every device gets the same number of replicas. Fillers make up for what is
     # missing: copies of the last replica that train no epoch.
@@ -74,11 +82,15 @@ class ResidentDriver:
 
     def advance(shared, replica):
       (epoch, (train, val)), (state, hyper, orders) = shared, replica
+      if self._program.axes:
+        val = meshes.own_part(val)
       return self._program.run_until(
         epoch, state, hyper, train, val, orders, self._packs
       )
 
-    advance = over_replicas(advance, self._mesh, self._loop)
+    everywhere = PartitionSpec()
+    shared = everywhere, (everywhere, self._parts.spec)
+    advance = over_replicas(advance, self._mesh, self._loop, shared)
     num_replicas = len(self._hypers.patience)  # with the fillers
     states = abstract_states(self._program.init, self._apart, num_replicas)
     orders = self._orders(np.zeros(num_replicas, int))
