@@ -28,7 +28,9 @@ RECIPES: dict[str, dict[str, Any]] = {
   'no_value_dropout': {'model.value_dropout': False},
   'no_score_bias': {'model.score_bias': False},
   'fused_fan': {'model.fused_fan': True},
-  'adamw': {'optimizer': 'adamw'},
+  # Decay is not scaled by Adam: with the coefficient of L2 it is next to none.
+  'adamw_as_l2': {'optimizer': 'adamw'},
+  'adamw_tuned': {'optimizer': 'adamw', 'weight_decay': 0.3},
   'raw_features': {'dataset.normalize_features': False},
   'last_of_200': LAST_OF_200,
   # Its example trains 200 epochs and tests at the best validation accuracy (of

@@ -16,12 +16,14 @@ from gat_jax.errors import did_you_mean
 flags.disclaim_key_flags()  # --help shows a flag where it is asked for
 
 
-def path_flag(name: str, help_string: str) -> flags.FlagHolder[str]:
+def path_flag(
+  name: str, help_string: str, default: str | None = None
+) -> flags.FlagHolder[str]:
   """Defines a flag whose value is a path: `~` in front is the home of a user.
 
   A shell leaves the `~` of `--name=~/x` as it is.
   """
-  return flags.DEFINE(_PathParser(), name, None, help_string)
+  return flags.DEFINE(_PathParser(), name, default, help_string)
 
 
 class _PathParser(flags.ArgumentParser):

@@ -1,20 +1,21 @@
 r"""Trains the rows of the paper's tables and says whether the paper holds.
 
 Try:
+  python -m experiments.reproduce --table=all           # goes on with results/
   python -m experiments.reproduce --table=cora --workdir=runs/paper
-  python -m experiments.reproduce --table=ablations --seeds=20 \
-      --workdir=runs/paper
+  python -m experiments.reproduce --table=ablations --workdir=runs/paper
   python -m experiments.reproduce --table=cora --rows=GAT,GCN-64 \
       --workdir=runs/paper
   python -m experiments.reproduce --table=ppi --rows=GAT --seeds=2 \
       --workdir=runs/paper
-  python -m experiments.reproduce --table=all --workdir=runs/paper
   python -m experiments.reproduce --table=smoke --seeds=4 \
       --workdir=runs/try                                     # needs no file
 
 Tables: cora, citeseer, pubmed, ppi, ablations (on Cora), citeseer-ablations,
-smoke; all is the first four. Stopped or killed, the same command goes on; a
-later one adds tables, rows and seeds. Writes into the workdir:
+smoke; all is the first four. The workdir is results/ if none is given: the
+seeds that the repository keeps are not trained again. Stopped or killed, the
+same command goes on; a later one adds tables, rows and seeds. Writes into the
+workdir:
   seeds/                    a file a row, with a line for each finished seed
   unfinished/               runs of seeds that train, and their checkpoints;
                             empty when all have finished
@@ -35,9 +36,13 @@ from experiments.reproduction import training
 from gat_jax.runs import workdirs
 
 _TABLE = flags.DEFINE_string('table', None, 'which table, or all')
-_WORKDIR = cli.path_flag('workdir', 'where seeds and tables stand')
+_WORKDIR = cli.path_flag('workdir', 'where seeds and tables stand', 'results')
 _SEEDS = flags.DEFINE_integer(
-  'seeds', None, "of each row; the paper's 100, on PPI 10, if not given", 1
+  'seeds',
+  None,
+  "of each row; the paper's 100, on PPI 10, and fewer of some others, if not"
+  ' given',
+  1,
 )
 _ROWS = flags.DEFINE_list('rows', None, 'only these rows, by name')
 _AT_ONCE = flags.DEFINE_integer(
@@ -61,7 +66,7 @@ _OUTPUT = cli.path_flag(
 def main() -> None:
   """Trains what is missing, then writes the tables."""
   if not _WORKDIR.value:
-    cli.fail('--workdir is missing; try --workdir=runs/paper')
+    cli.fail('--workdir is missing; leave it out for results/')
   console = cli.Console()
   chosen = tables.named(_TABLE.value)
   rows = tables.rows_of(chosen, _ROWS.value or ())

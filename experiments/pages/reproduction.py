@@ -82,8 +82,10 @@ def _explanation(margin: str) -> str:
       f' below {level}: there is a difference. Else it is undecided, and the'
       ' table says how many seeds are needed to decide it, if any number would.'
       ' In a column "against" stands the difference to another row, the'
-      ' baseline, with the p of no difference. Epochs are the mean of a seed,'
-      ' hours those of all seeds together.',
+      ' baseline, over the seeds that both have, with its interval and the p of'
+      ' no difference; it is called equal where two one-sided tests say that it'
+      f' is below {margin}. Epochs are the mean of a seed, hours those of all'
+      ' seeds together.',
     ]
   )
 
@@ -91,9 +93,10 @@ def _explanation(margin: str) -> str:
 def _section(name: str, table: TableResult, margin: float) -> Section:
   charts = [_seeds(name, table.rows)]
   published = [row for row in table.rows if row.verdict]
-  paired = [row for row in table.rows if row.against and row.against.pairs]
-  if paired:
-    charts.append(_ablations(name, paired, table.baseline))
+  compared = [row for row in table.rows if row.against]
+  if table.departures:
+    if compared:
+      charts.append(_ablations(name, compared, table.baseline))
   elif published:
     charts.insert(0, _forest(name, published, margin))
   return Section(

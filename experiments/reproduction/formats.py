@@ -8,6 +8,7 @@ import os
 import pathlib
 
 from experiments import documents
+from experiments.reproduction import summaries
 from experiments.reproduction import verdicts
 from experiments.reproduction.reports import Report
 from experiments.reproduction.reports import RowResult
@@ -26,6 +27,10 @@ _RULES = {
 }
 _EXPLAINED = """# Results
 
+{summary}
+
+## How to read the tables
+
 Test scores in %; ± is the sample deviation over n seeds. Differences are in
 points of %.
 
@@ -36,8 +41,9 @@ points of %.
   where Welch p is below {alpha:g}; else undecided.
 - seeds needed: how many would decide it, if mean and deviation stay as they
   are.
-- against: the difference to that row; in a table of departures seed by seed,
-  with its interval.
+- against: the mean difference to that row over the seeds that both have, its
+  interval, and p of no difference. Equal: it is below {margin:g} in %, by two
+  one-sided t-tests over the pairs.
 
 reproduction.json and .csv hold the same as fractions between 0 and 1.
 """
@@ -101,7 +107,11 @@ def markdown(report: Report) -> str:
 def _sections(report: Report) -> dict[str, str]:
   """What the tables mean, then each table, by the names of their sections."""
   sections = {
-    _NAME: _EXPLAINED.format(margin=100 * report.margin, alpha=verdicts.ALPHA)
+    _NAME: _EXPLAINED.format(
+      summary=summaries.summary(report),
+      margin=100 * report.margin,
+      alpha=verdicts.ALPHA,
+    )
   }
   for name, table in report.tables.items():
     text = documents.markdown_table(cells(table))
@@ -161,6 +171,7 @@ def _record(row: RowResult) -> dict[str, str | float | None]:
     'seeds_needed': verdict and verdict.seeds_needed,
     'against_baseline': against and against.difference,
     'against_baseline_p': against and against.p,
+    'against_baseline_tost_p': against and against.tost_p,
     **{f'rule_{rule}': row.rules.get(rule) for rule in _RULES},
     'mean_epochs': row.mean_epochs,
     'hours': row.hours,
@@ -169,14 +180,13 @@ def _record(row: RowResult) -> dict[str, str | float | None]:
 
 def terminal(table: TableResult) -> documents.TerminalTable:
   """One table for the terminal; a narrow one shows what it is read for."""
-  paired = any(row.against and row.against.pairs for row in table.rows)
   told = [f'against {table.baseline}']
   return documents.TerminalTable(
     table.title,
     cells(table),
     important=[
       *('model', 'here', 'n'),
-      *(told if paired else ('paper', 'difference', 'verdict')),
+      *(told if table.departures else ('paper', 'difference', 'verdict')),
     ],
     caption=f'{documents.SPREAD}, n seeds',
     file=f'{_NAME}.md',
@@ -231,9 +241,10 @@ def _against(row: RowResult) -> str:
   if not against:
     return ''
   text = documents.per_cent(against.difference, sign=True)
-  if against.pairs and against.pairs.interval:
-    text += f' ({_interval(against.pairs.interval)})'
-  return text if against.p is None else f'{text}, p {_p(against.p)}'
+  if against.p is None:
+    return text
+  text += f' ({_interval(against.pairs.interval)}), p {_p(against.p)}'
+  return f'{text}, equal' if against.equivalent else text
 
 
 def _rules_text(table: TableResult) -> str:

@@ -69,10 +69,8 @@ class RowResult:
   def _against_to_json(self) -> dict[str, Any]:
     if self.against is None:
       return {}
-    p = {'p': self.against.p}
-    if self.against.pairs is None:
-      return {'against_baseline': {'difference': self.against.difference} | p}
-    return {'paired': dataclasses.asdict(self.against.pairs) | p}
+    tests = {'p': self.against.p, 'tost_p': self.against.tost_p}
+    return {'paired': dataclasses.asdict(self.against.pairs) | tests}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,11 +80,13 @@ class TableResult:
   Attributes:
     title: what stands above them.
     baseline: the row that the others are compared with.
+    departures: see `tables.Table`.
     rows: those that have a finished seed, in order.
   """
 
   title: str
   baseline: str
+  departures: bool
   rows: tuple[RowResult, ...]
 
   def to_json(self) -> dict[str, Any]:
@@ -113,12 +113,12 @@ class Report:
     """What trains the rows of a table and writes it, from the same folder."""
     table, found = tables.TABLES[name], self.tables[name]
     own = [row for row in found.rows if not _shared(table, row.row)]
-    num_seeds = 1 + max(max(row.scores) for row in own)
+    trained = {row.row: 1 + max(row.scores) for row in own}
     words = ['python', '-m', 'experiments.reproduce', f'--table={name}']
     if len(found.rows) < len(table.rows):
       words.append(f'--rows={",".join(row.row.name for row in found.rows)}')
-    if num_seeds != table.num_seeds:
-      words.append(f'--seeds={num_seeds}')
+    if any(n != row.num_seeds for row, n in trained.items()):
+      words.append(f'--seeds={max(trained.values())}')
     if self.margin != MARGIN:
       words.append(f'--margin={100 * self.margin:g}')
     return shlex.join([*words, f'--workdir={self.workdir}'])
@@ -152,7 +152,7 @@ def collect(workdir: str | os.PathLike, margin: float) -> Report:
 
 def _shared(table: tables.Table, row: tables.Row) -> bool:
   """Whether a row is in a table of ablations only to compare with."""
-  return table.paired and row.name == table.baseline
+  return table.departures and row.name == table.baseline
 
 
 def _table(
@@ -168,7 +168,9 @@ def _table(
   baseline = found.get(table.baseline)
   if baseline:
     found |= {
-      name: dataclasses.replace(own, against=_against(table, own, baseline))
+      name: dataclasses.replace(
+        own, against=verdicts.compare(own.scores, baseline.scores, margin)
+      )
       for name, own in found.items()
       if own is not baseline
     }
@@ -176,6 +178,7 @@ def _table(
   return TableResult(
     title=table.title.format(dataset=' and '.join(sorted(names))),
     baseline=table.baseline,
+    departures=table.departures,
     rows=tuple(found.values()),
   )
 
@@ -211,13 +214,3 @@ def _by_rule(own: str, seeds: list[ledger.FinishedSeed]) -> dict[str, float]:
     rule: float(np.mean([scores[rule] for scores in reported]))
     for rule in early_stopping.RULES
   }
-
-
-def _against(
-  table: tables.Table, own: RowResult, baseline: RowResult
-) -> verdicts.Comparison | None:
-  if table.paired:
-    return verdicts.compare_paired(own.scores, baseline.scores)
-  return verdicts.compare_unpaired(
-    list(own.scores.values()), list(baseline.scores.values())
-  )

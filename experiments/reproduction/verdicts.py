@@ -93,18 +93,29 @@ class Verdict:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-  """Scores against other measured scores.
+  """Scores against other measured scores, seed by seed.
 
   Attributes:
-    difference: of the means.
-    p: of no difference, two-sided: Welch's t-test, or Student's over the pairs;
-      None where a side has one score, or there is one pair.
-    pairs: the differences seed by seed; None where seeds were not paired.
+    pairs: the differences.
+    p: of no difference, two-sided (Student's t-test over the pairs); None where
+      there is one pair.
+    tost_p: of a difference of at least the margin (two one-sided tests over the
+      pairs); None where there is one pair.
   """
 
-  difference: float
+  pairs: Sample
   p: float | None
-  pairs: Sample | None = None
+  tost_p: float | None
+
+  @property
+  def difference(self) -> float:
+    """The mean of the differences."""
+    return self.pairs.mean
+
+  @property
+  def equivalent(self) -> bool:
+    """Whether the difference is below the margin, at a level of 5 %."""
+    return self.tost_p is not None and self.tost_p < ALPHA
 
 
 def judge(sample: Sample, published: Published, margin: float) -> Verdict:
@@ -196,25 +207,15 @@ def _seeds_needed(
   return high
 
 
-def compare_unpaired(
-  scores: Sequence[float], others: Sequence[float]
-) -> Comparison:
-  """The difference of two means; at least one score on each side."""
-  difference = float(np.mean(scores) - np.mean(others))
-  if min(len(scores), len(others)) < 2:
-    return Comparison(difference, None)
-  p = stats.ttest_ind(scores, others, equal_var=False).pvalue
-  return Comparison(difference, float(p))
-
-
-def compare_paired(
-  scores: dict[int, float], others: dict[int, float]
+def compare(
+  scores: dict[int, float], others: dict[int, float], margin: float
 ) -> Comparison | None:
   """Differences seed by seed, over the seeds that both have.
 
   Args:
     scores: by seed.
     others: by seed, what is subtracted.
+    margin: differences below it count as none.
 
   Returns:
     The comparison; None if they share no seed.
@@ -223,7 +224,6 @@ def compare_paired(
   if not seeds:
     return None
   pairs = Sample.of([scores[seed] - others[seed] for seed in seeds])
-  p = None
-  if pairs.n > 1:
-    p = float(_one_sample_p(pairs.mean, pairs.std, pairs.n, 0, 'two-sided'))
-  return Comparison(pairs.mean, p, pairs)
+  if pairs.n < 2:
+    return Comparison(pairs, None, None)
+  return Comparison(pairs, *_tests(pairs, pairs.n, Published(0.0), margin))

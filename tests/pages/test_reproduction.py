@@ -38,7 +38,7 @@ def test_the_forest_has_every_published_row_at_its_distance(page):
 
 def test_every_seed_is_a_dot(page):
   spots = chart(page, 'seeds-cora').spots
-  assert [len(own.texts) for own in spots] == [12] * 5
+  assert [len(own.texts) for own in spots] == [12] * 6
 
 
 def test_departures_are_held_against_the_same_seeds_of_the_baseline(page):
@@ -52,7 +52,7 @@ def test_what_an_unfinished_folder_holds_is_shown_or_said(tmp_path):
   assert reproduction.is_one(tmp_path)
   with pytest.raises(WorkdirError, match='no finished seed'):
     reproduction.make(tmp_path)
-  ledgers.add(tmp_path, tables.TABLES['cora'].rows[3], [83.0])
+  ledgers.add(tmp_path, tables.TABLES['cora'].rows[4], [83.0])
   with drawing.style():
     page = reproduction.make(tmp_path)
   assert '1 undecided' in page.lead

@@ -25,6 +25,7 @@ ROW = tables.Row(
     'max_epochs': 9,
     'log_every': 3,
   },
+  num_seeds=3,
 )
 
 

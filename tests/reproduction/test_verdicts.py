@@ -5,8 +5,7 @@ import pytest
 
 from experiments.reproduction.verdicts import Published
 from experiments.reproduction.verdicts import Sample
-from experiments.reproduction.verdicts import compare_paired
-from experiments.reproduction.verdicts import compare_unpaired
+from experiments.reproduction.verdicts import compare
 from experiments.reproduction.verdicts import judge
 
 # Quantiles of Student's t as printed in textbooks.
@@ -96,21 +95,26 @@ def test_scores_without_spread():
   assert judge(sample(84.0, 0.0, 3), Published(81.5), 1.0).word == 'better'
 
 
-def test_paired_differences_of_shared_seeds():
+def test_differences_of_shared_seeds():
   """Differences 1, 2, 3: t = 2 sqrt 3 with two degrees of freedom."""
-  found = compare_paired({0: 2, 1: 4, 2: 6, 9: 50}, {0: 1, 1: 2, 2: 3, 7: 0})
+  found = compare({0: 2, 1: 4, 2: 6, 9: 50}, {0: 1, 1: 2, 2: 3, 7: 0}, 2.0)
   assert (found.pairs.mean, found.pairs.std, found.pairs.n) == (2, 1, 3)
   assert found.difference == 2
   assert found.p == pytest.approx(1 - 12**0.5 / 14**0.5)
-  assert compare_paired({0: 2}, {1: 1}) is None
-  assert compare_paired({0: 2}, {0: 1}).p is None
+  # As likely as not, where the difference is the margin.
+  assert found.tost_p == pytest.approx(0.5)
+  assert not found.equivalent
+  assert compare({0: 2}, {1: 1}, 1.0) is None
+  only = compare({0: 2}, {0: 1}, 1.0)
+  assert (only.p, only.tost_p, only.equivalent) == (None, None, False)
 
 
-def test_unpaired_difference():
-  scores = [1.0, 2.0, 3.0]  # equal spreads: t = 10 / sqrt(2/3), 4 degrees
-  found = compare_unpaired([x + 10 for x in scores], scores)
-  assert found.difference == 10
-  t = 10 / (2 / 3) ** 0.5
-  tail = 0.5 - (t / (4 + t * t) ** 0.5) * (1.5 - 0.5 * t * t / (4 + t * t)) / 2
-  assert found.p == pytest.approx(2 * tail)
-  assert compare_unpaired([1.0], scores).p is None
+def test_equal_where_the_margin_is_a_quantile_away():
+  """Differences -1, 0, 1: an error of 1 / sqrt 3, and t of two degrees."""
+  scores, others = {0: 1, 1: 2, 2: 3}, {0: 2, 1: 2, 2: 2}
+  t2_95 = 2.919986
+  found = compare(scores, others, t2_95 / 3**0.5)
+  assert found.tost_p == pytest.approx(0.05, abs=1e-6)
+  assert found.p == pytest.approx(1)
+  assert compare(scores, others, 3 / 3**0.5).equivalent
+  assert not compare(scores, others, 2.8 / 3**0.5).equivalent
