@@ -146,7 +146,7 @@ def test_import_from_the_wheel_alone_and_of_little_at_once(wheel, tmp_path):
   )
   assert done.returncode == 0, done.stderr
   first, origins = json.loads(done.stdout)
-  assert 'gat_jax.runs.stored' in first
+  assert 'gat_jax.runs.states.stored' in first
   assert not NOT_AT_ONCE & set(first)
   assert len(origins) > 30
   assert all(origin.startswith(str(installed)) for origin in origins)

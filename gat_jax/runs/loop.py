@@ -7,18 +7,21 @@ from collections.abc import Iterator, Sequence
 import time
 from typing import Any, TypeVar
 
+import jax
 import numpy as np
 
 from gat_jax import training
-from gat_jax.runs.checkpoints import Checkpoints
 from gat_jax.runs.observers import Ended
 from gat_jax.runs.observers import Evaluation
 from gat_jax.runs.observers import Observer
 from gat_jax.runs.observers import Outcome
+from gat_jax.runs.states.checkpoints import Checkpoints
 from gat_jax.runs.workdirs import METRICS
 from gat_jax.runs.workdirs import RunWriter
 
 T = TypeVar('T')
+# What hosts ask for, the last before all others.
+_OUTCOMES = (None, Outcome.INTERRUPTED, Outcome.PRUNED)
 
 
 class Group:
@@ -65,15 +68,18 @@ class Recovery:
     num_replicas: int,
     writers: Sequence[RunWriter],
     saved: Checkpoints | None,
+    hosts: training.Hosts,
   ):
     """Begins to count the time.
 
     Args:
       driver: has the states, after `compile`.
       num_replicas: how many it trains.
-      writers: have the logs.
+      writers: have the logs; none on hosts that do not write.
       saved: where the states are saved; None saves nothing.
+      hosts: which all go back to what the writer has saved.
     """
+    self._hosts = hosts
     self._driver = driver
     self._num_replicas = num_replicas
     self._writers = writers
@@ -98,18 +104,33 @@ class Recovery:
       WorkdirError: if a log cannot be written, or if there are checkpoints and
         none can be used; nothing has been changed then.
     """
-    latest = self._saved and self._saved.latest(self._states(), self._lacks)
+    states = self._states()
+    latest = self._hosts.tell(lambda: self._latest(states))
     if not latest:
-      for writer in self._writers:
-        writer.begin(0, 0)
+      with self._hosts.together():
+        for writer in self._writers:
+          writer.begin(0, 0)
       return 0
-    epoch, states, facts = latest
-    self._driver.restore(states)
-    for writer, size in zip(self._writers, facts['metrics_bytes'], strict=True):
-      writer.begin(epoch, size)
+    epoch, leaves, facts = latest
+    self._driver.restore(jax.tree.unflatten(jax.tree.structure(states), leaves))
+    with self._hosts.together():
+      for writer, size in zip(
+        self._writers, facts['metrics_bytes'], strict=False
+      ):
+        writer.begin(epoch, size)
     self._began -= facts['seconds']
     observer.on_resumed(epoch)
     return epoch
+
+  def _latest(
+    self, like: list[training.ReplicaState]
+  ) -> tuple[int, list[np.ndarray], dict[str, Any]] | None:
+    """The newest sound checkpoint: epoch, leaves and facts."""
+    latest = self._saved and self._saved.latest(like, self._lacks)
+    if not latest:
+      return None
+    epoch, states, facts = latest
+    return epoch, jax.tree.leaves(states), facts
 
   def _lacks(self, facts: dict[str, Any]) -> str:
     """Says what is missing of the logs that belong to a checkpoint."""
@@ -121,18 +142,28 @@ class Recovery:
         return f'belongs to a {METRICS} that is longer than {writer.path} has'
     return ''
 
-  def save(self, epoch: int) -> None:
+  def save(self, epoch: int, *, wait: bool) -> None:
     """Saves the states after that epoch.
+
+    Args:
+      epoch: how far the run is.
+      wait: until they are on the disk, not only copied.
 
     Raises:
       WorkdirError: if they cannot be written.
     """
-    if self._saved:
-      facts = {
-        'metrics_bytes': [writer.metrics_bytes() for writer in self._writers],
-        'seconds': self.seconds,
-      }
-      self._saved.save(epoch, self._states(), facts)
+    if not any(self._hosts.agree(self._saved is not None)):
+      return
+    states = self._states()
+    with self._hosts.together():
+      if self._saved:
+        facts = {
+          'metrics_bytes': [writer.metrics_bytes() for writer in self._writers],
+          'seconds': self.seconds,
+        }
+        self._saved.save(epoch, states, facts)
+        if wait:
+          self._saved.wait()
 
   def _states(self) -> list[training.ReplicaState]:
     return [self._driver.state(i) for i in range(self._num_replicas)]
@@ -144,6 +175,7 @@ def train_until_ended(
   recovery: Recovery,
   observer: Observer,
   epoch: int,
+  hosts: training.Hosts,
 ) -> None:
   """Trains all replicas until each has ended by itself.
 
@@ -153,9 +185,10 @@ def train_until_ended(
     recovery: saves states every `config.checkpoint_minutes`.
     observer: is told of each evaluation, and may ask the run to end.
     epoch: epochs that are done already.
+    hosts: that train it; any of them may ask for an end.
 
   Raises:
-    Ended: if the observer asked for it.
+    Ended: on all hosts, if the observer of one asked for it.
     WorkdirError: if something cannot be written.
   """
   last = max(int(r.hyper.max_epochs) for r in group.replicas)
@@ -165,20 +198,28 @@ def train_until_ended(
     before = driver.fetch('epoch')
     driver.advance(epoch)
     evaluation = _evaluation(group, driver)
-    _log(group, evaluation, evaluation.epochs > before)
-    observer.on_evaluation(evaluation)
-    if not evaluation.running.any():
+    is_last = not evaluation.running.any()
+    outcome = None
+    with hosts.together():
+      _log(group, evaluation, evaluation.epochs > before)
+      observer.on_evaluation(evaluation)
+      if not is_last:
+        outcome = observer.request(evaluation)
+    if is_last:
       return
-    outcome = observer.request(evaluation)
     waited = time.perf_counter() - last_saved
-    is_due = waited >= 60 * group.config.checkpoint_minutes
+    index, is_due = hosts.agree(
+      _OUTCOMES.index(outcome),
+      hosts.is_writer and waited >= 60 * group.config.checkpoint_minutes,
+    )
+    outcome = _OUTCOMES[index]
     if outcome is not Outcome.PRUNED and (
       is_due or outcome is Outcome.INTERRUPTED
     ):
-      recovery.save(epoch)
+      recovery.save(epoch, wait=outcome is not None)
       last_saved = time.perf_counter()
     if outcome is not None:
-      raise Ended(outcome, epoch)
+      raise hosts.joint(Ended(outcome, epoch))
 
 
 def _evaluation(group: Group, driver: training.Driver) -> Evaluation:

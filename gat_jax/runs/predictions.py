@@ -18,11 +18,11 @@ from gat_jax import datasets
 from gat_jax import nn
 from gat_jax import training
 from gat_jax.errors import WorkdirError
-from gat_jax.runs import checkpoints
 from gat_jax.runs import settings
 from gat_jax.runs import workdirs
+from gat_jax.runs.inputs import load_dataset
 from gat_jax.runs.results import read_result
-from gat_jax.runs.run import load_dataset
+from gat_jax.runs.states import checkpoints
 
 
 @dataclasses.dataclass(frozen=True)

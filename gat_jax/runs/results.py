@@ -9,8 +9,8 @@ from typing import Any
 
 from gat_jax import storage
 from gat_jax.errors import WorkdirError
-from gat_jax.runs import checkpoints
 from gat_jax.runs import workdirs
+from gat_jax.runs.states import checkpoints
 
 _MORE = 'more'
 

@@ -10,6 +10,8 @@ from gat_jax.training.drivers import BatchDriver as BatchDriver
 from gat_jax.training.drivers import Driver as Driver
 from gat_jax.training.drivers import choose_driver as choose_driver
 from gat_jax.training.drivers import looks_for_errors as looks_for_errors
+from gat_jax.training.hosts import HostError as HostError
+from gat_jax.training.hosts import Hosts as Hosts
 from gat_jax.training.metrics import Counts as Counts
 from gat_jax.training.packing import pack as pack
 from gat_jax.training.program import Program as Program

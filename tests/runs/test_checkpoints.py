@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from gat_jax.errors import WorkdirError
-from gat_jax.runs import checkpoints
-from gat_jax.runs import stored
-from gat_jax.runs.checkpoints import Checkpoints
+from gat_jax.runs.states import checkpoints
+from gat_jax.runs.states import stored
+from gat_jax.runs.states.checkpoints import Checkpoints
 
 
 def tree(value):

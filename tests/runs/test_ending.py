@@ -8,10 +8,11 @@ import pytest
 import small_runs
 
 from gat_jax import runs
+from gat_jax import training
 from gat_jax.errors import WorkdirError
-from gat_jax.runs import checkpoints
 from gat_jax.runs import loop
-from gat_jax.runs import stored
+from gat_jax.runs.states import checkpoints
+from gat_jax.runs.states import stored
 
 
 def make_config(**fields):
@@ -128,10 +129,20 @@ def test_what_closing_makes_of_a_checkpoint_does_not_hide_an_error(
     with pytest.raises(type(error)):
       fail(error)
   assert caplog.text.count('No space left') == 2
-  # An interrupted run is told, since it cannot be continued from there.
-  for error in (None, runs.Ended(runs.Outcome.INTERRUPTED, 10)):
-    with pytest.raises(WorkdirError, match='No space left'):
-      fail(error)
+  with pytest.raises(WorkdirError, match='No space left'):
+    fail(None)
+
+
+def test_an_interrupted_run_is_told_that_it_cannot_be_continued(
+  tmp_path, monkeypatch
+):
+  def refuse(*_):
+    raise OSError(errno.ENOSPC, 'of a file')
+
+  monkeypatch.setattr(stored, 'write', refuse)
+  asking = Asking(runs.Outcome.INTERRUPTED, 10)
+  with pytest.raises(WorkdirError, match='No space left'):
+    runs.train_and_evaluate(make_config(), tmp_path, asking)
 
 
 def test_parameters_that_cannot_be_saved_end_a_finished_run(
@@ -170,12 +181,16 @@ class Saved:
 
   def __init__(self):
     self.epochs = []
+    self.waited = False
 
   def latest(self, like, lacks):
     return None
 
   def save(self, epoch, tree, facts):
     self.epochs.append(epoch)
+
+  def wait(self):
+    self.waited = True
 
 
 @pytest.mark.parametrize(
@@ -193,14 +208,17 @@ def test_states_are_saved_when_due_and_when_interrupted(
 ):
   group = loop.Group([make_config(checkpoint_minutes=minutes)], [])
   driver, kept = Driver(2), Saved()
-  own = loop.Recovery(driver, 2, [], kept)
-  args = group, driver, own, Asking(outcome, 20), own.restore(runs.Observer())
+  hosts = training.Hosts()
+  own = loop.Recovery(driver, 2, [], kept, hosts)
+  epoch = own.restore(runs.Observer())
+  args = group, driver, own, Asking(outcome, 20), epoch, hosts
   if outcome is None:
     loop.train_until_ended(*args)
   else:
     with pytest.raises(runs.Ended):
       loop.train_until_ended(*args)
   assert kept.epochs == saved
+  assert kept.waited == (outcome is runs.Outcome.INTERRUPTED)
 
 
 def test_results_tell_the_seconds_of_all_parts(tmp_path):

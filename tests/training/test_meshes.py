@@ -119,7 +119,7 @@ def trained(driver):
 
 
 def digest(tree):
-  from gat_jax.runs import stored
+  from gat_jax.runs.states import stored
 
   leaves = map(np.asarray, jax.tree.leaves(tree))
   return stored.digest_of({str(i): leaf for i, leaf in enumerate(leaves)})

@@ -16,8 +16,7 @@ import numpy as np
 from gat_jax import storage
 from gat_jax.errors import WorkdirError
 from gat_jax.runs import folders
-from gat_jax.runs import stored
-from gat_jax.runs.observers import Ended
+from gat_jax.runs.states import stored
 
 BEST = 'best'
 CHECKPOINTS = 'checkpoints'
@@ -57,11 +56,11 @@ class Checkpoints:
 
   def __exit__(self, unused_type, error, unused_traceback) -> None:
     try:
-      self._wait()
+      self.wait()
     except Exception as another:
-      # Whatever ended the run is what the caller has to hear of; an
-      # interrupted run, though, needs the checkpoint that was not written.
-      if error is None or isinstance(error, Ended):
+      # Whatever ended the run is what the caller has to hear of. One that was
+      # asked to end has waited for its checkpoint.
+      if error is None:
         raise
       folders.mention(another, error)
     finally:
@@ -78,15 +77,19 @@ class Checkpoints:
     Raises:
       WorkdirError: if this or the one before could not be written.
     """
-    self._wait()
+    self.wait()
     arrays = {name: np.array(x) for name, x in _by_path(tree).items()}
     with folders.explained(self._path, self._path, _GO_ON):
       storage.make_folder(self._path)
     _require_space(self._path.parent, arrays)
     self._writing = self._pool.submit(self._write, epoch, arrays, facts)
 
-  def _wait(self) -> None:
-    """Waits for what is being written, and raises what came of it."""
+  def wait(self) -> None:
+    """Waits for what is being written.
+
+    Raises:
+      WorkdirError: if it could not be written.
+    """
     writing, self._writing = self._writing, None
     if writing:
       writing.result()
@@ -114,7 +117,7 @@ class Checkpoints:
     Raises:
       WorkdirError: if the last one could not be written.
     """
-    self._wait()
+    self.wait()
     shutil.rmtree(self._path, ignore_errors=True)
 
   def _epochs(self) -> list[int]:
