@@ -97,20 +97,32 @@ def check_fields(name: str, config: config_dict.ConfigDict) -> None:
       raise ConfigError(given, 'the config has no such field', remedy)
 
 
+class FlagError(InputError):
+  """Flags that cannot be read, in words that name them already."""
+
+  def __init__(self, unused_field: str, text: str, unused_remedy: str = ''):
+    """See the class."""
+    super().__init__('', text)
+
+  def __str__(self) -> str:
+    return self.problem
+
+
 def parse() -> None:
   """Parses `sys.argv`.
 
   Raises:
-    ValueError: says what is wrong with it.
+    FlagError: says what is wrong with it.
   """
   try:
     rest = flags.FLAGS(sys.argv)
   except Exception as error:  # whatever a config file or its overrides raise
-    raise ValueError(explain(error)) from error
+    raise FlagError('', explain(error)) from error
   if len(rest) > 1:
-    raise ValueError(
+    raise FlagError(
+      '',
       f'unexpected argument {rest[1]!r}; every setting starts with --'
-      ' (--help shows examples)'
+      ' (--help shows examples)',
     )
 
 

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import types
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from absl import flags
 from absl import logging
@@ -22,12 +22,14 @@ from ml_collections import config_flags
 import platformdirs
 
 from experiments import arguments
+from experiments import hosts
 from experiments import terminal
 from experiments.arguments import config_flag as config_flag
 from experiments.arguments import path_flag as path_flag
 from experiments.terminal import Console as Console
 from experiments.terminal import StopRequest as StopRequest
 from gat_jax import runs
+from gat_jax import training
 from gat_jax.errors import ConfigError
 from gat_jax.errors import InputError
 from gat_jax.errors import did_you_mean
@@ -39,7 +41,12 @@ _FAST_ATOMICS = '--xla_backend_extra_options=-nvptx-allow-ftz-atomics'
 _HELP = {'-h', '-help', '--help', '--helpshort', '--helpfull'}
 
 
-def run(main: Callable[[], None], *, starts_jax: bool = True) -> None:
+def run(
+  main: Callable[[], None],
+  *,
+  starts_jax: bool = True,
+  on_hosts: Literal['all', 'first', 'none'] = 'none',
+) -> None:
   """Parses the flags, calls `main` and leaves with an exit code.
 
   Bad input becomes one line on standard error and exit code 2, Ctrl-C becomes
@@ -49,27 +56,65 @@ def run(main: Callable[[], None], *, starts_jax: bool = True) -> None:
   Args:
     main: the command; the docstring of its module is shown by --help.
     starts_jax: whether it computes anything in this process.
+    on_hosts: where Slurm or the like has started it several times, whether all
+      of them work together, the first alone works, or it is an error.
   """
-  with terminal.reading(sys.stdout):
-    if _HELP & set(sys.argv[1:]):
+  if _HELP & set(sys.argv[1:]):
+    with terminal.reading(sys.stdout):
       _show_help(sys.modules[main.__module__])
-      return
-    logging.set_verbosity(logging.WARNING)
-    try:
+    return
+  logging.set_verbosity(logging.WARNING)
+  with _explained():
+    launch = _launch(on_hosts)
+  if launch is None:
+    _run(main, starts_jax)
+  else:
+    with _explained():
+      set_up_jax()
+      hosts.run(launch, functools.partial(_run, main, starts_jax))
+
+
+def _launch(on_hosts: str) -> hosts.Launch | None:
+  """How this process was started among others it works with, if it was."""
+  launch = hosts.find(sys.argv[1:] if on_hosts == 'all' else ())
+  if launch is None or on_hosts == 'all':
+    return launch
+  if on_hosts == 'none':
+    raise ConfigError(
+      launch.by,
+      'has started this command several times, and one process does its work',
+      'start it once: without srun, or with --ntasks=1',
+    )
+  if launch.index:
+    sys.exit()
+  return None
+
+
+def _run(main: Callable[[], None], starts_jax: bool) -> None:
+  with terminal.reading(sys.stdout), _explained(), _interruptible():
+    here = training.Hosts.here()
+    with here.together():
       arguments.parse()
-    except ValueError as error:
-      fail(str(error))
-    set_up_jax()
-    try:
-      with _interruptible():
-        if starts_jax:
-          check_platform()
-        main()
-    except InputError as error:
-      fail(as_flags(error))
-    except KeyboardInterrupt:
-      terminal.tell('\ninterrupted')
-      sys.exit(terminal.INTERRUPTED)
+      if here.count == 1:
+        set_up_jax()
+      if starts_jax:
+        check_platform()
+    main()
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+  """Shows an error that a person can mend as one line, and leaves."""
+  try:
+    yield
+  except InputError as error:
+    fail(as_flags(error))
+  except training.HostError as error:
+    _show_error(str(error))
+    sys.exit(BROKEN)
+  except KeyboardInterrupt:
+    terminal.tell('\ninterrupted')
+    sys.exit(terminal.INTERRUPTED)
 
 
 def _show_help(module: types.ModuleType) -> None:
@@ -155,9 +200,13 @@ def as_flags(error: InputError) -> str:
 
 def fail(message: str) -> NoReturn:
   """Prints one error and leaves with exit code 2."""
+  _show_error(message)
+  sys.exit(BAD_INPUT)
+
+
+def _show_error(message: str) -> None:
   Console(stderr=True).print('error:', style='bold red', end=' ')
   terminal.tell(message)
-  sys.exit(BAD_INPUT)
 
 
 def set_up_jax() -> None:

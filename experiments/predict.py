@@ -130,4 +130,4 @@ def _as_text(graph: runs.GraphPrediction, label: np.ndarray) -> str:
 
 
 if __name__ == '__main__':
-  cli.run(main)
+  cli.run(main, on_hosts='first')

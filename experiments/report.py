@@ -133,4 +133,4 @@ def check_flags(kind: str) -> None:
 
 
 if __name__ == '__main__':
-  cli.run(main)
+  cli.run(main, on_hosts='first')

@@ -4,7 +4,7 @@ What is printed is shown as it is. Where nobody reads it any more, as after
 `| head -1`, a command ends without a word.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 import contextlib
 import os
 import select
@@ -61,8 +61,10 @@ class StopRequest:
 
   Attributes:
     taken: the signals that came, in order.
+    is_silent: whether it says nothing of them.
   """
 
+  is_silent: ClassVar[bool] = False
   _open: ClassVar[list['StopRequest']] = []
 
   def __init__(self, *patient: signal.Signals):
@@ -103,7 +105,22 @@ class StopRequest:
       signal.signal(signal.SIGINT, signal.SIG_IGN)  # a third would cut saving
       sys.exit(128 + number)
     self.taken.append(number)
-    tell('\nsaving after the epochs that are running; once more ends at once')
+    if not self.is_silent:
+      tell('\nsaving after the epochs that are running; once more ends at once')
+
+  def share(self, agree: Callable[..., list[int]]) -> None:
+    """Takes what has come on any host for what has come here.
+
+    Args:
+      agree: see `training.Hosts.agree`.
+    """
+    known = sorted({*_SIGNALS, *self._patient, signal.SIGPIPE})
+    came = agree(*(number in self.taken for number in known))
+    everywhere = [
+      n for n, has_come in zip(known, came, strict=True) if has_come
+    ]
+    if set(everywhere) != set(self.taken):
+      self.taken = everywhere
 
   def pass_on(self) -> None:
     """Raises the signals again, for the handlers outside this context."""

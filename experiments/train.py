@@ -39,9 +39,11 @@ from absl import flags
 from ml_collections import config_flags
 
 from experiments import cli
+from experiments import hosts
 from experiments import progress
 from experiments import tracking
 from gat_jax import runs
+from gat_jax import training
 from gat_jax.errors import WorkdirError
 
 _CONFIG = cli.config_flag(
@@ -56,24 +58,31 @@ _DISCARD_UNREADABLE = flags.DEFINE_bool(
   'train anew where an interrupted run has checkpoints and none can be used',
 )
 _TRACK = tracking.define_flag('track')
+hosts.define_flags()
 
 
 def main() -> None:
   """Trains what the flags say."""
-  config = cli.config_of(_CONFIG)
-  runs.settings.check(config)
-  runs.settings.check_effects(
-    config, config_flags.get_override_values(flags.FLAGS[_CONFIG.name])
-  )
+  here = training.Hosts.here()
   console = cli.Console()
-  with (
-    _workdir(config.dataset.name) as workdir,
-    cli.StopRequest() as stop,
-    _Observer(console, stop) as observer,
-  ):
+  with contextlib.ExitStack() as stack:
+    with here.together():
+      config = cli.config_of(_CONFIG)
+      runs.settings.check(config)
+      runs.settings.check_effects(
+        config, config_flags.get_override_values(flags.FLAGS[_CONFIG.name])
+      )
+      workdir: str | pathlib.Path = ''
+      if here.is_writer:
+        workdir = stack.enter_context(_workdir(config.dataset.name))
+    stop = stack.enter_context(cli.StopRequest())
+    observer = stack.enter_context(_Observer(console, stop))
     try:
       with tracking.TrackingObserver(
-        _TRACK.value, [config], [workdir], warn=console.print
+        _TRACK.value if here.is_writer else (),
+        [config],
+        [workdir],
+        warn=console.print,
       ) as trackers:
         result = runs.train_and_evaluate(
           config,
@@ -82,6 +91,7 @@ def main() -> None:
           discard_unreadable=_DISCARD_UNREADABLE.value,
         )
     except runs.Ended as ended:
+      stop.share(here.agree)
       console.print(
         f'{ended}; the same command with {_flag(workdir)} goes on',
         soft_wrap=True,
@@ -139,4 +149,4 @@ def _workdir(dataset_name: str) -> Iterator[str | pathlib.Path]:
 
 
 if __name__ == '__main__':
-  cli.run(main)
+  cli.run(main, on_hosts='all')

@@ -92,10 +92,19 @@ def read(path: pathlib.Path) -> Any:
 
 
 def _orbax() -> Any:
-  """What writes and reads with Orbax."""
+  """What writes and reads with Orbax, on this host alone."""
   import orbax.checkpoint as ocp  # slow to import
 
-  return ocp.Checkpointer(ocp.StandardCheckpointHandler())
+  # It would wait for other hosts, which neither write nor read.
+  alone: dict[str, Any] = {}
+  if jax.distributed.is_initialized():
+    index = jax.process_index()
+    alone['multiprocessing_options'] = ocp.options.MultiprocessingOptions(
+      primary_host=index,
+      active_processes={index},
+      barrier_sync_key_prefix='gat_jax',
+    )
+  return ocp.Checkpointer(ocp.StandardCheckpointHandler(**alone), **alone)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,132 @@
+"""Connects the processes that were started together, and leaves together."""
+
+from collections.abc import Callable, Iterator
+import contextlib
+import os
+import signal
+import sys
+import traceback
+
+from absl import logging
+import jax
+
+from experiments import terminal
+from experiments.hosts import launching
+from experiments.hosts import watching
+from gat_jax import training
+from gat_jax.errors import ConfigError
+
+FAILED = 1
+_HEARTBEAT_SECONDS = 25
+
+
+def run(launch: launching.Launch, body: Callable[[], None]) -> None:
+  """Does what a command does, on all hosts, and ends the process.
+
+  Whatever ends a host ends all of them, in time and with one error.
+
+  Args:
+    launch: how they were started.
+    body: raises SystemExit where the exit code is not 0.
+  """
+  with join(launch) as leave:
+    try:
+      body()
+      code = 0
+    except SystemExit as end:
+      code = end.code if isinstance(end.code, int) else FAILED
+    except BaseException:
+      leave.explain()
+      code = FAILED
+    leave(code)
+
+
+class _Leave:
+  """How a host leaves the others."""
+
+  def __init__(self, hosts: training.Hosts, watch: watching.Watch):
+    self._hosts = hosts
+    self._watch = watch
+
+  def explain(self) -> None:
+    """Says of the exception that is handled what it comes of."""
+    if not self._hosts.ended and self._watch.notices():
+      self._watch.say()  # and never returns
+    traceback.print_exc()
+
+  def __call__(self, code: int) -> None:
+    """Ends the process, or returns where all leave together and code is 0."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if not self._hosts.ended:
+      self._watch.linger()
+      os._exit(code)  # JAX would wait for the others
+    self._watch.leave()
+    jax.distributed.shutdown()
+    if code:
+      sys.exit(code)
+
+
+@contextlib.contextmanager
+def join(launch: launching.Launch) -> Iterator[_Leave]:
+  """Connects the hosts, and watches that all of them are there.
+
+  JAX must have its settings by then, and not have started.
+
+  Yields:
+    What is to be called at the end, with an exit code.
+
+  Raises:
+    ConfigError: if they cannot be connected.
+  """
+  handler = signal.getsignal(signal.SIGTERM)
+  try:
+    jax.distributed.initialize(
+      **launch.parameters, heartbeat_timeout_seconds=_HEARTBEAT_SECONDS
+    )
+  except (RuntimeError, TypeError, ValueError) as error:
+    raise ConfigError(
+      '--coordinator',
+      f'the hosts that {launch.by} has started cannot be connected'
+      f' ({str(error).splitlines()[0]})',
+      'see docs/guides/devices.md',
+    ) from error
+  if handler is not None:  # JAX takes the signal, to hear of preemptions
+    signal.signal(signal.SIGTERM, handler)
+  _show_errors_alone(jax.process_index() == 0)
+  hosts = training.Hosts.here()
+
+  def tell(index: int) -> None:
+    terminal.tell(
+      f'error: host {index} of {hosts.count} is gone: it was killed, or cannot'
+      ' be reached; start all hosts again: the run goes on from its last'
+      ' checkpoint'
+    )
+    os._exit(FAILED)
+
+  watch = watching.Watch(hosts, tell)
+  if not watch.is_whole:
+    logging.warning(
+      'host %d of %d has no connection of its own with others: a host that is'
+      ' gone is noticed late',
+      hosts.index,
+      hosts.count,
+    )
+  yield _Leave(hosts, watch)
+
+
+def _show_errors_alone(is_writer: bool) -> None:
+  """Shows what host 0 prints, and of others nothing but errors.
+
+  JAX's own connections announce themselves on standard output, by its number.
+  """
+  sys.stdout.flush()
+  own = os.dup(1)
+  with open(os.devnull, 'w') as nowhere:
+    os.dup2(nowhere.fileno(), 1)
+  if is_writer:
+    sys.stdout = os.fdopen(own, 'w', encoding=sys.stdout.encoding)
+  else:
+    os.close(own)
+    logging.set_verbosity(logging.ERROR)
+    terminal.StopRequest.is_silent = True
