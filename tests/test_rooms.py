@@ -10,7 +10,9 @@ LIBRARY = ('errors', 'storage', 'graphs', 'nn', 'datasets', 'training', 'runs')
 ALL = {f'gat_jax.{name}' for name in LIBRARY} | {'gat_jax'}
 TOOLS = {
   f'experiments.{name}'
-  for name in ('arguments', 'cli', 'documents', 'progress', 'terminal')
+  for name in (
+    *('arguments', 'cli', 'documents', 'hosts', 'progress', 'terminal'),
+  )
 }
 # What each room may import besides itself.
 MAY_IMPORT = {
@@ -26,7 +28,9 @@ MAY_IMPORT = {
   'configs': ALL,
   'experiments.arguments': ALL,
   'experiments.terminal': set(),
-  'experiments.cli': ALL | {'experiments.arguments', 'experiments.terminal'},
+  'experiments.hosts': ALL | {'experiments.arguments', 'experiments.terminal'},
+  'experiments.cli': ALL
+  | {'experiments.arguments', 'experiments.hosts', 'experiments.terminal'},
   'experiments.documents': ALL,
   'experiments.progress': ALL | TOOLS,
   'experiments.tracking': ALL | TOOLS,

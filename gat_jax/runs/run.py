@@ -69,7 +69,9 @@ def train_and_evaluate(
       folder = workdirs.folder(workdir)
   if hosts.tell(lambda: folder is not None and workdirs.is_finished(folder)):
     inputs.check_on_all([config], hosts)
-    found = _finish(config, folder, observer, discard_unreadable, hosts)
+    found = _finish(
+      *(config, folder or pathlib.Path(), observer, discard_unreadable, hosts)
+    )
     hosts.ended = True
     return found
   folders = () if folder is None else (folder,)
@@ -144,7 +146,7 @@ def train_group(
 
 def _finish(
   config: Any,
-  path: pathlib.Path | None,
+  path: pathlib.Path,
   observer: Observer,
   discard_unreadable: bool,
   hosts: training.Hosts,
@@ -152,8 +154,8 @@ def _finish(
   """The result of a finished run, with seeds that it lacks trained first.
 
   They are a run of their own in a folder of that one, which is interrupted and
-  goes on as any other, until all that it wrote is moved. The path is None on
-  hosts that do not write.
+  goes on as any other, until all that it wrote is moved. Hosts that do not
+  write have no use for the path.
   """
   wanted = list(range(config.seed, config.seed + config.num_seeds))
   dataset = inputs.load_on_all(config, observer, hosts)

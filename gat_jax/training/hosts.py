@@ -21,6 +21,7 @@ import numpy as np
 from gat_jax.errors import InputError
 
 T = TypeVar('T')
+E = TypeVar('E', bound=BaseException)
 _AXIS = 'hosts'
 _CHUNK = 2**26  # bytes that are sent at a time
 
@@ -92,8 +93,10 @@ class Hosts:
     """
     if self.count == 1:
       return make()
+    value: Any = None
     with self.together():
-      value = make() if self.is_writer else None
+      if self.is_writer:
+        value = make()
     data = pickle.dumps(value) if self.is_writer else b''
     chunks, rest = self.agree(*divmod(len(data), _CHUNK))
     sizes = [_CHUNK] * chunks + [rest]
@@ -125,8 +128,8 @@ class Hosts:
       return
     reports = self.gather(None if error is None else _report(error))
     if error is None:
-      index = next(i for i, report in enumerate(reports) if report)
-      error = self._of(index, *reports[index])
+      told = ((i, *r) for i, r in enumerate(reports) if r is not None)
+      error = self._of(*next(told))
     raise self.joint(error)
 
   def _of(self, index: int, text: str, bad_input: InputError | None) -> Any:
@@ -138,7 +141,7 @@ class Hosts:
     field, problem = bad_input.field, f'{where}: {bad_input.problem}'
     return kind(field, problem, bad_input.remedy)
 
-  def joint(self, error: T) -> T:
+  def joint(self, error: E) -> E:
     """Notes that all hosts raise an error here, which it returns."""
     self._joint = error
     self.ended = True
