@@ -9,9 +9,6 @@ import socket
 import commands
 import pytest
 
-from experiments.hosts import launching
-from gat_jax.errors import InputError
-
 slow = pytest.mark.slow
 # It compiles in a fraction of a second.
 SMALL = (

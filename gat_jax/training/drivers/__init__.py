@@ -29,6 +29,10 @@ from gat_jax.training.replicas import ReplicaState
 class Driver(Protocol):
   """Replicas that are trained from one evaluation to the next.
 
+  Where there are several hosts, all of them call the same methods in the same
+  order. Making one and `compile` must run no program that spans hosts, since
+  either may fail on one of them (see `Hosts.together`).
+
   Attributes:
     num_bytes: memory that the compiled programs need, after `compile`.
   """
