@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from gat_jax.datasets import npz
+from gat_jax.datasets import ogb
 from gat_jax.datasets import planetoid
 from gat_jax.datasets import ppi
 from gat_jax.datasets import tables
@@ -22,6 +23,7 @@ from gat_jax.errors import did_you_mean
 
 _LOADERS: dict[str, Callable[..., Dataset]] = {
   **dict.fromkeys(planetoid.NAMES, planetoid.load),
+  **ogb.LOADERS,
   'csbm': csbm.load,
   'large': large.load,
   'relations': relations.load,

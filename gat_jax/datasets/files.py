@@ -28,7 +28,8 @@ class DataFile:
 
   Attributes:
     name: without a folder.
-    sha256: the sums it may have; a download must have the first.
+    sha256: the sums it may have; a download must have the first. Empty where
+      none is published: then it is as good as its source.
     urls: where it can be downloaded, tried in turn.
   """
 
@@ -98,6 +99,64 @@ def read(
   return _read_verified(folder, files)
 
 
+def locate(
+  collection: str,
+  archive: DataFile,
+  unpacked: Sequence[str],
+  marker: str,
+  data_dir: str | None = None,
+  progress: bool = False,
+  downloads: bool = True,
+) -> pathlib.Path:
+  """Finds an archive, or the folder that it was unpacked to, or downloads it.
+
+  Args:
+    collection: name of the subfolder that may hold them.
+    archive: the file, too large to be read whole; its sums are not looked at.
+    unpacked: what the folder may be called.
+    marker: what is in it.
+    data_dir: the only folder to look in, if given; it may be the one that is
+      looked for.
+    progress: show a progress bar while downloading.
+    downloads: whether to download what is not found.
+
+  Returns:
+    The path of the folder, or else of the archive.
+
+  Raises:
+    DataError: if neither is found.
+  """
+  chosen = data_dir or os.environ.get(VARIABLE)
+  cached = cache_folder() / collection
+  folders = [pathlib.Path(os.path.expanduser(chosen))] if chosen else []
+  for folder in folders or [*map(pathlib.Path, _FOLDERS), cached]:
+    for place in (folder, folder / collection):
+      for path in (place, *(place / name for name in unpacked)):
+        if os.path.isdir(path / marker):
+          return path
+      if os.path.isfile(place / archive.name):
+        return place / archive.name
+  url = archive.urls[0]
+  if chosen:
+    field = 'config.data_dir' if data_dir else f'${VARIABLE}'
+    raise DataError(
+      field,
+      f'{chosen} has neither {archive.name} nor its folder {unpacked[0]}'
+      f' (looked in it and in its subfolder {collection})',
+      f'put one of them there ({url})'
+      + (', or leave it out to have it downloaded' if downloads else ''),
+    )
+  if not downloads:
+    looked = ', '.join([*_FOLDERS, str(cached)])
+    raise DataError(
+      'config.data_dir',
+      f'is not set, and the folder {unpacked[0]} is in none of {looked}',
+      f'download {url}, unpack it and name the folder it is in',
+    )
+  _download(cached, [archive], progress)
+  return cached / archive.name
+
+
 def _find(
   folder: pathlib.Path, collection: str, files: Sequence[DataFile]
 ) -> pathlib.Path | None:
@@ -163,7 +222,7 @@ def _download(
       continue
     failures = []
     for url in file.urls:
-      failure = _fetch(url, folder / file.name, file.sha256[0], progress)
+      failure = _fetch(url, folder / file.name, file.sha256[:1], progress)
       if failure is None:
         break
       failures.append(f'{url} ({failure})')
@@ -172,7 +231,7 @@ def _download(
 
 
 def _fetch(
-  url: str, path: pathlib.Path, sha256: str, progress: bool
+  url: str, path: pathlib.Path, sums: Sequence[str], progress: bool
 ) -> str | None:
   """Downloads one file, which appears at `path` only if its sum is right.
 
@@ -190,7 +249,7 @@ def _fetch(
     with storage.whole_file(path, binary=True) as stream:
       download(url, stream, None)
       stream.flush()
-      if not _has_sum(stream.name, (sha256,)):
+      if sums and not _has_sum(stream.name, sums):
         raise ValueError('not the published file: wrong SHA-256')
   except (requests.ConnectionError, requests.Timeout) as error:
     return f'{type(error).__name__}: no connection'

@@ -6,7 +6,6 @@ Shapes: N nodes, D features, L labels.
 from collections.abc import Sequence
 import dataclasses
 import functools
-import hashlib
 from typing import Any
 
 import jax
@@ -14,7 +13,7 @@ import jraph
 import numpy as np
 import scipy.sparse
 
-from gat_jax import graphs
+from gat_jax.datasets import cards
 from gat_jax.datasets import doubts
 
 SPLITS = ('train', 'val', 'test')
@@ -57,6 +56,8 @@ class Dataset:
     node_ids: [N] strings, what the user calls the nodes; None if nothing.
     class_names: what the user calls the classes or labels, in the order of
       their ids; None if nothing.
+    metric: what scores are: `accuracy`, `micro_f1` or `roc_auc`; '' takes
+      micro-F1 where a node has several labels, else accuracy.
   """
 
   name: str
@@ -68,11 +69,13 @@ class Dataset:
   card: dict[str, Any]
   node_ids: np.ndarray | None = None
   class_names: tuple[str, ...] | None = None
+  metric: str = ''
 
-  @property
-  def metric(self) -> str:
-    """`accuracy`, or `micro_f1` when a node has several labels."""
-    return 'micro_f1' if self.multilabel else 'accuracy'
+  def __post_init__(self):
+    """Fills in the usual metric."""
+    if not self.metric:
+      usual = 'micro_f1' if self.multilabel else 'accuracy'
+      object.__setattr__(self, 'metric', usual)
 
   @property
   def num_features(self) -> int:
@@ -113,6 +116,9 @@ def from_one_graph(
   *,
   node_ids: np.ndarray | None = None,
   class_names: tuple[str, ...] | None = None,
+  num_classes: int = 0,
+  metric: str = '',
+  card: dict[str, Any] | None = None,
 ) -> Dataset:
   """Makes a transductive data set: one graph, three masks.
 
@@ -126,35 +132,29 @@ def from_one_graph(
     warnings: what the loader doubts, for the card.
     node_ids: see `Dataset`.
     class_names: see `Dataset`.
+    num_classes: where the labels may not show all classes.
+    metric: see `Dataset`.
+    card: what was made of all this before; None makes it.
 
   Returns:
     The data set with its card.
   """
   multilabel = labels.ndim == 2
-  num_classes = labels.shape[1] if multilabel else int(labels.max()) + 1
-  isolated = _isolated(graph)
-  card = {
-    'name': name,
-    'nodes': int(graph.nodes.shape[0]),
-    **facts,
-    **_measures([graph]),
-    'isolated_test_nodes': int((isolated & masks['test']).sum()),
-    'labels' if multilabel else 'classes': num_classes,
-    **({'class_names': [*class_names]} if class_names else {}),
-    **{split: int(mask.sum()) for split, mask in masks.items()},
-    'warnings': [
-      *warnings,
-      *doubts.of_labels(labels, masks),
-      *doubts.of_splits(
-        {s: labels[masks[s]] for s in masks}, num_classes, class_names
-      ),
-      *doubts.of_features(
-        graph.nodes, isolated, np.any(list(masks.values()), axis=0), node_ids
-      ),
-    ],
-    'sha256': sums,
-    'digest': digest(sums, facts),
-  }
+  shown = labels.shape[1] if multilabel else int(labels.max()) + 1
+  num_classes = num_classes or shown
+  if card is None:
+    card = cards.of_one_graph(
+      name,
+      graph,
+      labels,
+      masks,
+      facts,
+      sums,
+      warnings,
+      num_classes,
+      node_ids,
+      class_names,
+    )
   return Dataset(
     name=name,
     train=[Example(graph, labels, masks['train'])],
@@ -165,6 +165,7 @@ def from_one_graph(
     card=card,
     node_ids=node_ids,
     class_names=class_names,
+    metric=metric,
   )
 
 
@@ -198,7 +199,7 @@ def from_graphs(
     'name': title,
     'nodes': sum(len(graph.nodes) for graph in everything),
     **facts,
-    **_measures(everything),
+    **cards.measures(everything),
     'labels': num_classes,
   }
   for split, examples in splits.items():
@@ -214,12 +215,12 @@ def from_graphs(
       *doubts.of_splits(labels, num_classes),
       *doubts.of_features(
         features,
-        np.concatenate([_isolated(graph) for graph in everything]),
+        np.concatenate([cards.isolated(graph) for graph in everything]),
         np.ones(len(features), bool),
       ),
     ],
     'sha256': sums,
-    'digest': digest(sums, facts),
+    'digest': cards.digest(sums, facts),
   }
   return Dataset(
     name=name,
@@ -250,34 +251,3 @@ def scale_rows(
   if scipy.sparse.issparse(features):
     return (scipy.sparse.diags_array(scales) @ features).tocsr()
   return features * scales[:, None]
-
-
-def _measures(several: list[jraph.GraphsTuple]) -> dict[str, int]:
-  """What a card says of graphs, taken together."""
-  features = [graph.nodes for graph in several]
-  values = [
-    f.values if isinstance(f, graphs.SparseFeatures) else f for f in features
-  ]
-  degrees = [np.bincount(g.receivers) for g in several]  # with the self-loops
-  return {
-    'edges_with_loops': sum(len(graph.senders) for graph in several),
-    'max_degree': max(int(np.max(d)) for d in degrees) - 1,
-    'isolated_nodes': sum(int(_isolated(graph).sum()) for graph in several),
-    'features': int(features[0].shape[1]),
-    'nonzeros': sum(int(np.count_nonzero(v)) for v in values),
-  }
-
-
-def _isolated(graph: jraph.GraphsTuple) -> np.ndarray:
-  """[N] bool: no edge to or from any other node."""
-  others = graph.senders != graph.receivers
-  isolated = np.ones(graph.nodes.shape[0], bool)
-  isolated[graph.senders[others]] = False
-  isolated[graph.receivers[others]] = False
-  return isolated
-
-
-def digest(sums: dict[str, str], facts: dict[str, Any]) -> str:
-  """One SHA-256 of everything that a data set was made from."""
-  parts = sorted(sums.items()) + sorted((k, str(v)) for k, v in facts.items())
-  return hashlib.sha256(repr(parts).encode()).hexdigest()

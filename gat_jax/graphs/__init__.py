@@ -21,6 +21,7 @@ from gat_jax.graphs.parts.part import Exchange as Exchange
 from gat_jax.graphs.parts.part import Part as Part
 from gat_jax.graphs.prepared import InGivenOrder as InGivenOrder
 from gat_jax.graphs.prepared import PreparedGraph as PreparedGraph
+from gat_jax.graphs.prepared import Ungrouped as Ungrouped
 from gat_jax.graphs.prepared import with_items as with_items
 from gat_jax.graphs.preparing import prepare as prepare
 from gat_jax.graphs.reading import edges_of as edges_of

@@ -46,6 +46,28 @@ class Places:
   self_loops: Array | None
 
 
+class Ungrouped:
+  """Edges that are sorted and checked, and grouped when that is asked for.
+
+  A graph that no device holds is sampled, which needs no groups; they would
+  take more memory than its edges.
+
+  Attributes:
+    senders: [E] int32.
+    receivers: [E] int32.
+  """
+
+  def __init__(self, edges: Edges):
+    """Args: edges: what `Edges.prepared` takes."""
+    self._edges = edges
+    self.senders, self.receivers = edges.senders, edges.receivers
+
+  @functools.cached_property
+  def grouped(self) -> Edges:
+    """The prepared edges."""
+    return self._edges.prepared()
+
+
 class PreparedGraph(jraph.GraphsTuple):
   """A `jraph.GraphsTuple` that also has the structure of its edges.
 
@@ -57,7 +79,7 @@ class PreparedGraph(jraph.GraphsTuple):
     structure: of the edges; `senders` and `receivers` are its own.
   """
 
-  structure: Edges | None = None  # of one that was not made by `of`
+  _structure: Edges | Ungrouped | None = None  # of one not made by `of`
   _places: Places | None = None
   _make = jraph.GraphsTuple._make  # of the seven fields alone
 
@@ -65,7 +87,7 @@ class PreparedGraph(jraph.GraphsTuple):
   def of(
     cls,
     graph: jraph.GraphsTuple,
-    structure: Edges | None,
+    structure: Edges | Ungrouped | None,
     places: Places | None = None,
   ) -> 'PreparedGraph':
     """The graph with a structure, whose senders and receivers it takes."""
@@ -76,20 +98,26 @@ class PreparedGraph(jraph.GraphsTuple):
         # `jraph.unbatch_np` changes those of its graph.
         own[name] = ids.copy() if isinstance(ids, np.ndarray) else ids
     made = cls(**own)
-    made.structure, made._places = structure, places
+    made._structure, made._places = structure, places
     return made
+
+  @property
+  def structure(self) -> Edges | None:
+    """See the class."""
+    own = self._structure
+    return own.grouped if isinstance(own, Ungrouped) else own
 
   def _replace(self, /, **fields: Any) -> jraph.GraphsTuple:
     """As that of any named tuple; see the class."""
     plain = jraph.GraphsTuple(*self)._replace(**fields)
     if {'senders', 'receivers', 'n_node', 'n_edge'} & set(fields):
       return plain
-    return PreparedGraph.of(plain, self.structure, self._places)
+    return PreparedGraph.of(plain, self._structure, self._places)
 
   def __reduce__(self):
     """Pickles and copies it with its structure."""
     plain = jraph.GraphsTuple(*self)
-    return PreparedGraph.of, (plain, self.structure, self._places)
+    return PreparedGraph.of, (plain, self._structure, self._places)
 
   def in_given_order(self, of_edges: Array) -> InGivenOrder:
     """Puts something of every edge in the order that `prepare` was given.
@@ -174,7 +202,7 @@ def _unflatten(unused_aux, children):
     receivers=getattr(structure, 'receivers', None),
     **dict(zip(_LEAVES, own, strict=True)),
   )
-  made.structure, made._places = structure, places
+  made._structure, made._places = structure, places
   return made
 
 
