@@ -24,7 +24,8 @@ SPREAD = 'mean ± sample deviation'
 
 def metric_name(metric: str | None) -> str:
   """What a reader calls it; 'score' before anything has finished."""
-  return (metric or 'score').replace('micro_f1', 'micro-F1')
+  names = {'micro_f1': 'micro-F1', 'roc_auc': 'ROC-AUC'}
+  return names.get(metric or '', metric or 'score')
 
 
 def per_unit(content: dict[str, Any]) -> float:

@@ -33,6 +33,11 @@ _METRICS = {
     ' hits / (2 hits + false alarms + misses). A label is predicted where its'
     ' probability is above 0.5.'
   ),
+  'roc_auc': (
+    'ROC-AUC is the area under the ROC curve in %, the mean over the labels: of'
+    ' a node with the label and one without it, how often the first is given the'
+    ' higher probability.'
+  ),
 }
 _STOPPING = {
   'both': 'score or loss',

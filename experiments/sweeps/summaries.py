@@ -95,7 +95,8 @@ class DatasetTable:
 
   Attributes:
     title: name of the data set.
-    metric: `accuracy` or `micro_f1`; None before any trial has finished.
+    metric: `accuracy`, `micro_f1` or `roc_auc`; None before any trial has
+      finished.
     rows: one a combination, the best validation score first and what has no
       finished trial last.
     axes: the fields that differ between rows, with their values.

@@ -14,7 +14,9 @@ from gat_jax.graphs.features import Features as Features
 from gat_jax.graphs.features import SparseFeatures as SparseFeatures
 from gat_jax.graphs.groups import Array as Array
 from gat_jax.graphs.groups import Groups as Groups
+from gat_jax.graphs.groups import stable_order as stable_order
 from gat_jax.graphs.ids import as_int32 as as_int32
+from gat_jax.graphs.inputs import MOST_EDGES as MOST_EDGES
 from gat_jax.graphs.items import Items as Items
 from gat_jax.graphs.items import Side as Side
 from gat_jax.graphs.parts.part import Exchange as Exchange

@@ -23,7 +23,7 @@ class Evaluation:
     running: whether the replica will go on.
     train_loss: cross-entropy of the last step, in nats.
     val_loss: validation cross-entropy, in nats.
-    val_score: validation accuracy or micro-F1, a fraction.
+    val_score: validation score, a fraction.
   """
 
   seeds: np.ndarray

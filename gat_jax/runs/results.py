@@ -20,8 +20,8 @@ class RuleResult:
   """One seed, at the parameters that another rule would have kept.
 
   Attributes:
-    test: test accuracy or micro-F1, a fraction.
-    val: validation accuracy or micro-F1, a fraction.
+    test: test score, a fraction.
+    val: validation score, a fraction.
     best_epoch: the epoch of the parameters, counted from 1.
     epochs: epochs until that rule would have ended training, if it would.
   """
@@ -38,8 +38,8 @@ class SeedResult:
 
   Attributes:
     seed: the seed.
-    test: test accuracy or micro-F1, a fraction.
-    val: validation accuracy or micro-F1, a fraction.
+    test: test score, a fraction.
+    val: validation score, a fraction.
     val_loss: validation cross-entropy; None if it is not finite.
     best_epoch: the epoch of the parameters, counted from 1; 0 if no epoch had
       a finite loss, so that they are the initial ones.
@@ -81,7 +81,7 @@ class Result:
 
   Attributes:
     dataset: name of the data set.
-    metric: `accuracy` or `micro_f1`.
+    metric: `accuracy`, `micro_f1` or `roc_auc`.
     num_parameters: of one model.
     seeds: one entry a seed.
     compile_seconds: tracing and compiling.

@@ -38,8 +38,8 @@ class Scorer:
     broken = training.BREAKABLE[state.broken] if state.broken >= 0 else None
     return results.SeedResult(
       seed=seed,
-      test=_fraction(test),
-      val=_fraction(val),
+      test=test.exact_score,
+      val=val.exact_score,
       val_loss=_finite(float(val.mean_loss)),
       best_epoch=int(state.kept.best_epoch),
       epochs=int(state.epoch),
@@ -54,8 +54,8 @@ class Scorer:
   ) -> results.RuleResult:
     test, val = self._counts(kept.best_params)
     return results.RuleResult(
-      test=_fraction(test),
-      val=_fraction(val),
+      test=test.exact_score,
+      val=val.exact_score,
       best_epoch=int(kept.best_epoch),
       epochs=int(kept.epochs),
     )
@@ -70,8 +70,3 @@ class Scorer:
 
 def _finite(value: float) -> float | None:
   return value if math.isfinite(value) else None
-
-
-def _fraction(counts: training.Counts) -> float:
-  """The score from whole counts, in double precision."""
-  return int(counts.hits) / max(1, int(counts.total))

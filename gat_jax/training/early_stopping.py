@@ -18,7 +18,7 @@ class Progress(NamedTuple):
   """What a rule remembers of the epochs so far; scalars.
 
   Attributes:
-    best_score: highest validation accuracy or micro-F1.
+    best_score: highest validation score.
     best_loss: lowest validation loss.
     waited: epochs since anything was as good as its best.
   """
@@ -50,7 +50,7 @@ def update(
   Args:
     rule: one of `RULES`.
     progress: what is remembered of the epochs before.
-    score: validation accuracy or micro-F1 of this epoch.
+    score: of the validation split, at this epoch.
     loss: validation loss of this epoch.
 
   Returns:
@@ -119,7 +119,7 @@ def after_epoch(
     rule: one of `RULES`.
     kept: what it kept of the epochs before.
     params: the parameters after this epoch.
-    score: their validation accuracy or micro-F1.
+    score: their validation score.
     loss: their validation loss.
     patience: epochs without a new best that end training.
 

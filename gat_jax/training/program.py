@@ -42,6 +42,7 @@ class Program:
     stop_rule: see `early_stopping.update`.
     other_rules: those whose choices are told as well.
     use_dropout: whether masks are drawn at all.
+    metric: what scores are; see `metrics.count`.
     axes: of a mesh, along which each device has examples of its own, or nodes
       of its own. `step` and `count` are then called inside `jax.shard_map`
       with `check_vma=False`. A device gives what it has: examples of the same
@@ -57,6 +58,7 @@ class Program:
   stop_rule: early_stopping.StopRule
   other_rules: tuple[early_stopping.StopRule, ...]
   use_dropout: bool
+  metric: str = ''
   axes: tuple[str, ...] = ()
 
   @classmethod
@@ -87,6 +89,7 @@ class Program:
       stop_rule=config.stop_rule,
       other_rules=tuple(others) if config.compare_rules else (),
       use_dropout=config.model.dropout_rate > 0,
+      metric=dataset.metric,
       axes=axes,
     )
 
@@ -121,7 +124,10 @@ class Program:
     """
     model = nnx.merge(self.graphdef, packing.whole(params, self.shapes))
     counts = [
-      metrics.count(model.forward(e.graph), e.labels, e.mask) for e in examples
+      metrics.count(
+        model.forward(e.graph), e.labels, e.mask, self.metric, self.axes
+      )
+      for e in examples
     ]
     return self._added(jax.tree.map(lambda *terms: sum(terms), *counts))
 

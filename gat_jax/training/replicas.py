@@ -71,7 +71,7 @@ class ReplicaState(NamedTuple):
     others: what other rules, by name, would have kept.
     train_loss: cross-entropy of the last step, with dropout, without L2.
     val_loss: validation loss after the last epoch.
-    val_score: validation accuracy or micro-F1 after the last epoch.
+    val_score: validation score after the last epoch.
     broken: which of `BREAKABLE` was not finite in the last epoch; -1 for none.
   """
 

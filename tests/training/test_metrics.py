@@ -1,6 +1,13 @@
+import os
+import subprocess
+import sys
+
 import jax
 import numpy as np
+import pytest
+import sklearn.metrics
 
+from gat_jax.errors import InputError
 from gat_jax.training import metrics
 
 
@@ -64,3 +71,100 @@ def test_masked_nodes_give_no_gradient():
 def test_nothing_to_hit_scores_zero():
   logits, labels, mask = random_labels(multilabel=True)
   assert metrics.count(logits, labels, mask & False).score == 0
+
+
+def areas(logits, labels, mask):
+  """As OGB's evaluator, by scikit-learn."""
+  x, y = logits[mask], labels[mask]
+  found = [
+    sklearn.metrics.roc_auc_score(y[:, label], x[:, label])
+    for label in range(y.shape[1])
+    if 0 < y[:, label].sum() < len(y)
+  ]
+  return np.mean(found), len(found)
+
+
+@pytest.mark.parametrize(
+  ('count', 'ties'), [(2, True), (300, True), (300, False)]
+)
+def test_roc_auc_is_that_of_scikit_learn(count, ties):
+  rng = np.random.default_rng(count)
+  labels = (rng.random((count, 9)) < 0.3).astype(np.int32)
+  labels[0], labels[1] = 0, 1
+  labels[:, 3], labels[:, 4] = 0, 1  # no curve
+  logits = rng.normal(size=(count, 9)) + labels
+  logits = (logits.round() * 0.0 if ties and count == 2 else logits).round(
+    0 if ties else 9
+  )
+  logits = logits.astype(np.float32)
+  logits[0, 0] = -0.0  # equal to 0
+  mask = np.arange(count) != 2
+  counts = jax.jit(metrics.count, static_argnames='metric')(
+    logits, labels, mask, metric='roc_auc'
+  )
+  wanted, number = areas(logits, labels, mask)
+  assert counts.total == number == 7
+  np.testing.assert_allclose(counts.score, wanted, rtol=2e-6)
+  np.testing.assert_allclose(counts.exact_score, wanted, rtol=2e-6)
+  usual = metrics.count(logits, labels, mask)
+  np.testing.assert_allclose(counts.mean_loss, usual.mean_loss)
+
+
+@pytest.mark.slow
+def test_roc_auc_of_many_nodes_does_not_overflow():
+  rng = np.random.default_rng(0)
+  labels = (rng.random((200_000, 1)) < 0.5).astype(np.int32)
+  logits = (rng.normal(size=(200_000, 1)) + 0.3 * labels).astype(np.float32)
+  mask = np.ones(200_000, bool)
+  counts = metrics.count(logits, labels, mask, 'roc_auc')
+  wanted = areas(logits, labels, mask)[0]
+  np.testing.assert_allclose(counts.score, wanted, rtol=3e-7)
+  with pytest.raises(InputError, match='overflow'):
+    metrics.count(
+      np.zeros((2**20 + 1, 1), np.float32),
+      np.zeros((2**20 + 1, 1), np.int32),
+      np.zeros(2**20 + 1, bool),
+      'roc_auc',
+    )
+
+
+def test_roc_auc_takes_no_part_in_gradients():
+  logits, labels, mask = random_labels(multilabel=True)
+
+  def loss(x, metric):
+    return metrics.count(x, labels, mask, metric).mean_loss
+
+  gradient = jax.jit(jax.grad(loss), static_argnums=1)
+  np.testing.assert_array_equal(
+    gradient(logits, 'roc_auc'), gradient(logits, '')
+  )
+
+
+@pytest.mark.slow
+def test_roc_auc_of_nodes_on_several_devices_is_that_of_all():
+  code = """
+import jax, numpy as np
+from jax.sharding import PartitionSpec as P
+from gat_jax.training import metrics
+rng = np.random.default_rng(0)
+logits = rng.normal(size=(60, 5)).round(1).astype(np.float32)
+labels = rng.integers(0, 2, (60, 5)).astype(np.int32)
+mask = rng.random(60) < 0.7
+mesh = jax.sharding.Mesh(np.array(jax.devices()), ('nodes',))
+
+def count(*given):
+  counts = metrics.count(*given, 'roc_auc', ('nodes',))
+  return jax.lax.psum(counts, 'nodes')
+
+parted = jax.jit(jax.shard_map(
+  count, mesh=mesh, in_specs=P('nodes'), out_specs=P(), check_vma=False))
+found = parted(logits, labels, mask)
+whole = metrics.count(logits, labels, mask, 'roc_auc')
+np.testing.assert_allclose(found.score, whole.score, rtol=1e-6)
+np.testing.assert_allclose(found.mean_loss, whole.mean_loss, rtol=1e-6)
+"""
+  subprocess.run(
+    [sys.executable, '-c', code],
+    check=True,
+    env=os.environ | {'JAX_NUM_CPU_DEVICES': '2'},
+  )

@@ -6,6 +6,7 @@ Shapes: S seeds, P shares, L layers, N nodes, E edges, K heads.
 import dataclasses
 
 from flax import nnx
+import jax
 import numpy as np
 
 from experiments.pages import measures
@@ -26,7 +27,7 @@ class Found:
   """What was measured.
 
   Attributes:
-    scores: by order [S, P], accuracy or micro-F1 of the test nodes.
+    scores: by order [S, P], of the test nodes.
     agreement: for each layer, then for their mean, a number a pair of seeds.
     near: [L, S], the share of weights that are close to uniform.
   """
@@ -50,7 +51,7 @@ def measure(dataset: datasets.Dataset, models: dict[int, nn.Model]) -> Found:
       for g, edges in zip(whole, ranked, strict=True)
     ]
     found = [np.asarray(logits(state, _like(g, whole))) for g in left]
-    return _score(dataset.test, found)
+    return _score(dataset, found)
 
   scores: dict[str, list] = {order: [] for order in ORDERS}
   weights, near = [], []
@@ -151,14 +152,13 @@ def work(dataset: datasets.Dataset, model: nn.Model) -> float:
   return float(passes * (width * sum(edges) + len(edges) * _OVERHEAD))
 
 
-def _score(examples: list[datasets.Example], logits: list[np.ndarray]) -> float:
+def _score(dataset: datasets.Dataset, logits: list[np.ndarray]) -> float:
   """Of the test nodes, between 0 and 1; logits may have padding."""
   counts = [
-    training.metrics.count(own[: len(e.mask)], e.labels, e.mask)
-    for e, own in zip(examples, logits, strict=True)
+    training.metrics.count(own[: len(e.mask)], e.labels, e.mask, dataset.metric)
+    for e, own in zip(dataset.test, logits, strict=True)
   ]
-  total = sum(int(one.total) for one in counts)
-  return sum(int(one.hits) for one in counts) / max(1, total)
+  return jax.tree.map(lambda *own: sum(own), *counts).exact_score
 
 
 def _agreement(

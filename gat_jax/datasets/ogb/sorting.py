@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from gat_jax.graphs.groups import stable_order
-from gat_jax.graphs.inputs import MOST_EDGES
+from gat_jax.graphs import MOST_EDGES
+from gat_jax.graphs import stable_order
 
 # Edges that are sorted at once, and that are read at once.
 MOST, _CHUNK = 2**25, 2**24
