@@ -34,8 +34,8 @@ _METRICS = {
     ' probability is above 0.5.'
   ),
   'roc_auc': (
-    'ROC-AUC is the area under the ROC curve in %, the mean over the labels: of'
-    ' a node with the label and one without it, how often the first is given the'
+    'ROC-AUC is the area under the ROC curve in %, the mean over the labels:'
+    ' how often, of two nodes of which one has the label, that one is given the'
     ' higher probability.'
   ),
 }

@@ -123,10 +123,9 @@ class Program:
       examples: of the split, whose counts are added up.
     """
     model = nnx.merge(self.graphdef, packing.whole(params, self.shapes))
+    how = self.metric, self.axes
     counts = [
-      metrics.count(
-        model.forward(e.graph), e.labels, e.mask, self.metric, self.axes
-      )
+      metrics.count(model.forward(e.graph), e.labels, e.mask, *how)
       for e in examples
     ]
     return self._added(jax.tree.map(lambda *terms: sum(terms), *counts))
@@ -260,8 +259,7 @@ class Program:
       train: the training split, one batch; or what batches are made of.
       val: the validation split.
       orders: of the batches of the next epochs, stacked.
-      packs: whether the state goes from epoch to epoch in a few arrays. That
-        spares an accelerator kernels.
+      packs: carry the state in a few arrays, which spares kernels.
     """
     first = state.epoch
     last = jnp.minimum(epoch, hyper.max_epochs)

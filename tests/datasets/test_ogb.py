@@ -71,7 +71,9 @@ def check(name, dataset, held, both_ways, of_nodes='sum'):
   )
 
 
-@pytest.mark.parametrize('form', ['archive', 'folder'])
+@pytest.mark.parametrize(
+  'form', ['archive', pytest.param('folder', marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize(
   ('name', 'options', 'both_ways'),
   [
@@ -107,6 +109,7 @@ def test_tables_become_the_graph_that_they_describe(
   check(name, again, held, both_ways, options.get('node_features', 'sum'))
 
 
+@pytest.mark.slow
 def test_metric_is_what_ogb_scores_by(tmp_path):
   metrics = {
     'ogbn-arxiv': 'accuracy',
@@ -242,6 +245,7 @@ def test_what_is_parsed_goes_into_the_cache_if_it_must(tmp_path, cache):
   assert (cache / 'arxiv.parsed/kept.json').is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   'place', ['arxiv', 'ogbn_arxiv', 'ogb/arxiv', 'ogbn-arxiv/ogbn_arxiv', '.']
 )

@@ -96,7 +96,9 @@ DAMAGE = {
 }
 
 
-@pytest.mark.parametrize('form', ['archive', 'folder'])
+@pytest.mark.parametrize(
+  'form', ['archive', pytest.param('folder', marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize('case', DAMAGE)
 def test_a_damaged_table_is_named(tmp_path, case, form):
   member, damage, said = DAMAGE[case]
