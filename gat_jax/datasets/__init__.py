@@ -23,11 +23,11 @@ from gat_jax.errors import did_you_mean
 
 _LOADERS: dict[str, Callable[..., Dataset]] = {
   **dict.fromkeys(planetoid.NAMES, planetoid.load),
-  **ogb.LOADERS,
   'csbm': csbm.load,
   'large': large.load,
   'relations': relations.load,
   'ppi': ppi.load,
+  **ogb.LOADERS,
   'tables': tables.load,
 }
 NAMES = tuple(_LOADERS)
@@ -44,8 +44,8 @@ def load(
   """Loads a data set.
 
   Args:
-    name: `cora`, `citeseer`, `pubmed`, `ppi`, or one that is drawn, `csbm`,
-      `large`, `relations`; for a user's own graph `tables`, which takes `edges`
+    name: `cora`, `citeseer`, `pubmed`, `ppi`, one of OGB's, as `ogbn-arxiv`,
+      or one that is drawn, `csbm`, `large`, `relations`; for a user's own graph `tables`, which takes `edges`
       and `nodes`, or the path of an .npz.
     data_dir: the only folder to look for files in, if given.
     progress: show a progress bar while downloading.
