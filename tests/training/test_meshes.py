@@ -77,42 +77,44 @@ def test_what_does_not_fit_is_refused_with_what_would():
       sizes(2, batch_size, **asked)
 
 
-# Two hosts of a device each; the third replica and a filler are on the second.
+# One of two hosts, of a device each.
 HOST = """
 import sys
 import jax
 port, index = sys.argv[1:]
 jax.distributed.initialize(f'127.0.0.1:{port}', 2, int(index))
-import test_drivers
 import test_meshes
-driver = test_meshes.resident()
-assert driver._mesh.is_multi_process
-found = test_meshes.trained(driver)
-print(test_meshes.digest(found))
+for kind in test_meshes.KINDS:
+  print('found', test_meshes.digest(test_meshes.trained(*kind)))
 """
 
+# Drivers and sizes of the mesh along `runs` and `batch`; of the three replicas
+# the third, and a filler if there is one, are on the second host.
+KINDS = (
+  ('ResidentDriver', 2, 1),
+  ('BatchDriver', 2, 1),
+  ('BatchDriver', 1, 2),
+  ('ResidentDriver', 1, 2),
+)
 
-def resident():
+
+def trained(kind, runs, batch):
+  """What a host sees, with a step back on the way."""
   import test_drivers
 
   from gat_jax.training import drivers
 
-  config = make_config(max_epochs=40, **PLAIN)
-  replicas = [
-    drivers.Replica(seed, test_drivers.Hyperparameters.from_config(config))
-    for seed in (0, 3, 7)
-  ]
-  return drivers.ResidentDriver(config, test_drivers.DATASET, replicas)
-
-
-def trained(driver):
-  """What a host sees, with a step back on the way."""
+  fields = {'mesh.runs': runs, 'mesh.batch': batch, 'batch_shapes': 1}
+  config = make_config(max_epochs=6, **fields, **PLAIN)
+  hyper = test_drivers.Hyperparameters.from_config(config)
+  replicas = [drivers.Replica(seed, hyper) for seed in (0, 3, 7)]
+  driver = getattr(drivers, kind)(config, test_drivers.DATASET, replicas)
   driver.compile()
   driver.advance(2)
   states = [driver.state(i) for i in range(3)]
-  driver.advance(30)
+  driver.advance(4)
   driver.restore(states)
-  driver.advance(40)
+  driver.advance(6)
   names = 'stopped', 'epoch', 'train_loss', 'val_loss', 'val_score'
   fetched = [driver.fetch(name) for name in names]
   return states, fetched, [driver.state(i) for i in range(3)]
@@ -141,8 +143,9 @@ def test_two_hosts_see_what_one_sees():
     )
     for index in range(2)
   ]
-  said = [host.communicate(timeout=120)[0] for host in hosts]
+  said = [host.communicate(timeout=300)[0] for host in hosts]
   assert [host.returncode for host in hosts] == [0, 0]
-  alone = digest(trained(resident()))
-  # Gloo has said before that it is connected.
-  assert [lines.split()[-1] for lines in said] == [alone] * 2
+  expected = [digest(trained(*kind)) for kind in KINDS]
+  for text in said:
+    lines = [line.split() for line in text.splitlines()]
+    assert [line[1] for line in lines if line[0] == 'found'] == expected
