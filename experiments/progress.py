@@ -61,6 +61,10 @@ class TerminalObserver(cli.StoppableObserver):
     self._console.print(card_table(dataset.card))
     self._bar.start()  # not before: a download has a bar of its own
 
+  def on_placed(self, where: str) -> None:
+    """Prints which devices train."""
+    self._console.print(f'on {where}', soft_wrap=True)
+
   def on_compiled(self, seconds: float, num_parameters: int) -> None:
     """Prints the size of the model."""
     self._console.print(

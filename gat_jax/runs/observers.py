@@ -74,6 +74,9 @@ class Observer:
   def on_dataset(self, dataset: datasets.Dataset) -> None:
     """The data are loaded and checked."""
 
+  def on_placed(self, where: str) -> None:
+    """The program is compiled for these devices, which are told in words."""
+
   def on_compiled(self, seconds: float, num_parameters: int) -> None:
     """The program is compiled, training begins."""
 
@@ -117,6 +120,11 @@ class Observers(Observer):
     """Tells all."""
     for one in self._observers:
       one.on_dataset(dataset)
+
+  def on_placed(self, where: str) -> None:
+    """Tells all."""
+    for one in self._observers:
+      one.on_placed(where)
 
   def on_compiled(self, seconds: float, num_parameters: int) -> None:
     """Tells all."""

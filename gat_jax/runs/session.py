@@ -90,6 +90,7 @@ def _train(
     scorer = Scorer(program, dataset, params)
     compile_seconds = time.perf_counter() - start
     num_parameters = nn.num_parameters(params)
+    observer.on_placed(driver.where)
     observer.on_compiled(compile_seconds, num_parameters)
   recovery = Recovery(driver, len(group.replicas), group.writers, saved, hosts)
   epoch = recovery.restore(observer)

@@ -6,7 +6,7 @@ Where JAX runs on several hosts (`jax.distributed`), the mesh has the devices of
 all of them, and all call the same functions in the same order.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 import functools
 import math
 from typing import Any
@@ -63,11 +63,11 @@ def make(config: Any, num_replicas: int, batch_size: int = 1) -> Mesh:
 
 
 def _misfit(sizes: Sequence[int], num_devices: int, how: str) -> ConfigError:
-  shown = ' x '.join(
-    f'{axis} {size}' for axis, size in zip(AXES, sizes, strict=True)
-  )
+  by_axis = dict(zip(AXES, sizes, strict=True))
+  shown = ' x '.join(f'{axis} {size}' for axis, size in by_axis.items())
+  first = next((axis for axis, size in by_axis.items() if size > 1), RUNS)
   return ConfigError(
-    'config.mesh',
+    f'config.mesh.{first}',
     f'{shown} is {math.prod(sizes)} devices, and there are {num_devices}',
     f'choose sizes whose product is {how} {num_devices}, or 0 for what suits',
   )
@@ -87,15 +87,29 @@ def _sizes(
   return asked.runs or left // batch, batch, nodes
 
 
-def describe(mesh: Mesh) -> str:
-  """What it is, in words."""
+def describe(mesh: Mesh, num_bytes: Iterable[int]) -> str:
+  """Which devices, and what they need.
+
+  Args:
+    mesh: of the devices.
+    num_bytes: of each device of this host; zero where that is not known.
+
+  Returns:
+    As in "2 of 8 gpu devices (runs 2), 0.4 GB on each".
+  """
   devices = list(mesh.devices.flat)
+  there = f'{mesh.size}'
+  if mesh.size < jax.device_count():
+    there += f' of {jax.device_count()}'
   hosts = len({device.process_index for device in devices})
-  many = 's' if mesh.size > 1 else ''
-  where = f' of {hosts} hosts' if hosts > 1 else ''
-  sizes = ' x '.join(f'{a} {n}' for a, n in mesh.shape.items() if n > 1)
-  how = f': {sizes}' if sizes else ''
-  return f'{mesh.size} {devices[0].platform} device{many}{where}{how}'
+  sizes = ' x '.join(f'{axis} {n}' for axis, n in mesh.shape.items() if n > 1)
+  most = max(num_bytes, default=0)
+  return (
+    f'{there} {devices[0].platform} device{"s" if there != "1" else ""}'
+    + (f' of {hosts} hosts' if hosts > 1 else '')
+    + (f' ({sizes})' if sizes else '')
+    + (f', {most / 1e9:.2g} GB{" on each" if sizes else ""}' if most else '')
+  )
 
 
 def over_parts(function: Callable, mesh: Mesh) -> Callable:

@@ -149,3 +149,12 @@ def test_two_hosts_see_what_one_sees():
   for text in said:
     lines = [line.split() for line in text.splitlines()]
     assert [line[1] for line in lines if line[0] == 'found'] == expected
+
+
+def test_devices_are_told_in_words():
+  mesh = meshes.make(make_config(**{'mesh.batch': 2}), 1, 4)
+  assert meshes.describe(mesh, [3_000_000, 1]) == (
+    '2 cpu devices (batch 2), 0.003 GB on each'
+  )
+  alone = meshes.make(make_config(**{'mesh.batch': 1}), 1, 4)
+  assert meshes.describe(alone, [0]) == '1 of 2 cpu devices'

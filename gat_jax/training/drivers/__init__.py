@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from gat_jax.datasets import Dataset
+from gat_jax.errors import ConfigError
 from gat_jax.training import batching
 from gat_jax.training.drivers.debugging import DebugDriver
 from gat_jax.training.drivers.debugging import (
@@ -34,10 +35,13 @@ class Driver(Protocol):
   either may fail on one of them (see `Hosts.together`).
 
   Attributes:
-    num_bytes: memory that the compiled programs need, after `compile`.
+    num_bytes: memory that the compiled programs need on this host's devices,
+      after `compile`.
+    where: in words, the devices and the memory of each, after `compile`.
   """
 
   num_bytes: int
+  where: str
 
   def compile(self) -> None:
     """Compiles everything that `advance` needs, then makes the first states.
@@ -68,7 +72,16 @@ def choose_driver(
     config: decides the program, and nothing that each replica brings itself.
     dataset: what the replicas train on.
     replicas: their seeds and hyper-parameters.
+
+  Raises:
+    ConfigError: if `config.mesh` does not fit the devices or the batches.
   """
+  if config.mesh.nodes > 1:
+    raise ConfigError(
+      'config.mesh.nodes',
+      f'{config.mesh.nodes} devices cannot share a graph yet',
+      'leave it at 0',
+    )
   if looks_for_errors():
     return DebugDriver(config, dataset, replicas)
   if batching.is_in_batches(config, dataset) and jax.default_backend() == 'cpu':

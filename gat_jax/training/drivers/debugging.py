@@ -37,6 +37,7 @@ class DebugDriver:
   """
 
   num_bytes = 0  # nothing is compiled ahead that could tell
+  where = 'one device, as JAX looks for errors'
 
   def __init__(
     self, config: Any, dataset: Dataset, replicas: Sequence[Replica]

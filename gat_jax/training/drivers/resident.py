@@ -101,6 +101,7 @@ class ResidentDriver:
     )
     memory.check(num_bytes)
     self.num_bytes = sum(num_bytes.values())
+    self.where = meshes.describe(self._mesh, num_bytes.values())
     # One seed at a time, so that it starts the same alone or among others.
     init = jax.jit(self._program.init)
     seeds = self._seeds[: self._num_replicas]

@@ -37,6 +37,7 @@ class BatchDriver:
   ):
     """Plans the batches and puts what validates them on the devices."""
     mesh = meshes.make(config, len(replicas), config.batch_size)
+    self._mesh = mesh
     num_parts = mesh.shape[meshes.BATCH]
     axes = meshes.batch_axes(mesh)
     self._program = Program.from_config(config, dataset, axes)
@@ -92,6 +93,7 @@ class BatchDriver:
         num_bytes[device] = needed + others * _num_bytes(state)
     memory.check(num_bytes)
     self.num_bytes = sum(num_bytes.values())
+    self.where = meshes.describe(self._mesh, num_bytes.values())
     init = jax.jit(self._program.init)
     self.restore([init(seed) for seed in self._seeds])
 
