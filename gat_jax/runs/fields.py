@@ -117,15 +117,16 @@ FIELDS: dict[str, Field] = {
   'mesh.runs': _whole(
     0,
     0,
-    'devices along which seeds are spread, and trials of a sweep that share a'
+    'devices over which seeds are spread, and trials of a sweep that share a'
     ' program; 0 takes as many as there are',
     Role.EXECUTION,
   ),
   'mesh.batch': _whole(
     0,
     0,
-    'devices among which the graphs of a batch are dealt; 0 takes what'
-    ' `mesh.runs` leaves, at most as many as a batch has graphs',
+    'devices among which the graphs of a batch are dealt, at most as many as'
+    ' it has; 0 takes what `mesh.runs` leaves of accelerators and of hosts, and'
+    ' on one CPU 1',
     Role.EXECUTION,
   ),
   'mesh.nodes': _whole(

@@ -8,6 +8,7 @@ all of them, and all call the same functions in the same order.
 
 from collections.abc import Callable, Iterable, Sequence
 import functools
+import itertools
 import math
 from typing import Any
 
@@ -27,8 +28,10 @@ def make(config: Any, num_replicas: int, batch_size: int = 1) -> Mesh:
   """The mesh that `config.mesh` asks for; 0 there takes what suits.
 
   Replicas come first: each device gets as few of them as can be. What is left
-  over goes to the graphs of a batch. On one host devices may remain idle. On
-  several, each takes part, if only with a replica that trains no epoch.
+  over goes to the graphs of a batch; but not on a CPU, whose devices are its
+  cores: they share what one device computes, and a seed keeps its last bits.
+  On one host devices may remain idle. On several, each takes part, if only with
+  a replica that trains no epoch.
 
   Args:
     config: its `mesh` has the sizes of the axes.
@@ -36,13 +39,18 @@ def make(config: Any, num_replicas: int, batch_size: int = 1) -> Mesh:
     batch_size: graphs in a batch; 1 where training is not in batches.
 
   Returns:
-    A mesh with the axes `runs`, `batch` and `nodes`. Devices of a host are next
-    to each other, closest along the last axis.
+    A mesh with the axes `runs`, `batch` and `nodes`. Accelerators of a host are
+    next to each other, closest along the last axis; of CPUs neighbours are on
+    different hosts.
 
   Raises:
     ConfigError: if the sizes do not fit the devices or the batches.
   """
   devices, asked = jax.devices(), config.mesh
+  several_hosts = jax.process_count() > 1
+  is_cpu = devices[0].platform == 'cpu'
+  if is_cpu and several_hosts:
+    devices = _host_by_host(devices)
   if asked.batch > max(1, batch_size):
     raise ConfigError(
       'config.mesh.batch',
@@ -55,11 +63,21 @@ def make(config: Any, num_replicas: int, batch_size: int = 1) -> Mesh:
   least = [max(1, asked[axis]) for axis in AXES]
   if math.prod(least) > len(devices):
     raise _misfit(least, len(devices), 'at most')
-  sizes = _sizes(asked, len(devices), num_replicas, batch_size)
+  most = 1 if is_cpu and not several_hosts else batch_size
+  sizes = _sizes(asked, len(devices), num_replicas, most)
   used = math.prod(sizes)
-  if jax.process_count() > 1 and used != len(devices):
+  if several_hosts and used != len(devices):
     raise _misfit(sizes, len(devices), 'exactly')
   return Mesh(np.array(devices[:used]).reshape(sizes), AXES)
+
+
+def _host_by_host(devices: Sequence[jax.Device]) -> list[jax.Device]:
+  """The first of each host, then the second of each, and so on."""
+  by_host: dict[int, list[jax.Device]] = {}
+  for device in devices:
+    by_host.setdefault(device.process_index, []).append(device)
+  turns = itertools.zip_longest(*by_host.values())
+  return [device for turn in turns for device in turn if device is not None]
 
 
 def _misfit(sizes: Sequence[int], num_devices: int, how: str) -> ConfigError:
@@ -74,15 +92,15 @@ def _misfit(sizes: Sequence[int], num_devices: int, how: str) -> ConfigError:
 
 
 def _sizes(
-  asked: Any, num_devices: int, num_replicas: int, batch_size: int
+  asked: Any, num_devices: int, num_replicas: int, most_parts: int
 ) -> tuple[int, int, int]:
   nodes = asked.nodes or 1
   left = num_devices // nodes
   if jax.process_count() == 1:
     runs = min(asked.runs or left // max(1, asked.batch), num_replicas)
-    return runs, asked.batch or min(batch_size, left // runs), nodes
+    return runs, asked.batch or min(most_parts, left // runs), nodes
   # All devices: `runs` takes what the other two leave.
-  most = min(batch_size, max(1, left // (asked.runs or num_replicas)))
+  most = min(most_parts, max(1, left // (asked.runs or num_replicas)))
   batch = asked.batch or max(d for d in range(1, most + 1) if left % d == 0)
   return asked.runs or left // batch, batch, nodes
 
@@ -99,8 +117,8 @@ def describe(mesh: Mesh, num_bytes: Iterable[int]) -> str:
   """
   devices = list(mesh.devices.flat)
   there = f'{mesh.size}'
-  if mesh.size < jax.device_count():
-    there += f' of {jax.device_count()}'
+  if mesh.size < jax.device_count() and devices[0].platform != 'cpu':
+    there += f' of {jax.device_count()}'  # of a CPU no core is idle
   hosts = len({device.process_index for device in devices})
   sizes = ' x '.join(f'{axis} {n}' for axis, n in mesh.shape.items() if n > 1)
   most = max(num_bytes, default=0)

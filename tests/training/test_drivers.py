@@ -64,10 +64,9 @@ def test_driver_follows_the_batch_size():
 def test_seed_alone_equals_seed_among_others_bit_for_bit(tier):
   """As optimised as users have it in the second tier alone."""
   del tier
-  whole = {'batch_shapes': 1, 'mesh.batch': 1}
-  together = train([3, 7, 9], **whole)
+  together = train([3, 7, 9], batch_shapes=1)
   for index, seed in enumerate((3, 7)):  # on different devices
-    alone = train([seed], at_once=1, **whole)
+    alone = train([seed], at_once=1, batch_shapes=1)
     assert_same_bits(alone.state(0), together.state(index))
     for name in ('train_loss', 'val_loss', 'val_score', 'epoch'):
       assert alone.fetch(name)[0] == together.fetch(name)[index]

@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import pathlib
 import socket
@@ -21,32 +22,44 @@ def sizes(num_replicas=1, batch_size=1, **asked):
   return dict(meshes.make(config, num_replicas, batch_size).shape)
 
 
-def test_replicas_come_first_then_the_graphs_of_a_batch(monkeypatch):
-  eight = 4 * jax.devices()
-  monkeypatch.setattr(jax, 'devices', lambda: eight)
+@dataclasses.dataclass(frozen=True)
+class Device:
+  platform: str
+  process_index: int
+  number: int
+
+
+def eight(monkeypatch, platform, num_hosts=1):
+  """Eight devices that are not there."""
+  devices = [Device(platform, i * num_hosts // 8, i) for i in range(8)]
+  monkeypatch.setattr(jax, 'devices', lambda: devices)
+  monkeypatch.setattr(jax, 'process_count', lambda: num_hosts)
   monkeypatch.setattr(meshes, 'Mesh', FakeMesh)
-  for num_replicas, batch_size, asked, expected in (
-    (1, 1, {}, (1, 1, 1)),
-    (3, 1, {}, (3, 1, 1)),
-    (100, 1, {}, (8, 1, 1)),
-    (1, 2, {}, (1, 2, 1)),
-    (1, 20, {}, (1, 8, 1)),
-    (3, 20, {}, (3, 2, 1)),
-    (100, 20, {}, (8, 1, 1)),
-    (100, 20, {'batch': 4}, (2, 4, 1)),
-    (100, 20, {'runs': 1}, (1, 8, 1)),
-    (1, 20, {'runs': 4}, (1, 8, 1)),
-    (3, 20, {'nodes': 4}, (2, 1, 4)),
+
+
+def test_replicas_come_first_then_the_graphs_of_a_batch(monkeypatch):
+  for platform, num_replicas, batch_size, asked, expected in (
+    ('gpu', 1, 1, {}, (1, 1, 1)),
+    ('gpu', 3, 1, {}, (3, 1, 1)),
+    ('gpu', 100, 1, {}, (8, 1, 1)),
+    ('gpu', 1, 2, {}, (1, 2, 1)),
+    ('gpu', 1, 20, {}, (1, 8, 1)),
+    ('gpu', 3, 20, {}, (3, 2, 1)),
+    ('gpu', 100, 20, {}, (8, 1, 1)),
+    ('gpu', 100, 20, {'batch': 4}, (2, 4, 1)),
+    ('gpu', 100, 20, {'runs': 1}, (1, 8, 1)),
+    ('gpu', 1, 20, {'runs': 4}, (1, 8, 1)),
+    ('gpu', 3, 20, {'nodes': 4}, (2, 1, 4)),
+    ('cpu', 3, 20, {}, (3, 1, 1)),
+    ('cpu', 3, 20, {'batch': 2}, (3, 2, 1)),
   ):
+    eight(monkeypatch, platform)
     found = sizes(num_replicas, batch_size, **asked)
     assert tuple(found.values()) == expected, (num_replicas, batch_size, asked)
 
 
 def test_all_devices_of_several_hosts_take_part(monkeypatch):
-  eight = 4 * jax.devices()
-  monkeypatch.setattr(jax, 'devices', lambda: eight)
-  monkeypatch.setattr(jax, 'process_count', lambda: 2)
-  monkeypatch.setattr(meshes, 'Mesh', FakeMesh)
+  eight(monkeypatch, 'gpu', 2)
   for num_replicas, batch_size, asked, expected in (
     (1, 1, {}, (8, 1, 1)),
     (1, 3, {}, (4, 2, 1)),
@@ -61,8 +74,17 @@ def test_all_devices_of_several_hosts_take_part(monkeypatch):
     sizes(2, 20, runs=2, batch=2)
 
 
+def test_cpus_of_different_hosts_share_a_batch(monkeypatch):
+  """Those of one host share its cores in any case; accelerators do not."""
+  for platform, expected in (('cpu', [0, 4]), ('gpu', [0, 1])):
+    eight(monkeypatch, platform, 2)
+    devices = meshes.make(make_config(), 1, 2).devices
+    assert [device.number for device in devices[0, :, 0]] == expected
+
+
 class FakeMesh:
   def __init__(self, devices, names):
+    self.devices = devices
     self.shape = dict(zip(names, devices.shape, strict=True))
 
 
@@ -157,4 +179,4 @@ def test_devices_are_told_in_words():
     '2 cpu devices (batch 2), 0.003 GB on each'
   )
   alone = meshes.make(make_config(**{'mesh.batch': 1}), 1, 4)
-  assert meshes.describe(alone, [0]) == '1 of 2 cpu devices'
+  assert meshes.describe(alone, [0]) == '1 cpu device'
