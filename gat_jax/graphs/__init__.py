@@ -12,9 +12,12 @@ from gat_jax.graphs.edges import Edges as Edges
 from gat_jax.graphs.edges import sum_dtype as sum_dtype
 from gat_jax.graphs.features import Features as Features
 from gat_jax.graphs.features import SparseFeatures as SparseFeatures
+from gat_jax.graphs.features import dense_rows as dense_rows
+from gat_jax.graphs.groups import GROUP as GROUP
 from gat_jax.graphs.groups import Array as Array
 from gat_jax.graphs.groups import Groups as Groups
 from gat_jax.graphs.groups import stable_order as stable_order
+from gat_jax.graphs.groups import with_tree as with_tree
 from gat_jax.graphs.ids import as_int32 as as_int32
 from gat_jax.graphs.inputs import MOST_EDGES as MOST_EDGES
 from gat_jax.graphs.items import Items as Items

@@ -72,6 +72,24 @@ class SparseFeatures:
     return cls(matrix.data, edges.prepared())
 
 
+def dense_rows(features: SparseFeatures, ids: np.ndarray) -> np.ndarray:
+  """Rows of prepared features on the host, with their zeros: [R, D].
+
+  Args:
+    features: of a graph that `prepare` made.
+    ids: [R], which rows.
+  """
+  rows = np.asarray(features.rows)
+  firsts = np.searchsorted(rows, ids)
+  counts = np.searchsorted(rows, ids, side='right') - firsts
+  owners = np.repeat(np.arange(len(ids)), counts)
+  places = np.arange(len(owners)) - np.repeat(counts.cumsum() - counts, counts)
+  places += np.repeat(firsts, counts)
+  dense = np.zeros((len(ids), features.shape[1]), features.values.dtype)
+  dense[owners, np.asarray(features.columns)[places]] = features.values[places]
+  return dense
+
+
 def is_real(dtype: jax.typing.DTypeLike) -> bool:
   """Whether features may be of it: floats, bfloat16 as well, and integers."""
   is_float = jnp.issubdtype(dtype, np.floating)

@@ -132,8 +132,8 @@ def stable_order(ids: np.ndarray, count: int) -> np.ndarray:
   return columns.tocsr().indices.astype(np.int32, copy=False)
 
 
-def _groups_of_node(degrees):
-  return -(-np.asarray(degrees) // GROUP)
+def _groups_of_node(degrees, width=GROUP):
+  return -(-np.asarray(degrees) // width)
 
 
 def _tree(
@@ -179,20 +179,32 @@ def fill_groups(groups: Groups, num_edges: int) -> Groups:
   num_groups = (num_edges + (GROUP - 1) * min(num_nodes, num_edges)) // GROUP
   extra = num_groups - len(groups.nodes)
   rows = (0, extra), (0, 0)
-  # A level needs a row for every B below, and one more for every node that has
-  # more than it adds.
-  sizes, reach = [num_groups], GROUP * ROOTS
-  while reach < num_edges:
-    sizes.append(sizes[-1] // FAN + sizes[-1] // (ROOTS + 1) + 1)
-    reach *= FAN
-  return dataclasses.replace(
+  filled = dataclasses.replace(
     groups,
     edges=np.pad(groups.edges, rows),
     is_edge=np.pad(groups.is_edge, rows),
     others=np.pad(groups.others, rows),
     nodes=np.pad(groups.nodes, (0, extra), constant_values=num_nodes),
-    **_tree(_groups_of_node(groups.degrees), sizes[1:]),
   )
+  return with_tree(filled, num_edges)
+
+
+def with_tree(groups: Groups, num_edges: int) -> Groups:
+  """Adds a tree of the size that it can have at most.
+
+  Args:
+    groups: with fillers, as many as there can be.
+    num_edges: how many edges there can be.
+  """
+  num_groups, width = groups.edges.shape
+  # A level needs a row for every B below, and one more for every node that has
+  # more than it adds.
+  sizes, reach = [num_groups], width * ROOTS
+  while reach < num_edges:
+    sizes.append(sizes[-1] // FAN + sizes[-1] // (ROOTS + 1) + 1)
+    reach *= FAN
+  counts = _groups_of_node(groups.degrees, width)
+  return dataclasses.replace(groups, **_tree(counts, sizes[1:]))
 
 
 def join_groups(

@@ -20,6 +20,7 @@ from gat_jax.graphs.groups import stable_order
 from gat_jax.graphs.inputs import MOST_EDGES
 from gat_jax.graphs.prepared import Places
 from gat_jax.graphs.prepared import PreparedGraph
+from gat_jax.graphs.prepared import Ungrouped
 
 
 def prepare(
@@ -143,7 +144,7 @@ def prepare(
     n_edge=np.array([ends.shape[1]], np.int32),
     globals=None,
   )
-  return PreparedGraph.of(graph, structure.prepared(), places)
+  return PreparedGraph.of(graph, Ungrouped(structure), places)
 
 
 def _in_order(ends: np.ndarray, n_node: int) -> np.ndarray:

@@ -161,6 +161,31 @@ FIELDS: dict[str, Field] = {
   'batch_shapes': _whole(
     6, 1, 'sizes that batches are padded to, each compiled'
   ),
+  'sampler.fan_outs': Field(
+    (),
+    'neighbours that are sampled of a node, for each layer from the first to'
+    ' the last, as in 10,10; none trains on whole graphs',
+    lambda v: (
+      isinstance(v, list | tuple)
+      and all(type(n) is int and 1 <= n < 2**31 for n in v)
+    ),
+    'whole numbers from 1 on, one for each layer, or none',
+  ),
+  'sampler.batch_size': _whole(
+    1024, 1, 'training nodes a step, where neighbours are sampled'
+  ),
+  'sampler.workers': _whole(
+    2,
+    0,
+    'threads that sample ahead of training; 0 samples when a batch is due',
+    Role.EXECUTION,
+  ),
+  'sampler.validate_every': _whole(
+    1,
+    1,
+    'epochs between two validations, where neighbours are sampled; each applies'
+    ' the model to whole graphs',
+  ),
   'optimizer': _choice(
     'adam',
     ('adam', 'adamw'),
@@ -233,6 +258,10 @@ UNNAMED_IN_0_1: dict[str, Any] = {
   'mesh.runs': 0,
   'mesh.batch': 0,
   'mesh.nodes': 0,
+  'sampler.fan_outs': (),
+  'sampler.batch_size': 1024,
+  'sampler.workers': 2,
+  'sampler.validate_every': 1,
   'model.edge_features': True,
   'model.projection_bias': False,
   'model.share_weights': False,

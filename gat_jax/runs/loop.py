@@ -60,6 +60,9 @@ class Recovery:
 
   Together with the states it keeps how much of each log belongs to them, so
   that what was logged later is dropped, and how long the run has trained.
+
+  Attributes:
+    logged: [R], up to which epoch each replica was logged.
   """
 
   def __init__(
@@ -85,6 +88,7 @@ class Recovery:
     self._writers = writers
     self._saved = saved
     self._began = time.perf_counter()
+    self.logged = driver.fetch('epoch')
 
   @property
   def seconds(self) -> float:
@@ -112,7 +116,13 @@ class Recovery:
           writer.begin(0, 0)
       return 0
     epoch, leaves, facts = latest
-    self._driver.restore(jax.tree.unflatten(jax.tree.structure(states), leaves))
+    states = jax.tree.unflatten(jax.tree.structure(states), leaves)
+    self._driver.restore(states)
+    if isinstance(self._driver, training.PausingDriver):
+      self._driver.resume(facts['progress'])
+    self.logged = np.array(
+      facts.get('logged', [int(state.epoch) for state in states])
+    )
     with self._hosts.together():
       for writer, size in zip(
         self._writers, facts['metrics_bytes'], strict=False
@@ -161,6 +171,9 @@ class Recovery:
           'metrics_bytes': [writer.metrics_bytes() for writer in self._writers],
           'seconds': self.seconds,
         }
+        if isinstance(self._driver, training.PausingDriver):
+          facts['progress'] = self._driver.progress()
+          facts['logged'] = self.logged.tolist()
         self._saved.save(epoch, states, facts)
         if wait:
           self._saved.wait()
@@ -194,15 +207,19 @@ def train_until_ended(
   last = max(int(r.hyper.max_epochs) for r in group.replicas)
   last_saved = time.perf_counter()
   while True:
-    epoch = min(epoch + group.config.log_every, last)
-    before = driver.fetch('epoch')
-    driver.advance(epoch)
+    until = min(epoch + group.config.log_every, last)
+    driver.advance(until)
     evaluation = _evaluation(group, driver)
     is_last = not evaluation.running.any()
     outcome = None
+    # Within a long epoch there is nothing to log, and much to save.
+    is_there = not getattr(driver, 'is_paused', False)
     with hosts.together():
-      _log(group, evaluation, evaluation.epochs > before)
-      observer.on_evaluation(evaluation)
+      if is_there:
+        epoch = until
+        _log(group, evaluation, evaluation.epochs > recovery.logged)
+        recovery.logged = evaluation.epochs
+        observer.on_evaluation(evaluation)
       if not is_last:
         outcome = observer.request(evaluation)
     if is_last:

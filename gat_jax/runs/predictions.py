@@ -97,7 +97,13 @@ def predict(
   model = restore(workdir, config, seed, *_sizes(dataset))
   return seed, [
     dataclasses.replace(
-      _predict_graph(model, examples, attention, hidden),
+      _predict_graph(
+        model,
+        examples,
+        attention,
+        hidden,
+        is_sampled=bool(config.sampler.fan_outs),
+      ),
       node_ids=dataset.node_ids,
       class_names=dataset.class_names,
     )
@@ -270,15 +276,14 @@ def _predict_graph(
   examples: dict[str, datasets.Example],
   attention: bool,
   hidden: bool,
+  *,
+  is_sampled: bool,
 ) -> GraphPrediction:
   any_example = next(iter(examples.values()))
   graph, labels = any_example.graph, any_example.labels
-
-  def apply(graph):
-    nodes = model.activations(graph) if hidden else [model.forward(graph)]
-    return nodes, model.attention(graph) if attention else []
-
-  (*hidden_nodes, logits), attentions = training.jit(apply)(graph)
+  (*hidden_nodes, logits), attentions = training.apply_model(
+    model, graph, attention, hidden, is_sampled=is_sampled
+  )
   normalize = jax.nn.softmax if labels.ndim == 1 else jax.nn.sigmoid
   splits = np.full(len(labels), '', dtype='U5')
   for split, example in examples.items():

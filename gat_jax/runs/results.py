@@ -86,6 +86,9 @@ class Result:
     seeds: one entry a seed.
     compile_seconds: tracing and compiling.
     train_seconds: wall time of all epochs of all seeds together.
+    sampling: where neighbours were sampled, `seeds_per_second` that a thread
+      drew the neighbourhoods of, and `waiting_share` of the time of training
+      that was spent waiting for them, at most.
   """
 
   dataset: str
@@ -94,6 +97,7 @@ class Result:
   seeds: tuple[SeedResult, ...]
   compile_seconds: float
   train_seconds: float
+  sampling: dict[str, float] = dataclasses.field(default_factory=dict)
 
   @property
   def test(self) -> dict[str, Any]:
@@ -112,6 +116,7 @@ class Result:
         'compile': round(self.compile_seconds, 3),
         'train': round(self.train_seconds, 3),
       },
+      **({'sampling': self.sampling} if self.sampling else {}),
     }
 
   @classmethod
@@ -129,6 +134,7 @@ class Result:
         seeds=tuple(SeedResult.from_json(entry) for entry in content['seeds']),
         compile_seconds=content['seconds']['compile'],
         train_seconds=content['seconds']['train'],
+        sampling=content.get('sampling', {}),
       )
     except (AttributeError, KeyError, TypeError) as error:
       raise ValueError(f'no results: {type(error).__name__} {error}') from error

@@ -11,13 +11,18 @@ from gat_jax.runs import results
 
 
 class Scorer:
-  """Evaluates parameters by a program that is compiled when this is made."""
+  """Evaluates parameters by a program that is compiled when this is made.
+
+  Where neighbours are sampled, it is layer by layer, from the host.
+  """
 
   def __init__(
     self,
     program: training.Program,
     dataset: datasets.Dataset,
     params: nnx.State,
+    *,
+    is_sampled: bool = False,
   ):
     """Compiles for the validation and the test split.
 
@@ -25,9 +30,15 @@ class Scorer:
       program: makes the model.
       dataset: has the splits.
       params: of the shapes and types of all that are evaluated later.
+      is_sampled: whether the graphs are to stay on the host.
     """
-    self._count = training.jit(program.count)
     self._dataset = dataset
+    if is_sampled:
+      self._count = training.SplitCounter(
+        program.graphdef, program.metric
+      ).count
+      return
+    self._count = training.jit(program.count)
     jax.block_until_ready(self._counts(params))
 
   def score(

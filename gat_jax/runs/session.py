@@ -87,7 +87,8 @@ def _train(
     driver.compile()
   params = driver.state(0).params
   with hosts.together():
-    scorer = Scorer(program, dataset, params)
+    is_sampled = bool(group.config.sampler.fan_outs)
+    scorer = Scorer(program, dataset, params, is_sampled=is_sampled)
     compile_seconds = time.perf_counter() - start
     num_parameters = nn.num_parameters(params)
     observer.on_placed(driver.where)
@@ -112,6 +113,9 @@ def _train(
       hosts.joint(error)
     raise
   _save_parameters(group, driver, hosts)
+  sampling = {}
+  if isinstance(driver, training.PausingDriver):
+    sampling = driver.facts()
   found = [
     results.Result(
       dataset=dataset.card['name'],
@@ -120,6 +124,7 @@ def _train(
       seeds=tuple(own),
       compile_seconds=compile_seconds,
       train_seconds=seconds * _share(own, seeds),
+      sampling=sampling,
     )
     for own, _ in group.by_config(seeds)
   ]

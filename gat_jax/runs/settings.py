@@ -85,11 +85,30 @@ def check(
     )
   options = {name.removeprefix(prefix): v for name, v in own.items()}
   datasets.check_options(options.pop('name'), options)
+  _check_sampler(config)
   if config.seed + config.num_seeds > 2**31:
     raise ConfigError(
       'config.num_seeds',
       f'{config.num_seeds} seeds from {config.seed} on pass 2**31',
       'choose a smaller first seed',
+    )
+
+
+def _check_sampler(config: config_dict.ConfigDict) -> None:
+  fan_outs, num_layers = config.sampler.fan_outs, config.model.num_layers
+  if not fan_outs:
+    return
+  if len(fan_outs) != num_layers:
+    raise ConfigError(
+      'config.sampler.fan_outs',
+      f'{len(fan_outs)} numbers for {num_layers} layers',
+      'give one for each layer, from the first to the last',
+    )
+  if config.batch_size:
+    raise ConfigError(
+      'config.batch_size',
+      f'{config.batch_size} graphs a step, and neighbours are sampled',
+      'choose 0; `config.sampler.batch_size` is the number of nodes a step',
     )
 
 
@@ -147,6 +166,9 @@ def idle_fields(config: config_dict.ConfigDict) -> Iterator[tuple[str, str]]:
     yield 'optimizer', 'where `config.weight_decay` is 0'
   if config.batch_size == 0:
     yield 'batch_shapes', 'where `config.batch_size` is 0'
+  if not config.sampler.fan_outs:
+    for field in ('batch_size', 'validate_every'):
+      yield f'sampler.{field}', 'where `config.sampler.fan_outs` is empty'
   if config.stop_rule == 'none' and not config.compare_rules:
     yield 'patience', "where `config.stop_rule` is 'none'"
 
@@ -230,10 +252,14 @@ def flat(config: config_dict.ConfigDict | dict[str, Any]) -> dict[str, Any]:
   if not isinstance(config, dict):
     raise TypeError(f'{config!r} is no dictionary of settings')
   found = traverse_util.flatten_dict(config, keep_empty_nodes=True, sep='.')
-  return {
-    name: {} if value is traverse_util.empty_node else value
-    for name, value in found.items()
-  }
+  return {name: _plain(value) for name, value in found.items()}
+
+
+def _plain(value: Any) -> Any:
+  """As a config has it: files have lists for tuples."""
+  if value is traverse_util.empty_node:
+    return {}
+  return tuple(value) if isinstance(value, list) else value
 
 
 def differences(theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:

@@ -138,6 +138,15 @@ def after_epoch(
   return choose(kept.stopped, kept, after)
 
 
+def without_validation(kept: Kept) -> Kept:
+  """What is kept after an epoch of whose parameters nothing is known."""
+  waited = kept.progress.waited + 1
+  after = kept._replace(
+    progress=kept.progress._replace(waited=waited), epochs=kept.epochs + 1
+  )
+  return choose(kept.stopped, kept, after)
+
+
 def choose(condition: jax.Array, yes: Any, no: Any) -> Any:
   """One of two pytrees of the same structure."""
   return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)

@@ -9,7 +9,7 @@ Shapes: R replicas.
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -63,6 +63,26 @@ class Driver(Protocol):
     """Takes every replica to a state that `state` returned, after `compile`."""
 
 
+@runtime_checkable
+class PausingDriver(Driver, Protocol):
+  """A driver of long epochs, which may come back within one.
+
+  Attributes:
+    is_paused: whether `advance` came back before it was there.
+  """
+
+  is_paused: bool
+
+  def progress(self) -> Any:
+    """Where in its epoch each replica is, fit for JSON."""
+
+  def resume(self, progress: Any) -> None:
+    """Goes on where `progress` was, after `restore`."""
+
+  def facts(self) -> dict[str, float]:
+    """What a person may want to know of how it went, by name."""
+
+
 def choose_driver(
   config: Any, dataset: Dataset, replicas: Sequence[Replica]
 ) -> Driver:
@@ -76,6 +96,8 @@ def choose_driver(
   Raises:
     ConfigError: if `config.mesh` does not fit the devices or the batches.
   """
+  if config.sampler.fan_outs:
+    return _sampled_driver(config, dataset, replicas)
   if config.mesh.nodes > 1:
     raise ConfigError(
       'config.mesh.nodes',
@@ -87,3 +109,19 @@ def choose_driver(
   if batching.is_in_batches(config, dataset) and jax.default_backend() == 'cpu':
     return BatchDriver(config, dataset, replicas)
   return ResidentDriver(config, dataset, replicas)
+
+
+def _sampled_driver(
+  config: Any, dataset: Dataset, replicas: Sequence[Replica]
+) -> Driver:
+  try:
+    from gat_jax.training.drivers.sampled import SampledDriver
+  except ImportError as error:
+    if error.name not in ('grain', 'numba'):
+      raise
+    raise ConfigError(
+      'config.sampler.fan_outs',
+      f'sampling needs {error.name}, which is not installed',
+      "install what it needs: pip install 'gat-jax[sampling]'",
+    ) from error
+  return SampledDriver(config, dataset, replicas)

@@ -1,0 +1,247 @@
+"""Trains on sampled neighbourhoods that the host makes, a step a call.
+
+Shapes: R replicas.
+"""
+
+from collections.abc import Iterator, Sequence
+import dataclasses
+import time
+from typing import Any
+
+import jax
+from jax.sharding import SingleDeviceSharding
+import numpy as np
+
+from gat_jax import nn
+from gat_jax.datasets import Dataset
+from gat_jax.training import batching
+from gat_jax.training import early_stopping
+from gat_jax.training import memory
+from gat_jax.training import metrics
+from gat_jax.training.program import Program
+from gat_jax.training.replicas import Replica
+from gat_jax.training.replicas import ReplicaState
+from gat_jax.training.replicas import abstract_states
+from gat_jax.training.sampling import SplitCounter
+from gat_jax.training.sampling import loading
+
+# Seconds of steps after which the caller may look, within an epoch.
+_SECONDS = 5.0
+
+
+@dataclasses.dataclass
+class _Progress:
+  """Where in an epoch a replica is.
+
+  Attributes:
+    steps: that are done of it.
+    loss: the sum of their losses but the last one's, which is in its state.
+  """
+
+  steps: int = 0
+  loss: float = 0.0
+
+
+class SampledDriver:
+  """Each replica has a device and is sent its batches, a step at a time.
+
+  A step computes the loss of some training nodes from a sample of their
+  neighbourhood. Validation is exact: see `sampling.Layerwise`. The graph stays
+  on the host.
+
+  Attributes:
+    is_paused: whether `advance` came back within an epoch.
+  """
+
+  is_paused = False
+
+  def __init__(
+    self, config: Any, dataset: Dataset, replicas: Sequence[Replica]
+  ):
+    """Chooses the shapes of batches; puts nothing on the devices."""
+    self._config = config
+    self._program = Program.from_config(config, dataset)
+    self._seeds = [int(replica.seed) for replica in replicas]
+    self._hypers = [replica.hyper for replica in replicas]
+    layer = nn.LAYERS[config.model.name]
+    self._neighbours = loading.Neighbours(
+      _one(dataset.train),
+      config.sampler.fan_outs,
+      config.sampler.batch_size,
+      ids=config.model.dropout_rate > 0,
+      degrees=issubclass(layer, nn.GCNLayer),
+      trees=jax.default_backend() != 'cpu',
+    )
+    self._val = dataset.val
+    self._counter = SplitCounter(self._program.graphdef, self._program.metric)
+    devices = jax.local_devices()[: len(replicas)]
+    self._devices = [devices[i % len(devices)] for i in range(len(replicas))]
+    self.num_traces = 0
+    self._seconds = self._waited = 0.0
+
+  def compile(self) -> None:
+    """Compiles a step for every shape of a batch; see `Driver`."""
+
+    def step(state, hyper, batch, index):
+      self.num_traces += 1
+      return self._program.step(state, hyper, [batch], index)
+
+    if jax.default_backend() == 'cpu':
+      memory.keep_freed()
+    step = jax.jit(step, donate_argnums=0)
+    self._steps, num_bytes = {}, {}
+    hyper = self._hypers[0]  # of the same types as all others
+    shapes = range(len(self._neighbours.shapes))
+    for device in dict.fromkeys(self._devices):
+      state = abstract_states(self._program.init, SingleDeviceSharding(device))
+      for shape in shapes:
+        batch = jax.device_put(self._neighbours.smallest(shape), device)
+        lowered = step.lower(state, hyper, batch, np.int32(0))
+        self._steps[device, shape] = lowered.compile()
+      # What nearly all batches need, and another batch that is on its way.
+      count = self._devices.count(device)
+      needed = memory.needed(self._steps[device, 0])
+      num_bytes[device] = needed + count * self._neighbours.num_bytes(0)
+    memory.check(num_bytes, is_sampled=True)
+    self.num_bytes = sum(num_bytes.values())
+    self._end = jax.jit(self._end_epoch)
+    self._end_unvalidated = jax.jit(self._unvalidated)
+    init = jax.jit(self._program.init)
+    self.restore([init(seed) for seed in self._seeds])
+
+  @property
+  def host_bytes(self) -> int:
+    """What sampling needs on the host besides the data: batches made ahead."""
+    ahead = len(self._seeds) * (2 * self._config.sampler.workers + 1)
+    return ahead * self._neighbours.num_bytes(0)
+
+  def _end_epoch(
+    self,
+    state: ReplicaState,
+    hyper: Any,
+    train_loss: jax.Array,
+    val: metrics.Counts,
+  ) -> ReplicaState:
+    state = state._replace(train_loss=train_loss)
+    return self._program.end_epoch(state, hyper, val)
+
+  def _unvalidated(self, state: ReplicaState) -> ReplicaState:
+    """After an epoch that is not followed by a validation."""
+    skip = early_stopping.without_validation
+    return state._replace(
+      epoch=state.epoch + 1,
+      kept=skip(state.kept),
+      others={rule: skip(kept) for rule, kept in state.others.items()},
+      broken=early_stopping.first_not_finite(
+        state.train_loss, state.params, np.float32(0)
+      ),
+    )
+
+  def advance(self, epoch: int) -> None:
+    """See `Driver`; it may come back before, and `is_paused` then."""
+    until = time.perf_counter() + _SECONDS
+    self.is_paused = False
+    while running := self._running(epoch):
+      for replica in running:
+        self._step(replica)
+      is_within = any(self._progress[replica].steps for replica in running)
+      if is_within and time.perf_counter() > until:
+        self.is_paused = True
+        return
+
+  def _running(self, epoch: int) -> list[int]:
+    return [
+      replica
+      for replica, hyper in enumerate(self._hypers)
+      if not self._stopped[replica]
+      and self._epochs[replica] < min(epoch, int(hyper.max_epochs))
+    ]
+
+  def _step(self, replica: int) -> None:
+    """Takes a step, and ends the epoch after its last."""
+    progress, began = self._progress[replica], time.perf_counter()
+    state, device = self._states[replica], self._devices[replica]
+    was_idle = state.train_loss.is_ready()
+    batch = next(self._batches_of(replica))
+    if was_idle or state.train_loss.is_ready():  # at most so long, then
+      self._waited += time.perf_counter() - began
+    example = jax.device_put(batch.example, device)
+    if progress.steps:  # one step at a time is on its way
+      progress.loss += float(state.train_loss)
+    self._states[replica] = self._steps[device, batch.shape](
+      state, self._hypers[replica], example, np.int32(progress.steps)
+    )
+    progress.steps += 1
+    self._seconds += time.perf_counter() - began
+    if progress.steps == self._neighbours.num_batches:
+      self._finish_epoch(replica)
+
+  def _finish_epoch(self, replica: int) -> None:
+    progress, state = self._progress[replica], self._states[replica]
+    loss = progress.loss + float(state.train_loss)
+    hyper, train_loss = self._hypers[replica], np.float32(loss / progress.steps)
+    epoch = self._epochs[replica] + 1
+    is_last = epoch == int(hyper.max_epochs)
+    if is_last or epoch % self._config.sampler.validate_every == 0:
+      counts = jax.device_get(self._counter.count(state.params, self._val))
+      state = self._end(state, hyper, train_loss, counts)
+    else:
+      train_loss = jax.device_put(train_loss, self._devices[replica])
+      state = self._end_unvalidated(state._replace(train_loss=train_loss))
+    self._states[replica] = state
+    self._progress[replica] = _Progress()
+    self._epochs[replica] = int(state.epoch)
+    self._stopped[replica] = bool(state.stopped)
+
+  def _batches_of(self, replica: int) -> Iterator[loading.Batch]:
+    """From where the replica is, on."""
+    if replica not in self._batches:
+      count = self._neighbours.num_batches
+      done = self._epochs[replica] * count + self._progress[replica].steps
+      self._batches[replica] = self._neighbours.batches(
+        self._seeds[replica],
+        done,
+        int(self._hypers[replica].max_epochs) * count,
+        self._config.sampler.workers,
+      )
+    return self._batches[replica]
+
+  def fetch(self, name: str) -> np.ndarray:
+    """See `Driver`."""
+    return np.array([np.asarray(getattr(s, name)) for s in self._states])
+
+  def state(self, replica: int) -> ReplicaState:
+    """See `Driver`."""
+    return jax.device_get(self._states[replica])
+
+  def restore(self, states: Sequence[ReplicaState]) -> None:
+    """See `Driver`; between two epochs."""
+    self._states = [
+      jax.device_put(state, device)
+      for state, device in zip(states, self._devices, strict=True)
+    ]
+    self._epochs = [int(state.epoch) for state in states]
+    self._stopped = [bool(state.stopped) for state in states]
+    self._progress = [_Progress() for _ in states]
+    self._batches: dict[int, Iterator[loading.Batch]] = {}
+
+  def progress(self) -> list[dict[str, Any]]:
+    """Where in its epoch each replica is, fit for JSON, for `resume`."""
+    return [dataclasses.asdict(own) for own in self._progress]
+
+  def resume(self, progress: Sequence[dict[str, Any]]) -> None:
+    """Goes on within an epoch; call it after `restore`."""
+    self._progress = [_Progress(**own) for own in progress]
+
+  def facts(self) -> dict[str, float]:
+    """What was sampled and waited for so far, for people."""
+    work = self._neighbours.work
+    return {
+      'seeds_per_second': round(work.seeds / max(1e-9, work.seconds), 1),
+      'waiting_share': round(self._waited / max(1e-9, self._seconds), 5),
+    }
+
+
+def _one(examples: Sequence[Any]) -> Any:
+  """Several graphs are one that falls apart."""
+  return examples[0] if len(examples) == 1 else batching.join(examples)
