@@ -144,6 +144,12 @@ def result_table(result: Result) -> Table:
     f'{result.train_seconds:.1f} s, {per_epoch:.1f} ms an epoch and seed;'
     f' compiled in {result.compile_seconds:.1f} s'
   )
+  if result.sampling:
+    share = 100 * result.sampling['waiting_share']
+    said.append(
+      f'{result.sampling["seeds_per_second"]:,.0f} neighbourhoods drawn a second'
+      f' and thread; training waited for them {share:.1f} % of the time'
+    )
   table.caption = '\n'.join(said)
   return table
 

@@ -115,7 +115,7 @@ def test_wheel_has_every_file_of_the_library_and_nothing_else(wheel):
   files = {
     path
     for path in (ROOT / 'gat_jax').rglob('*')
-    if path.is_file() and path.suffix != '.pyc'
+    if path.is_file() and path.parent.name != '__pycache__'
   }
   assert ROOT / 'gat_jax/py.typed' in files
   assert inside == {str(path.relative_to(ROOT)) for path in files}

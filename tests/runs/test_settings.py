@@ -27,6 +27,7 @@ OTHER = {
   'optimizer': 'adamw',
   'model.name': 'gcn',
   'model.compute_dtype': 'bfloat16',
+  'sampler.fan_outs': (10, 5),
 }
 
 

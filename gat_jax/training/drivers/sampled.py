@@ -14,10 +14,12 @@ import numpy as np
 
 from gat_jax import nn
 from gat_jax.datasets import Dataset
-from gat_jax.training import batching
+from gat_jax.errors import ConfigError
 from gat_jax.training import early_stopping
 from gat_jax.training import memory
+from gat_jax.training import meshes
 from gat_jax.training import metrics
+from gat_jax.training import padding
 from gat_jax.training.program import Program
 from gat_jax.training.replicas import Replica
 from gat_jax.training.replicas import ReplicaState
@@ -58,7 +60,13 @@ class SampledDriver:
   def __init__(
     self, config: Any, dataset: Dataset, replicas: Sequence[Replica]
   ):
-    """Chooses the shapes of batches; puts nothing on the devices."""
+    """Chooses the shapes of batches; puts nothing on the devices.
+
+    Raises:
+      ConfigError: if devices or hosts are to share a graph or a batch.
+      DataError: if the edges are not sorted.
+    """
+    _check_mesh(config.mesh)
     self._config = config
     self._program = Program.from_config(config, dataset)
     self._seeds = [int(replica.seed) for replica in replicas]
@@ -74,7 +82,8 @@ class SampledDriver:
     )
     self._val = dataset.val
     self._counter = SplitCounter(self._program.graphdef, self._program.metric)
-    devices = jax.local_devices()[: len(replicas)]
+    self._mesh = meshes.make(config, len(replicas))
+    devices = list(self._mesh.devices.flat)
     self._devices = [devices[i % len(devices)] for i in range(len(replicas))]
     self.num_traces = 0
     self._seconds = self._waited = 0.0
@@ -104,16 +113,24 @@ class SampledDriver:
       num_bytes[device] = needed + count * self._neighbours.num_bytes(0)
     memory.check(num_bytes, is_sampled=True)
     self.num_bytes = sum(num_bytes.values())
+    self.where = (
+      f'{meshes.describe(self._mesh, num_bytes.values())}; the graph and'
+      f' {self._num_ahead()} batches stay on the host:'
+      f' {self._host_bytes() / 1e9:.2g} GB'
+    )
     self._end = jax.jit(self._end_epoch)
     self._end_unvalidated = jax.jit(self._unvalidated)
     init = jax.jit(self._program.init)
     self.restore([init(seed) for seed in self._seeds])
 
-  @property
-  def host_bytes(self) -> int:
-    """What sampling needs on the host besides the data: batches made ahead."""
-    ahead = len(self._seeds) * (2 * self._config.sampler.workers + 1)
-    return ahead * self._neighbours.num_bytes(0)
+  def _num_ahead(self) -> int:
+    """How many batches there may be on the host: ready, made and used."""
+    return len(self._seeds) * (self._config.sampler.workers + 2)
+
+  def _host_bytes(self) -> int:
+    """Of the graph with its features, and of those batches."""
+    own = self._num_ahead() * self._neighbours.num_bytes(0)
+    return own + self._neighbours.data_bytes
 
   def _end_epoch(
     self,
@@ -242,6 +259,22 @@ class SampledDriver:
     }
 
 
+def _check_mesh(mesh: Any) -> None:
+  for axis in ('batch', 'nodes'):
+    if mesh[axis] > 1:
+      raise ConfigError(
+        f'config.mesh.{axis}',
+        f'{mesh[axis]} devices share a graph, and neighbours are sampled',
+        'choose 0, and leave the devices to seeds',
+      )
+  if jax.process_count() > 1:
+    raise ConfigError(
+      'config.sampler.fan_outs',
+      f'there are {jax.process_count()} hosts, and sampling is for one',
+      'run it on one host',
+    )
+
+
 def _one(examples: Sequence[Any]) -> Any:
   """Several graphs are one that falls apart."""
-  return examples[0] if len(examples) == 1 else batching.join(examples)
+  return examples[0] if len(examples) == 1 else padding.join(examples)

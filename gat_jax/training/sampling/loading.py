@@ -88,7 +88,7 @@ class Neighbours:
     Raises:
       DataError: if the edges are not sorted.
     """
-    self.csr = Csr.of(example.graph)
+    self._example, self.csr = example, Csr.of(example.graph)
     self._nodes = np.flatnonzero(example.mask).astype(np.int32)
     self._fan_outs = np.array(fan_outs, np.int64)
     self._batch_size = min(batch_size, len(self._nodes))
@@ -149,6 +149,13 @@ class Neighbours:
   def smallest(self, shape: int) -> Example:
     """A batch of that shape, for compiling."""
     return self._padder.pad(*_nobody(len(self._fan_outs)), self.shapes[shape])
+
+  @property
+  def data_bytes(self) -> int:
+    """Of the edges, features and labels, those in files included."""
+    arrays = self._example.graph.nodes, self._example.graph.edges
+    leaves = jax.tree.leaves((arrays, self._example.labels, *self.csr))
+    return sum(leaf.nbytes for leaf in leaves)
 
   def num_bytes(self, shape: int) -> int:
     """Of a batch of that shape, on the host and again on the device."""

@@ -1,0 +1,183 @@
+"""Sampled runs as a whole: interrupted within an epoch, scored, predicted."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+from flax import nnx
+import jax
+import numpy as np
+import pytest
+
+from gat_jax import runs
+from gat_jax import training
+from gat_jax.errors import ConfigError
+from gat_jax.runs import predictions
+from gat_jax.runs import settings
+
+pytestmark = pytest.mark.slow
+
+
+def config_of(**fields):
+  """A small MLP, which compiles fast; it is sampled as any other."""
+  config = settings.default_config('relations')
+  config.dataset.num_nodes = 300
+  config.sampler.fan_outs = (3, 2)
+  config.sampler.batch_size = 8
+  config.stop_rule = 'none'
+  config.max_epochs = 3
+  config.log_every = 2
+  config.model.dropout_rate = 0.0
+  config.model.name = 'mlp'
+  config.model.edge_features = False
+  config.update_from_flattened_dict(fields)
+  return config
+
+
+class Stop(runs.Observer):
+  """Asks for the end at the n-th look."""
+
+  def __init__(self, number):
+    self.number = number
+
+  def request(self, evaluation):
+    self.number -= 1
+    return runs.Outcome.INTERRUPTED if self.number == 0 else None
+
+
+def metrics_of(folder):
+  return (folder / 'metrics.jsonl').read_text()
+
+
+@pytest.mark.parametrize('validate_every', [1, 2])
+def test_a_run_that_stops_within_an_epoch_goes_on_bit_for_bit(
+  tmp_path, monkeypatch, validate_every
+):
+  from gat_jax.training.drivers import sampled
+
+  config = config_of(
+    **{'num_seeds': 2, 'sampler.validate_every': validate_every}
+  )
+  whole = runs.train_and_evaluate(config, tmp_path / 'whole')
+  monkeypatch.setattr(sampled, '_SECONDS', 0.0)  # it may stop at every step
+  config.checkpoint_minutes = 0.0
+  parts = tmp_path / 'parts'
+  for number in (3, 8, 1, 6):
+    with pytest.raises(runs.Ended):
+      runs.train_and_evaluate(config, parts, Stop(number))
+  result = runs.train_and_evaluate(config, parts)
+  assert result.seeds == whole.seeds
+  assert metrics_of(parts) == metrics_of(tmp_path / 'whole')
+  both = [predictions.load_trained(p)[1] for p in (parts, tmp_path / 'whole')]
+  for one, another in zip(*(m.values() for m in both), strict=True):
+    leaves = [
+      jax.tree.leaves(nnx.state(model, nnx.Param)) for model in (one, another)
+    ]
+    for a, b in zip(*leaves, strict=True):
+      np.testing.assert_array_equal(a, b)
+
+
+def test_sigterm_in_a_long_epoch_loses_nothing(tmp_path):
+  """The real command, killed softly in its first epoch of many steps."""
+  flags = [
+    '--config=configs/large.py',
+    '--config.dataset.num_nodes=4000',
+    '--config.dataset.train_fraction=0.5',
+    '--config.sampler.fan_outs=3,2',
+    '--config.sampler.batch_size=1',
+    '--config.model.name=mlp',
+    '--config.model.dropout_rate=0',
+    '--config.stop_rule=none',
+    '--config.max_epochs=1',
+  ]
+  command = [sys.executable, '-m', 'experiments.train', *flags]
+  stopped, whole = tmp_path / 'stopped', tmp_path / 'whole'
+  with subprocess.Popen(
+    [*command, f'--workdir={stopped}'],
+    stdout=subprocess.PIPE,
+    stderr=subprocess.STDOUT,
+    text=True,
+  ) as run:
+    for line in run.stdout:
+      if 'compiled in' in line:
+        break
+    time.sleep(0.5)
+    run.send_signal(signal.SIGTERM)
+    assert run.wait(120) != 0, run.stdout.read()
+  (facts,) = stopped.glob('checkpoints/*/facts/metadata')
+  (progress,) = json.loads(facts.read_text())['progress']
+  assert 0 < progress['steps'] < 2000
+  for folder in (stopped, whole):
+    subprocess.run([*command, f'--workdir={folder}'], check=True)
+  found = [
+    json.loads((folder / 'results.json').read_text())['seeds']
+    for folder in (stopped, whole)
+  ]
+  assert found[0] == found[1]
+
+
+def test_scores_and_predictions_are_those_of_the_whole_graph(tmp_path):
+  config = config_of(**{'model.name': 'gcn', 'sampler.workers': 0})
+  result = runs.train_and_evaluate(config, tmp_path)
+  seed, (found,) = runs.predict(tmp_path, hidden=True)
+  dataset, models = predictions.load_trained(tmp_path)
+  whole = models[seed].activations(dataset.test[0].graph)
+  np.testing.assert_allclose(
+    found.probabilities, jax.nn.softmax(whole[-1]), atol=1e-5
+  )
+  np.testing.assert_allclose(found.hidden[0], whole[0], atol=1e-5)
+  mask, labels = dataset.test[0].mask, dataset.test[0].labels
+  hits = (found.predictions == labels)[mask]
+  assert result.seeds[0].test == pytest.approx(hits.mean())
+  assert result == runs.read_result(tmp_path)
+  assert set(result.sampling) == {'seeds_per_second', 'waiting_share'}
+
+
+def test_nothing_is_compiled_again():
+  config = config_of()
+  dataset = runs.run.load_dataset(config)
+  with training.own_jax_settings():
+    driver = training.choose_driver(
+      config, dataset, training.Replica.of(config)
+    )
+    driver.compile()
+    traces = driver.num_traces
+    driver.advance(3)
+  assert driver.fetch('epoch') == 3
+  assert driver.num_traces == traces == len(driver._neighbours.shapes)
+  facts = driver.facts()
+  assert facts['seeds_per_second'] > 0
+  assert 0 <= facts['waiting_share'] <= 1
+
+
+def test_a_graph_that_does_not_fit_is_predicted_layer_by_layer(
+  tmp_path, monkeypatch, caplog
+):
+  config = config_of(**{'sampler.fan_outs': (), 'max_epochs': 2})
+  runs.train_and_evaluate(config, tmp_path)
+  _, (wanted,) = runs.predict(tmp_path)
+  monkeypatch.setattr(training.memory, 'free_on_host', lambda: 0)
+  _, (found,) = runs.predict(tmp_path)
+  assert 'layer by layer' in caplog.text
+  np.testing.assert_allclose(
+    found.probabilities, wanted.probabilities, atol=1e-5
+  )
+  monkeypatch.setattr(training.memory, 'needed', lambda unused_compiled: 10**9)
+  with pytest.raises(ConfigError, match=r'or sample neighbours: `config\.sam'):
+    runs.train_and_evaluate(config)
+
+
+@pytest.mark.parametrize(
+  ('fields', 'said'),
+  [
+    ({'sampler.fan_outs': (3,)}, '1 numbers for 2 layers'),
+    ({'sampler.fan_outs': (3, 0)}, 'whole numbers from 1 on'),
+    ({'batch_size': 2}, 'graphs a step, and neighbours are sampled'),
+    ({'mesh.nodes': 2}, 'neighbours are sampled'),
+  ],
+)
+def test_what_does_not_go_with_sampling_is_one_error(fields, said):
+  with pytest.raises(ConfigError, match=said):
+    runs.train_and_evaluate(config_of(**fields))
