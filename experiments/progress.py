@@ -146,9 +146,10 @@ def result_table(result: Result) -> Table:
   )
   if result.sampling:
     share = 100 * result.sampling['waiting_share']
+    drawn = result.sampling['seeds_per_second']
     said.append(
-      f'{result.sampling["seeds_per_second"]:,.0f} neighbourhoods drawn a second'
-      f' and thread; training waited for them {share:.1f} % of the time'
+      f'{drawn:,.0f} neighbourhoods drawn a second and thread; training waited'
+      f' for them {share:.1f} % of the time'
     )
   table.caption = '\n'.join(said)
   return table
