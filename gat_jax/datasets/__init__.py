@@ -44,9 +44,9 @@ def load(
   """Loads a data set.
 
   Args:
-    name: `cora`, `citeseer`, `pubmed`, `ppi`, one of OGB's, as `ogbn-arxiv`,
-      or one that is drawn, `csbm`, `large`, `relations`; for a user's own graph `tables`, which takes `edges`
-      and `nodes`, or the path of an .npz.
+    name: `cora`, `citeseer`, `pubmed`, `ppi`, one of OGB's, as `ogbn-arxiv`, or
+      one that is drawn, `csbm`, `large`, `relations`; for a user's own graph
+      `tables`, which takes `edges` and `nodes`, or the path of an .npz.
     data_dir: the only folder to look for files in, if given.
     progress: show a progress bar while downloading.
     **options: fields of `config.dataset` besides the name (see `options`); the
