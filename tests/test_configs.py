@@ -3,12 +3,16 @@ import pathlib
 from flax import nnx
 import pytest
 
+from configs import arxiv
 from configs import base
 from configs import citeseer
 from configs import cora
 from configs import custom
 from configs import large
+from configs import papers100m
 from configs import ppi
+from configs import products
+from configs import proteins
 from configs import pubmed
 from configs import recipes
 from configs import relations
@@ -34,6 +38,34 @@ CONFIGS = {
   relations: (4, 4, 4 * (4 * 4 + 3 * 4 + 2 + 8 * 4 + 4)),
   smoke: (32, 4, 8 * (32 * 8 + 3 * 8 + 2) + (64 * 4 + 3 * 4 + 2)),
   large: (64, 10, 8 * (64 * 8 + 3 * 8 + 2) + (64 * 10 + 3 * 10 + 2)),
+  arxiv: (
+    128,
+    40,
+    3 * (128 * 250 + 3 * 250)
+    + 3 * (750 * 250 + 3 * 250 + 750 * 250 + 250)
+    + (750 * 40 + 3 * 40),
+  ),
+  products: (
+    100,
+    47,
+    4 * (100 * 128 + 3 * 128)
+    + 4 * (512 * 128 + 3 * 128 + 512 * 128 + 128)
+    + 4 * (512 * 47 + 3 * 47),
+  ),
+  proteins: (
+    8,
+    112,
+    6 * (8 * 80 + 3 * 80 + 8 * 80 + 80)
+    + 4 * 6 * (480 * 80 + 3 * 80 + 480 * 80 + 80 + 8 * 80 + 80)
+    + (480 * 112 + 3 * 112 + 8 * 112 + 112),
+  ),
+  papers100m: (
+    128,
+    172,
+    2 * (128 * 128 + 3 * 128)
+    + 2 * (256 * 128 + 3 * 128)
+    + 2 * (256 * 172 + 3 * 172),
+  ),
   custom: (10, 2, 8 * (10 * 8 + 3 * 8 + 2) + (64 * 2 + 3 * 2 + 2)),
 }
 
@@ -46,6 +78,7 @@ def test_every_config_is_valid_and_builds_the_model_it_says(module):
   settings.check(config)
   num_features, num_classes, num_parameters = CONFIGS[module]
   num_edge_features = config.dataset.get('num_edge_features', 0)
+  num_edge_features = 8 if module is proteins else num_edge_features
   model = models.Model.from_config(
     config.model, num_features, num_classes, nnx.Rngs(0), num_edge_features
   )
