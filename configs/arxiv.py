@@ -10,7 +10,7 @@ here: the files could not be had.
 Kept of that example: reverse edges, 3 layers, 3 heads x 250 features, a skip
 connection, the learning rate and at most 2,000 epochs. It also has batch
 normalisation, ReLU, scores of senders alone, messages scaled by degrees, a loss
-of its own, RMSprop and labels as features, which are drawn anew each epoch; this
+of its own, RMSprop and labels as features, drawn anew each epoch. This
 repository has none of them, so expect less. Its dropout of 0.75 spares
 attention; here one rate holds for both, and 0.5 was taken.
 """

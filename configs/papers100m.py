@@ -2,16 +2,16 @@
 
     python -m experiments.train --config=configs/papers100m.py
 
-PyTorch Geometric reports 57 % for its GAT and 61.76 % for its GraphSAGE (commits
-9e4e98c and 5a3573f of pyg-team/pytorch_geometric, examples/ogbn_train.py), one
-run each. This config was not run here: the files could not be had, and it needs
-a machine that keeps 60 GB of features near.
+PyTorch Geometric reports 57 % for its GAT and 61.76 % for its GraphSAGE
+(commits 9e4e98c and 5a3573f of pyg-team/pytorch_geometric, whose script is
+examples/ogbn_train.py), one run each. This config was not run here: the files
+could not be had, and it needs a machine that keeps 57 GB of features near.
 
 Kept of that example: 3 layers, 2 heads x 128 features, the output averaged over
-2 heads, 10 neighbours in each layer, 1,024 training nodes a step, Adam with 3e-3
-and 10 epochs. Its edges go both ways, here they stay one-way: together they
-would be more than an int32 counts. Its dropout of 0.5 spares attention and the
-first inputs; here one rate holds for all.
+2 heads, 10 neighbours in each layer, 1,024 training nodes a step, Adam with
+3e-3 and 10 epochs. Its edges go both ways, here they stay one-way: together
+they would be more than an int32 counts. Its dropout of 0.5 spares attention and
+the first inputs; here one rate holds for all.
 """
 
 from ml_collections import config_dict

@@ -2,8 +2,8 @@
 
     python -m experiments.train --config=configs/products.py
 
-PyTorch Geometric published 79.45 +- 0.59 % (examples/ogbn_products_gat.py, until
-it became examples/ogbn_train.py in 2024); DGL publishes 78.63 +- 0.07 % and
+PyTorch Geometric published 79.45 +- 0.59 % (examples/ogbn_products_gat.py,
+which became examples/ogbn_train.py in 2024); DGL publishes 78.63 +- 0.07 % and
 81.26 +- 0.18 % for two implementations (dmlc/dgl, README.md of
 examples/pytorch/ogb/ogbn-products/gat). This config was not run here: the files
 could not be had.
