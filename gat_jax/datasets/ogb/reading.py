@@ -91,7 +91,7 @@ def _parse(
   """Fills rows from one on, and says which comes next."""
   if not text.strip():
     return row
-  polars = library()
+  polars = library('config.dataset.name', '')
   is_whole = out.dtype.kind == 'i'
   # As pandas does, whose numbers the package `ogb` rounds to float32.
   kind = polars.Int64 if is_whole else polars.Float64

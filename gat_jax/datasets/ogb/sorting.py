@@ -44,7 +44,7 @@ def sort_edges(
     fail: raises the error of the file that they come from.
     both_ways: adds the reverse of each edge.
     features: [E0, D] float32 of the edges, or None; may be mapped.
-    most: edges that are sorted at once.
+    most: edges that are sorted at once, or numbers of edges with features.
 
   Returns:
     Of the edges that come in at each node, without self-loops that were added:
@@ -55,8 +55,8 @@ def sort_edges(
     counts += np.bincount(receivers, minlength=num_nodes)
   if counts.sum() > MOST_EDGES:
     fail(f'has {counts.sum():,} edges and self-loops, more than {MOST_EDGES:,}')
-  bounds = _bounds(counts, most)
   width = 0 if features is None else features.shape[1]
+  bounds = _bounds(counts, most // (1 + width))
   sums = np.zeros((num_nodes, width))
   with contextlib.ExitStack() as stack:
 
@@ -114,7 +114,7 @@ def _chunks(
 def _bounds(counts: np.ndarray, most: int) -> np.ndarray:
   """Where receivers are cut, so that parts have about `most` edges each."""
   ends = counts.cumsum()
-  num_parts = max(1, -(-int(ends[-1]) // most))
+  num_parts = -(-int(ends[-1]) // max(1, most))
   cuts = np.searchsorted(ends, np.arange(1, num_parts) * (ends[-1] / num_parts))
   return np.unique([0, *cuts, len(counts)])
 

@@ -141,8 +141,15 @@ class Table:
     )
 
 
-def library() -> Any:
+def library(
+  field: str = 'config.dataset.nodes',
+  otherwise: str = ', or save the graph as .npz',
+) -> Any:
   """The module polars.
+
+  Args:
+    field: that asks for it.
+    otherwise: what else can be done.
 
   Raises:
     DataError: if it is not installed.
@@ -151,9 +158,9 @@ def library() -> Any:
     import polars
   except ImportError as error:
     raise DataError(
-      'config.dataset.nodes',
+      field,
       f'tables are read with polars, which cannot be imported ({error})',
-      f'do `{INSTALL}`, or save the graph as .npz',
+      f'do `{INSTALL}`{otherwise}',
     ) from error
   return polars
 
