@@ -79,14 +79,14 @@ def _launch(on_hosts: str) -> hosts.Launch | None:
   launch = hosts.find(sys.argv[1:] if on_hosts == 'all' else ())
   if launch is None or on_hosts == 'all':
     return launch
+  if launch.index:  # what there is to say, the first one says
+    sys.exit(0 if on_hosts == 'first' else BAD_INPUT)
   if on_hosts == 'none':
     raise ConfigError(
-      launch.by,
-      'has started this command several times, and one process does its work',
-      'start it once: without srun, or with --ntasks=1',
+      f'{launch.by} has started several processes',
+      'one does the work of this command',
+      'start it once, as with srun --ntasks=1',
     )
-  if launch.index:
-    sys.exit()
   return None
 
 

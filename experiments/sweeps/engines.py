@@ -36,6 +36,8 @@ def slurm_options() -> config_dict.ConfigDict:
   options.time = 60  # minutes of a job; then it is requeued and goes on
   options.signal_delay = 90  # seconds before that, for a job to save
   options.array_parallelism = 16  # jobs at a time
+  options.nodes = 1  # machines that train a group together
+  options.tasks_per_node = 1  # processes on each of them
   options.cpus_per_task = 1
   options.gpus_per_node = config_dict.placeholder(int)
   options.mem_gb = config_dict.placeholder(float)
@@ -243,6 +245,8 @@ def _parameters(engine: str, slurm: config_dict.ConfigDict) -> dict[str, Any]:
   parameters = {
     'timeout_min': slurm.time,
     'slurm_signal_delay_s': slurm.signal_delay,
+    'nodes': slurm.nodes,
+    'tasks_per_node': slurm.tasks_per_node,
     'cpus_per_task': slurm.cpus_per_task,
     'slurm_array_parallelism': slurm.array_parallelism,
     'gpus_per_node': slurm.gpus_per_node,
@@ -258,7 +262,7 @@ def _parameters(engine: str, slurm: config_dict.ConfigDict) -> dict[str, Any]:
 
 def _why_it_died(job) -> str | None:
   try:
-    job.result()
+    job.results()  # of all its tasks
     return None
   except Exception as error:  # submitit has several, and the job's own
     lines = [line for line in str(error).splitlines() if line.strip()]

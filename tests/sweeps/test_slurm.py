@@ -1,8 +1,13 @@
-"""Sweeps on a real Slurm: killed, out of time, preempted, interrupted."""
+"""Sweeps on a real Slurm: killed, out of time, preempted, interrupted.
+
+And a run of two tasks, alone and in a sweep.
+"""
 
 import json
 import os
 import signal
+import subprocess
+import sys
 
 import cluster
 import commands
@@ -184,3 +189,80 @@ def test_a_search_runs_as_jobs_and_its_workers_report(slurm, tmp_path):
   for entry in entries:
     assert entry.state.name == 'COMPLETE'
     assert list(entry.intermediate_values) == [20, 40]
+
+
+SMALL = (
+  '--config=configs/smoke.py',
+  '--config.model.name=mlp',
+  '--config.model.dropout_rate=0.0',
+  '--config.stop_rule=none',
+)
+
+
+def srun(slurm, command, *flags):
+  """A command as two tasks of a step."""
+  two_tasks = ('srun', '--ntasks=2', '--overcommit')
+  return subprocess.run(
+    [*two_tasks, sys.executable, '-m', f'experiments.{command}', *flags],
+    cwd=commands.ROOT,
+    env=slurm,
+    capture_output=True,
+    text=True,
+    check=False,
+    timeout=300,
+  )
+
+
+def test_two_tasks_of_srun_train_together(slurm, tmp_path):
+  few = (*SMALL, '--config.max_epochs=40', '--config.num_seeds=3')
+  done = srun(slurm, 'train', *few, f'--workdir={tmp_path}/two')
+  assert done.returncode == 0, done.stderr
+  assert done.stdout.count('everything is in') == 1
+  assert 'Gloo' not in done.stdout
+  alone = run(slurm, 'train', *few, f'--workdir={tmp_path}/one')
+  assert alone.returncode == 0, alone.stderr
+  for name in ('metrics.jsonl', 'config.json'):
+    two, one = ((tmp_path / w / name).read_text() for w in ('two', 'one'))
+    assert two == one
+  done = srun(slurm, 'predict', f'--workdir={tmp_path}/two')
+  assert done.returncode == 0, done.stderr
+  assert done.stdout.count('predictions of seed') == 1
+  done = srun(slurm, 'sweep', *few, f'--workdir={tmp_path}/sweep')
+  assert done.returncode == 2
+  assert done.stderr.count('error: Slurm has started several processes') == 1
+
+
+def test_a_trial_of_two_tasks_is_preempted_and_goes_on(slurm, tmp_path):
+  flags = (
+    *SMALL,
+    '--config.max_epochs=3000',
+    '--sweep=learning_rate=0.01',
+    '--seeds=2',
+  )
+  workdir = tmp_path / 'w'
+  process = commands.start(
+    slurm,
+    'sweep',
+    *flags,
+    f'--workdir={workdir}',
+    '--engine=slurm',
+    '--slurm.tasks_per_node=2',
+    '--slurm.array_parallelism=1',
+  )
+  commands.wait_for(
+    lambda: any(map(commands.has_metrics, workdir.glob('trials/*')))
+  )
+  (job,) = running_jobs(slurm)
+  for number in ('TERM', 'USR2'):  # as clusters preempt
+    cluster.ask(slurm, 'scancel', f'--signal={number}', job)
+  commands.wait_for(lambda: restarts(slurm, job) == 1)
+  done = commands.finish(process)
+  assert done.returncode == 0, done.stderr
+  assert len(list(workdir.glob('jobs/*_1_log.out'))) == 1  # of the second task
+  config = smoke.get_config()
+  config.update_from_flattened_dict(
+    {'stop_rule': 'none', 'model.name': 'mlp', 'model.dropout_rate': 0.0}
+    | {'max_epochs': 3000, 'learning_rate': 0.01, 'num_seeds': 2}
+  )
+  scores = [seed.test for seed in runs.train_and_evaluate(config).seeds]
+  assert [line['test'] for line in commands.lines(workdir)] == scores
