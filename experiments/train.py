@@ -10,6 +10,11 @@ Try:
       --track=wandb,mlflow          # see docs/guides/tracking.md
   python -m experiments.train --config=configs/custom.py \
       --config.dataset.name=graph.npz --workdir=runs/mine    # a graph of yours
+  srun --ntasks=4 python -m experiments.train --config=configs/cora.py \
+      --config.num_seeds=100 --workdir=runs/hundred    # tasks train together
+  python -m experiments.train --config=configs/cora.py --workdir=runs/two \
+      --hosts=2 --host=0 --coordinator=10.0.0.1:8476   # so without Slurm, and
+      # --host=1 on the other: docs/guides/devices.md
 
 Every field of the config is a flag, explained below. Writes into the workdir:
   config.json     every setting; dataset.json: what is known of the data

@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import traceback
 
 from absl import logging
@@ -18,6 +19,7 @@ from gat_jax.errors import ConfigError
 
 FAILED = 1
 _HEARTBEAT_SECONDS = 25
+_START_SECONDS = 300
 
 
 def run(launch: launching.Launch, body: Callable[[], None]) -> None:
@@ -81,19 +83,23 @@ def join(launch: launching.Launch) -> Iterator[_Leave]:
   """
   handler = signal.getsignal(signal.SIGTERM)
   try:
-    jax.distributed.initialize(
-      **launch.parameters, heartbeat_timeout_seconds=_HEARTBEAT_SECONDS
-    )
+    with _waiting(launch):
+      jax.distributed.initialize(
+        **launch.parameters,
+        initialization_timeout=2 * _START_SECONDS,
+        heartbeat_timeout_seconds=_HEARTBEAT_SECONDS,
+      )
   except (RuntimeError, TypeError, ValueError) as error:
     raise ConfigError(
       '--coordinator',
-      f'the hosts that {launch.by} has started cannot be connected'
-      f' ({str(error).splitlines()[0]})',
-      'see docs/guides/devices.md',
+      f'hosts cannot be connected ({str(error).splitlines()[0]})',
+      'it must be an address of host 0 and a port that is free there',
     ) from error
   if handler is not None:  # JAX takes the signal, to hear of preemptions
     signal.signal(signal.SIGTERM, handler)
-  _show_errors_alone(jax.process_index() == 0)
+  is_first = jax.process_index() == 0
+  kept = watching.kept_connections() if is_first else contextlib.nullcontext()
+  _show_errors_alone(is_first)
   hosts = training.Hosts.here()
 
   def tell(index: int) -> None:
@@ -104,15 +110,46 @@ def join(launch: launching.Launch) -> Iterator[_Leave]:
     )
     os._exit(FAILED)
 
-  watch = watching.Watch(hosts, tell)
-  if not watch.is_whole:
-    logging.warning(
-      'host %d of %d has no connection of its own with others: a host that is'
-      ' gone is noticed late',
-      hosts.index,
-      hosts.count,
+  with kept:
+    watch = watching.Watch(hosts, tell)
+    if not watch.is_whole:
+      logging.warning(
+        'host %d of %d has no connection of its own with others: a host that'
+        ' is gone is noticed late',
+        hosts.index,
+        hosts.count,
+      )
+    yield _Leave(hosts, watch)
+
+
+@contextlib.contextmanager
+def _waiting(launch: launching.Launch) -> Iterator[None]:
+  """Says that others have not come yet, and ends the process if none does.
+
+  JAX would end it by an abort, with a page of C++.
+  """
+
+  def ask() -> None:
+    if not launch.index:
+      terminal.tell('waiting for the other hosts')
+
+  def give_up() -> None:
+    terminal.tell(
+      f'error: not all of {launch.count or "the"} hosts have come in'
+      f' {_START_SECONDS // 60} minutes; --coordinator must be an address of'
+      ' host 0 that all can reach, and all must be started'
     )
-  yield _Leave(hosts, watch)
+    os._exit(FAILED)
+
+  timers = [threading.Timer(10, ask), threading.Timer(_START_SECONDS, give_up)]
+  for timer in timers:
+    timer.daemon = True
+    timer.start()
+  try:
+    yield
+  finally:
+    for timer in timers:
+      timer.cancel()
 
 
 def _show_errors_alone(is_writer: bool) -> None:

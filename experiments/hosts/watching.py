@@ -6,11 +6,12 @@ gone. What comes over a connection is lines: `bye` of a host that leaves in
 order, or the number of one that is gone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 import contextlib
 import secrets
 import selectors
 import socket
+import subprocess
 import threading
 import time
 
@@ -127,6 +128,34 @@ class Watch:
     self._once.acquire(blocking=False)
     if self._hosts.is_writer:
       time.sleep(_GRACE)
+
+
+@contextlib.contextmanager
+def kept_connections() -> Iterator[None]:
+  """Keeps open what this process is connected with now, should it be killed.
+
+  It is for host 0. JAX ends all others at once, by an abort and with a page of
+  C++, when their connections with host 0 are closed. A process that holds them
+  some seconds longer gives others the time to say themselves what it is.
+  """
+  handles = [
+    connection.fd
+    for connection in psutil.Process().net_connections('tcp')
+    if connection.status == psutil.CONN_ESTABLISHED
+  ]
+  holder = subprocess.Popen(  # noqa: S603
+    ['/bin/sh', '-c', f'read line; sleep {_GRACE + 1}'],
+    stdin=subprocess.PIPE,  # closed when this process ends, however it does
+    stdout=subprocess.DEVNULL,
+    stderr=subprocess.DEVNULL,
+    pass_fds=handles,
+    start_new_session=True,  # Ctrl-C in a terminal is not for it
+  )
+  try:
+    yield
+  finally:
+    holder.kill()
+    holder.communicate()
 
 
 def _addresses() -> list[str]:
