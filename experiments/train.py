@@ -63,7 +63,7 @@ _DISCARD_UNREADABLE = flags.DEFINE_bool(
   'train anew where an interrupted run has checkpoints and none can be used',
 )
 _TRACK = tracking.define_flag('track')
-hosts.define_flags()
+hosts.define_flags('hosts', 'host', 'coordinator')
 
 
 def main() -> None:

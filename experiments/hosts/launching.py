@@ -54,24 +54,29 @@ class Launch:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
-  """Defines --hosts, --host and --coordinator."""
+def define_flags(
+  hosts: str,
+  host: str,
+  coordinator: str,
+  values: flags.FlagValues = flags.FLAGS,
+) -> None:
+  """Defines the three flags, whose names are in the source of the command."""
   flags.DEFINE_integer(
-    'hosts',
+    hosts,
     None,
-    'processes that train together, without Slurm or the like',
+    'processes that train together, where neither Slurm nor the like says it',
     1,
     flag_values=values,
   )
   flags.DEFINE_integer(
-    'host',
+    host,
     None,
     'which of --hosts this one is, from 0; host 0 writes',
     0,
     flag_values=values,
   )
   flags.DEFINE_string(
-    'coordinator',
+    coordinator,
     None,
     'address and free port of host 0, as in 10.0.0.1:8476, the same on all'
     f' --hosts; {_AUTO} lets JAX find all three, as on a TPU pod',
@@ -92,7 +97,7 @@ def find(
     ConfigError: if they contradict each other or are not enough.
   """
   values = flags.FlagValues()
-  define_flags(values)
+  define_flags(*_NAMES, values)
   try:
     values(['', *words], known_only=True)
   except flags.Error as error:
