@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import jraph
 import numpy as np
+import scipy.sparse
 
 from gat_jax import graphs
 from gat_jax.datasets.structures import Dataset
@@ -38,6 +39,27 @@ def all_graphs() -> dict[str, jraph.GraphsTuple]:
       30, [tuple(pair) for pair in rng.integers(0, 30, (90, 2))]
     ),
   }
+
+
+def hubs(
+  n_node: int = 300, sparse: bool = False, edge_features: bool = False
+) -> jraph.GraphsTuple:
+  """Two nodes that nearly all others are joined with, and one alone."""
+  rng = np.random.default_rng(1)
+  pairs = rng.integers(0, n_node - 1, (n_node, 2))
+  for hub in (0, n_node // 2):
+    spokes = np.arange(1, n_node - 1, 2)
+    pairs = np.concatenate([pairs, np.stack([spokes, 0 * spokes + hub], 1)])
+  keys = np.unique(pairs[:, 0] * n_node + pairs[:, 1])
+  senders, receivers = np.divmod(keys, n_node)
+  nodes = rng.normal(size=(n_node, 6)).astype(np.float32)
+  of_edges = rng.normal(size=(len(keys), 2)).astype(np.float32)
+  return graphs.prepare(
+    scipy.sparse.csr_array(nodes * (nodes > 0)) if sparse else nodes,
+    senders,
+    receivers,
+    edge_features=of_edges if edge_features else None,
+  )
 
 
 def elu(x: np.ndarray) -> np.ndarray:

@@ -22,8 +22,13 @@ from gat_jax.graphs.ids import as_int32 as as_int32
 from gat_jax.graphs.inputs import MOST_EDGES as MOST_EDGES
 from gat_jax.graphs.items import Items as Items
 from gat_jax.graphs.items import Side as Side
-from gat_jax.graphs.parts.part import Exchange as Exchange
+from gat_jax.graphs.parts.dealing import PARTITIONERS as PARTITIONERS
+from gat_jax.graphs.parts.dealing import deal_nodes as deal_nodes
+from gat_jax.graphs.parts.exchange import Exchange as Exchange
 from gat_jax.graphs.parts.part import Part as Part
+from gat_jax.graphs.parts.partitioning import Partition as Partition
+from gat_jax.graphs.parts.partitioning import Spread as Spread
+from gat_jax.graphs.parts.partitioning import partition as partition
 from gat_jax.graphs.prepared import InGivenOrder as InGivenOrder
 from gat_jax.graphs.prepared import PreparedGraph as PreparedGraph
 from gat_jax.graphs.prepared import Ungrouped as Ungrouped

@@ -1,10 +1,7 @@
 """A part of a graph gives its own rows of what the whole graph gives."""
 
-import dataclasses
-
 from flax import nnx
 import jax
-from jax import numpy as jnp
 import jraph
 import numpy as np
 import pytest
@@ -151,70 +148,6 @@ def test_part_has_the_rows_and_masks_of_the_whole(name, kind):
   if isinstance(layer, nn.AttentionLayer):
     wanted = layer.attention(whole)[edges.part.edge_ids]
     np.testing.assert_allclose(layer.attention(part), wanted, rtol=1e-5)
-
-
-def fetching(edges, exchange, num_edges=80):
-  """Unprepared, with edges that are none to make up the number."""
-  missing = num_edges - len(edges.senders)
-  ends = (
-    np.pad(x, (0, missing), constant_values=99)
-    for x in (edges.senders, edges.receivers)
-  )
-  part = dataclasses.replace(
-    edges.part,
-    edge_ids=np.pad(edges.part.edge_ids, (0, missing)),
-    exchange=exchange,
-  )
-  return Edges(*ends, edges.num_senders, edges.num_receivers).as_part(part)
-
-
-@pytest.mark.parametrize('name', LAYERS)
-def test_parts_that_fetch_rows_give_the_whole_and_its_gradient(name):
-  whole = whole_graph()
-  layer = new_layer(name)
-  graphdef, params = nnx.split(layer)
-  owned = np.array([np.arange(0, 30, 2), np.arange(1, 30, 2)])
-  parts = [
-    # Each part sends all that it has, some of which the other does not want.
-    fetching(
-      part_of(whole, own, np.append(own, owned[1 - index]))[0],
-      graphs.Exchange(
-        rows=np.tile(np.arange(15, dtype=np.int32), (2, 1)),
-        places=np.arange(15, dtype=np.int32) + 15 * (1 - index),
-        axis='nodes',
-      ),
-    )
-    for index, own in enumerate(owned)
-  ]
-  parts = jax.tree.map(lambda *xs: np.stack(xs), *parts)
-  dropout = nn.Dropout(jax.random.key(2), 0.5)
-
-  def outputs(params, edges, nodes):
-    graph = graph_of(edges, nodes, None)
-    return nnx.merge(graphdef, params).forward(graph, dropout).nodes
-
-  def total(params, scale):
-    def of_part(edges, nodes, scale):
-      return outputs(params, edges, nodes) * scale
-
-    found = jax.vmap(of_part, axis_name='nodes')(
-      parts, whole.nodes[owned], scale[owned]
-    )
-    return found.sum(), found
-
-  def wanted(params, scale):
-    found = outputs(params, whole.structure, whole.nodes) * scale
-    return found.sum(), found
-
-  scale = jnp.asarray(np.random.default_rng(3).normal(size=(30, 8)), 'float32')
-  (_, got), got_grads = jax.value_and_grad(total, has_aux=True)(params, scale)
-  (_, all_rows), grads = jax.value_and_grad(wanted, has_aux=True)(params, scale)
-  np.testing.assert_allclose(got, all_rows[owned], rtol=1e-5, atol=1e-5)
-  jax.tree.map(
-    lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-5),
-    got_grads,
-    grads,
-  )
 
 
 def test_rows_draw_the_bits_of_the_whole():

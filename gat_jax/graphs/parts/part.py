@@ -4,8 +4,7 @@ A part has N receivers, its own nodes, and M senders, of which the first N are
 the receivers. The others are nodes of other parts: their rows are either among
 the inputs of a layer, or on other devices, where an exchange fetches them.
 
-Shapes: N receivers, M senders, E edges, P parts, S rows that one part sends
-another.
+Shapes: N receivers, M senders, E edges.
 """
 
 import dataclasses
@@ -13,39 +12,9 @@ import functools
 import math
 
 import jax
-from jax import numpy as jnp
 
 from gat_jax.graphs.groups import Array
-
-
-@functools.partial(
-  jax.tree_util.register_dataclass,
-  data_fields=('rows', 'places'),
-  meta_fields=('axis',),
-)
-@dataclasses.dataclass(frozen=True)
-class Exchange:
-  """How a part gets the rows of others, inside `jax.shard_map`.
-
-  Attributes:
-    rows: [P, S] int32, the own rows that each part wants of this one; the rest
-      are N, which is no row.
-    places: [M - N] int32, where the rows that this part lacks are among the
-      P S that it gets; P S for a filler.
-    axis: of the mesh, over which the graph is spread.
-  """
-
-  rows: Array
-  places: Array
-  axis: str
-
-  def fetch(self, own: jax.Array) -> jax.Array:
-    """The rows that are lacking: [N, F] -> [M - N, F]; 0 in fillers."""
-    rows = jnp.asarray(self.rows)
-    sent = own.at[rows].get(mode='fill', fill_value=0)  # [P, S, F]
-    got = jax.lax.all_to_all(sent, self.axis, 0, 0)
-    got = got.reshape(rows.size, own.shape[1])
-    return got.at[self.places].get(mode='fill', fill_value=0)
+from gat_jax.graphs.parts.exchange import Exchange
 
 
 @functools.partial(
@@ -77,15 +46,11 @@ def send(
   exchange: Exchange, of_own: tuple[jax.Array, ...]
 ) -> tuple[jax.Array, ...]:
   """What belongs to all senders, by one exchange: [N, ...] -> [M, ...] each."""
-  widths = [math.prod(array.shape[1:]) for array in of_own]
   flat = [
-    array.reshape(array.shape[0], width)
-    for array, width in zip(of_own, widths, strict=True)
+    array.reshape(array.shape[0], math.prod(array.shape[1:]))
+    for array in of_own
   ]
-  fetched = exchange.fetch(jnp.concatenate(flat, axis=1))
-  ends = [sum(widths[: i + 1]) for i in range(len(widths))]
-  halos = jnp.split(fetched, ends[:-1], axis=1)
   return tuple(
-    jnp.concatenate([array, halo.reshape(-1, *array.shape[1:])])
-    for array, halo in zip(of_own, halos, strict=True)
+    array.reshape(-1, *own.shape[1:])
+    for array, own in zip(exchange.fetch(*flat), of_own, strict=True)
   )
