@@ -39,6 +39,13 @@ _MEANINGS = {
   'test': 'nodes that are scored, and decide nothing',
   'homophily': 'the share of edges that are to join nodes of one class',
   'signal': 'how far apart the features of the classes lie',
+  'parts': 'devices that share the graph, each with a part of its nodes',
+  'partitioner': 'who dealt the nodes to the parts',
+  'edges_cut': 'edges from a node of one part to one of another',
+  'halo_rows': (
+    'nodes of other parts that parts need in every layer, all parts together'
+  ),
+  'imbalance': 'edges of the largest part, as a multiple of the mean',
   'warnings': 'what looks wrong in the data',
 }
 

@@ -58,6 +58,8 @@ class Dataset:
       their ids; None if nothing.
     metric: what scores are: `accuracy`, `micro_f1` or `roc_auc`; '' takes
       micro-F1 where a node has several labels, else accuracy.
+    num_parts: devices that share each graph. If they are several, examples are
+      as `graphs.partition` makes them, and every array is [parts, ...].
   """
 
   name: str
@@ -70,6 +72,7 @@ class Dataset:
   node_ids: np.ndarray | None = None
   class_names: tuple[str, ...] | None = None
   metric: str = ''
+  num_parts: int = 1
 
   def __post_init__(self):
     """Fills in the usual metric."""
@@ -80,13 +83,13 @@ class Dataset:
   @property
   def num_features(self) -> int:
     """D."""
-    return self.train[0].graph.nodes.shape[1]
+    return self.train[0].graph.nodes.shape[-1]
 
   @property
   def num_edge_features(self) -> int:
     """D_e; 0 if edges have none."""
     features = self.train[0].graph.edges
-    return 0 if features is None else features.shape[1]
+    return 0 if features is None else features.shape[-1]
 
   def without_edge_features(self) -> 'Dataset':
     """The same with bare edges."""

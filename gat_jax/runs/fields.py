@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from gat_jax import graphs
 from gat_jax import nn
 from gat_jax.training import early_stopping
 
@@ -131,6 +132,13 @@ FIELDS: dict[str, Field] = {
   ),
   'mesh.nodes': _whole(
     0, 0, 'devices that share one graph; 0 is 1', Role.EXECUTION
+  ),
+  'mesh.partitioner': _choice(
+    'metis',
+    tuple(graphs.PARTITIONERS),
+    'who deals the nodes of a graph to the devices that share it: metis cuts'
+    ' few edges and needs the package pymetis; ranges takes nodes as they come',
+    Role.EXECUTION,
   ),
   'max_epochs': _whole(
     100_000, 1, 'epochs after which a seed ends in any case', Role.ARGUMENT
@@ -258,6 +266,7 @@ UNNAMED_IN_0_1: dict[str, Any] = {
   'mesh.runs': 0,
   'mesh.batch': 0,
   'mesh.nodes': 0,
+  'mesh.partitioner': 'metis',
   'sampler.fan_outs': (),
   'sampler.batch_size': 1024,
   'sampler.workers': 2,

@@ -36,13 +36,15 @@ def load_dataset(config: Any, progress: bool = False) -> datasets.Dataset:
 def load_on_all(
   config: Any, observer: Observer, hosts: training.Hosts
 ) -> datasets.Dataset:
-  """Loads the data set on all hosts.
+  """Loads the data set on all hosts, in parts where devices share a graph.
 
   Raises:
+    ConfigError: if they cannot share it.
     DataError: on all hosts, if one has no such data, or others than host 0.
   """
   with hosts.together():
     dataset = load_dataset(config, observer.show_downloads)
+    dataset = training.take_apart(config, dataset)
   digests = hosts.gather(dataset.card['digest'])
   for index, digest in enumerate(digests):
     if digest != digests[0]:

@@ -1,9 +1,9 @@
 """Scores of the parameters that a replica kept."""
 
 import math
+from typing import Any
 
 from flax import nnx
-import jax
 
 from gat_jax import datasets
 from gat_jax import training
@@ -18,28 +18,29 @@ class Scorer:
 
   def __init__(
     self,
-    program: training.Program,
+    config: Any,
     dataset: datasets.Dataset,
+    num_replicas: int,
     params: nnx.State,
-    *,
-    is_sampled: bool = False,
   ):
     """Compiles for the validation and the test split.
 
     Args:
-      program: makes the model.
+      config: makes the model.
       dataset: has the splits.
+      num_replicas: that are trained.
       params: of the shapes and types of all that are evaluated later.
-      is_sampled: whether the graphs are to stay on the host.
     """
-    self._dataset = dataset
-    if is_sampled:
-      self._count = training.SplitCounter(
-        program.graphdef, program.metric
+    if config.sampler.fan_outs:  # the graphs stay on the host
+      program = training.Program.from_config(config, dataset)
+      counter = training.SplitCounter(program.graphdef, program.metric)
+      self._count = lambda params, split: counter.count(
+        params, getattr(dataset, split)
+      )
+    else:
+      self._count = training.Counter(
+        config, dataset, num_replicas, params
       ).count
-      return
-    self._count = training.jit(program.count)
-    jax.block_until_ready(self._counts(params))
 
   def score(
     self, seed: int, state: training.ReplicaState
@@ -73,10 +74,7 @@ class Scorer:
 
   def _counts(self, params: nnx.State) -> list[training.Counts]:
     """Of the test and the validation split."""
-    return [
-      jax.device_get(self._count(params, split))
-      for split in (self._dataset.test, self._dataset.val)
-    ]
+    return [self._count(params, split) for split in ('test', 'val')]
 
 
 def _finite(value: float) -> float | None:

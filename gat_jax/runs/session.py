@@ -82,13 +82,11 @@ def _train(
   """Compiles, trains and tests; writes what the group has writers for."""
   start = time.perf_counter()
   with hosts.together():
-    program = training.Program.from_config(group.config, dataset)
     driver = training.choose_driver(group.config, dataset, group.replicas)
     driver.compile()
   params = driver.state(0).params
   with hosts.together():
-    is_sampled = bool(group.config.sampler.fan_outs)
-    scorer = Scorer(program, dataset, params, is_sampled=is_sampled)
+    scorer = Scorer(group.config, dataset, len(group.replicas), params)
     compile_seconds = time.perf_counter() - start
     num_parameters = nn.num_parameters(params)
     observer.on_placed(driver.where)

@@ -131,18 +131,19 @@ def describe(mesh: Mesh, num_bytes: Iterable[int]) -> str:
 
 
 def over_parts(function: Callable, mesh: Mesh) -> Callable:
-  """Spreads `function(*shared, own)` over devices that share a batch.
+  """Spreads `function(*shared, own)` over devices that share a batch or graph.
 
   Args:
     function: takes what all of them share, and last what is a device's own. It
-      adds up over the axis `batch` what it computes: all have the same result.
+      adds up over `part_axes` what it computes: all have the same result.
     mesh: of the devices.
 
   Returns:
     The function, whose last argument has the devices along its first axis; as
-    it was given where one device has the whole batch.
+    it was given where one device has the whole.
   """
-  if mesh.shape[BATCH] == 1:
+  axes = part_axes(mesh)
+  if not axes:
     return function
 
   def on_one_device(*args):
@@ -153,7 +154,7 @@ def over_parts(function: Callable, mesh: Mesh) -> Callable:
     return jax.shard_map(
       on_one_device,
       mesh=mesh,
-      in_specs=(PartitionSpec(),) * (len(args) - 1) + (PartitionSpec(BATCH),),
+      in_specs=(PartitionSpec(),) * (len(args) - 1) + (PartitionSpec(*axes),),
       out_specs=PartitionSpec(),
       check_vma=False,
     )(*args)
@@ -161,9 +162,9 @@ def over_parts(function: Callable, mesh: Mesh) -> Callable:
   return spread
 
 
-def batch_axes(mesh: Mesh) -> tuple[str, ...]:
-  """The axis along which batches are in parts; none if they are whole."""
-  return (BATCH,) if mesh.shape[BATCH] > 1 else ()
+def part_axes(mesh: Mesh) -> tuple[str, ...]:
+  """The axis along which batches or graphs are in parts; none if whole."""
+  return tuple(axis for axis in (BATCH, NODES) if mesh.shape[axis] > 1)
 
 
 def own_part(parts: Any) -> Any:

@@ -17,6 +17,7 @@ import numpy as np
 from gat_jax.datasets import Dataset
 from gat_jax.errors import ConfigError
 from gat_jax.training import batching
+from gat_jax.training.drivers import parted
 from gat_jax.training.drivers.debugging import DebugDriver
 from gat_jax.training.drivers.debugging import (
   looks_for_errors as looks_for_errors,
@@ -98,13 +99,15 @@ def choose_driver(
   """
   if config.sampler.fan_outs:
     return _sampled_driver(config, dataset, replicas)
-  if config.mesh.nodes > 1:
-    raise ConfigError(
-      'config.mesh.nodes',
-      f'{config.mesh.nodes} devices cannot share a graph yet',
-      'leave it at 0',
-    )
+  dataset = parted.take_apart(config, dataset)
   if looks_for_errors():
+    if dataset.num_parts > 1:
+      raise ConfigError(
+        'config.mesh.nodes',
+        f'{dataset.num_parts} devices share a graph, and JAX is asked to look'
+        ' for errors on one',
+        'leave it at 0, or turn off `jax_debug_nans` and `jax_disable_jit`',
+      )
     return DebugDriver(config, dataset, replicas)
   if batching.is_in_batches(config, dataset) and jax.default_backend() == 'cpu':
     return BatchDriver(config, dataset, replicas)

@@ -46,7 +46,7 @@ class ResidentDriver:
     graphs_at_once = config.batch_size if is_in_batches else 1
     self._mesh = meshes.make(config, len(replicas), graphs_at_once)
     num_parts = self._mesh.shape[meshes.BATCH]
-    axes = meshes.batch_axes(self._mesh)
+    axes = meshes.part_axes(self._mesh)
     self._program = Program.from_config(config, dataset, axes)
     self._loop = config.seed_loop
     self._packs = jax.default_backend() != 'cpu'
@@ -66,7 +66,8 @@ class ResidentDriver:
       val = batching.validation(config, dataset, num_parts)
       # Several at once would take a step of every shape in each step.
       self._loop = 'map'
-    self._data = meshes.put(train, everywhere), meshes.put(val, self._parts)
+    self._train_at = everywhere if is_in_batches else self._parts
+    self._data = meshes.put(train, self._train_at), meshes.put(val, self._parts)
     self._seeds = [int(replica.seed) for replica in replicas]
     # Every device gets the same number of replicas. Fillers make up for what is
     # missing: copies of the last replica that train no epoch.
@@ -84,12 +85,13 @@ class ResidentDriver:
       (epoch, (train, val)), (state, hyper, orders) = shared, replica
       if self._program.axes:
         val = meshes.own_part(val)
+        train = train if self._batches else meshes.own_part(train)
       return self._program.run_until(
         epoch, state, hyper, train, val, orders, self._packs
       )
 
     everywhere = PartitionSpec()
-    shared = everywhere, (everywhere, self._parts.spec)
+    shared = everywhere, (self._train_at.spec, self._parts.spec)
     advance = over_replicas(advance, self._mesh, self._loop, shared)
     num_replicas = len(self._hypers.patience)  # with the fillers
     states = abstract_states(self._program.init, self._apart, num_replicas)

@@ -39,7 +39,7 @@ class BatchDriver:
     mesh = meshes.make(config, len(replicas), config.batch_size)
     self._mesh = mesh
     num_parts = mesh.shape[meshes.BATCH]
-    axes = meshes.batch_axes(mesh)
+    axes = meshes.part_axes(mesh)
     self._program = Program.from_config(config, dataset, axes)
     self._seeds = [replica.seed for replica in replicas]
     self._hypers = [replica.hyper for replica in replicas]
