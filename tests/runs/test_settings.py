@@ -20,6 +20,7 @@ from gat_jax.training.replicas import Hyperparameters
 
 # A value that can be used, and another than the default.
 OTHER = {
+  'mesh.partitioner': 'ranges',
   'data_dir': 'elsewhere',
   'dataset.name': 'citeseer',
   'stop_rule': 'loss',
