@@ -11,10 +11,12 @@ from typing import Any
 import jax
 import jraph
 import numpy as np
+import psutil
 import scipy.sparse
 
 from gat_jax.datasets import cards
 from gat_jax.datasets import doubts
+from gat_jax.errors import DataError
 
 SPLITS = ('train', 'val', 'test')
 
@@ -234,6 +236,26 @@ def from_graphs(
     multilabel=True,
     card=card,
   )
+
+
+def require_memory(num_bytes: float, what: str) -> None:
+  """Refuses what the memory that is free does not hold, before it begins.
+
+  Args:
+    num_bytes: that are needed, about.
+    what: needs them, in words.
+
+  Raises:
+    DataError: says both numbers.
+  """
+  free = psutil.virtual_memory().available
+  if num_bytes > free:
+    raise DataError(
+      'memory',
+      f'{what} takes about {num_bytes / 1e9:.1f} GB, and'
+      f' {free / 1e9:.1f} GB are free',
+      'free some of it, take a smaller graph or a larger machine',
+    )
 
 
 def scale_rows(

@@ -79,6 +79,22 @@ def test_download_lands_in_the_cache_and_is_asked_for_once(server, cache):
   assert [path.name for path in cache.iterdir()] == ['thing']
 
 
+def test_without_a_sum_only_what_is_whole_is_taken(server, cache):
+  """As the archives of OGB, of which none is published."""
+  torn, good = wanted(server, '/short', '/good', sha256=None)[0].urls
+  for url, name in ((torn, 'torn.zip'), (good, 'good.zip')):
+    file = files.DataFile(name, (), (url,))
+    if url == torn:
+      with pytest.raises(DataError, match='could not be downloaded'):
+        files.locate('things', file, ('folder',), 'raw')
+      assert not list(cache.iterdir())
+    else:
+      for _ in range(2):
+        found = files.locate('things', file, ('folder',), 'raw')
+        assert found.name == 'good.zip'
+  assert server.asked == ['/short', '/good']
+
+
 def test_file_has_the_permissions_of_the_umask(server, cache):
   files.read('things', wanted(server, '/good'))
   mask = os.umask(0)

@@ -103,7 +103,13 @@ def test_ten_million_edges_take_little_memory():
   edges, hub, kilobytes = map(int, said.split())
   assert edges == 11 * 10**6
   assert hub > 10_000
-  assert kilobytes < 2.5e6
+  assert kilobytes < 1.5e6
+
+
+def test_what_memory_does_not_hold_is_refused_before_it_begins():
+  with pytest.raises(DataError, match=r'takes about \d+\.\d GB') as error:
+    datasets.load('large', num_nodes=10**8, average_degree=10.0)
+  assert error.value.field == 'memory'
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,10 @@ def load(
         f'{num_nodes} nodes have {count:.2g} {what}, more than {most:.2g}',
         'lower it',
       )
+  structures.require_memory(
+    4 * num_nodes * num_features + 150 * num_nodes + 80 * num_pairs,
+    f'to draw {num_nodes:,} nodes and {num_pairs:,} pairs of them',
+  )
   rng = np.random.default_rng(seed)
   labels = rng.permutation(np.arange(num_nodes, dtype=np.int32) % num_classes)
   # Of Pareto's distribution, whose density falls as x ** -exponent.

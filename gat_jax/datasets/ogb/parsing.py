@@ -7,8 +7,8 @@ import dataclasses
 import pathlib
 
 import numpy as np
-import psutil
 
+from gat_jax.datasets import structures
 from gat_jax.datasets.ogb import papers
 from gat_jax.datasets.ogb import reading
 from gat_jax.datasets.ogb import sorting
@@ -136,15 +136,9 @@ def parse_papers(
     )
   n_node, n_edge = papers.sizes(source)
   most = min(n_edge, sorting.MOST)
-  needed = 40 * most + 32 * n_node
-  there = psutil.virtual_memory().available
-  if needed > there:
-    raise DataError(
-      'memory',
-      f'to sort {n_edge:,} edges of {n_node:,} nodes takes'
-      f' {needed / 2**30:.1f} GiB, and {there / 2**30:.1f} GiB are free',
-      'free some of it, or take a larger machine',
-    )
+  structures.require_memory(
+    40 * most + 32 * n_node, f'to sort {n_edge:,} edges of {n_node:,} nodes'
+  )
   new = _New(folder)
 
   papers.check_features(source, papers.features(source, n_node))
