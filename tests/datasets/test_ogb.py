@@ -3,10 +3,13 @@ import os
 
 import numpy as np
 import pytest
+import sklearn.metrics
 import small_ogb
 
+from configs import base
 from gat_jax import datasets
 from gat_jax import graphs
+from gat_jax import runs
 from gat_jax.datasets import files
 from gat_jax.datasets.ogb import sorting
 from gat_jax.errors import DataError
@@ -266,3 +269,52 @@ def test_a_missing_data_set_says_where_to_get_it(tmp_path, name):
     datasets.load(name, str(tmp_path))
   assert error.value.field == 'config.data_dir'
   assert small_ogb.TITLES[name] in error.value.problem
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('fan_outs', [(), (3, 3)])
+def test_proteins_are_trained_stopped_and_scored_by_roc_auc(tmp_path, fan_outs):
+  """Scores are those of scikit-learn on what `predict` says."""
+  name = 'ogbn-proteins'
+  held = small_ogb.drawn(name, 120, 900)
+  held['node-label'] = (
+    np.arange(120)[:, None] < np.linspace(10, 110, 112)
+  ).astype(int)
+  held['edge-feat'] = held['edge'].min(1, keepdims=True) * np.ones(8) / 120
+  order = np.random.default_rng(0).permutation(120)
+  held['train'], held['valid'], held['test'] = np.split(order, [60, 90])
+  small_ogb.write_archive(tmp_path, name, small_ogb.members(name, held))
+  config = base.get_config(name)
+  config.data_dir = str(tmp_path)
+  config.dataset.node_features = 'mean'
+  config.model.edge_features = False
+  config.model.name = 'gcn' if fan_outs else 'mlp'
+  config.model.dropout_rate = 0.0
+  config.max_epochs, config.patience = 8, 8
+  config.stop_rule = 'accuracy'
+  config.learning_rate = 0.05
+  config.sampler.fan_outs = fan_outs
+  config.sampler.batch_size = 20
+  result = runs.train_and_evaluate(config, tmp_path / 'run')
+  assert result.metric == 'roc_auc'
+  _, (found,) = runs.predict(tmp_path / 'run')
+  for part, score in (
+    ('valid', result.seeds[0].val),
+    ('test', result.seeds[0].test),
+  ):
+    own = held[part]
+    areas = [
+      sklearn.metrics.roc_auc_score(y, p)
+      for y, p in zip(
+        held['node-label'][own].T, found.probabilities[own].T, strict=True
+      )
+      if 0 < y.sum() < len(y)
+    ]
+    # Of two probabilities, the last bits may be equal where logits differ.
+    assert score == pytest.approx(np.mean(areas), abs=3e-4)
+  assert result.seeds[0].test > 0.5
+  best = [
+    json.loads(line)
+    for line in (tmp_path / 'run/metrics.jsonl').read_text().splitlines()
+  ]
+  assert result.seeds[0].val >= max(line['val_score'] for line in best) - 1e-6

@@ -85,7 +85,12 @@ def areas(logits, labels, mask):
 
 
 @pytest.mark.parametrize(
-  ('count', 'ties'), [(2, True), (300, True), (300, False)]
+  ('count', 'ties'),
+  [
+    pytest.param(2, True, marks=pytest.mark.slow),
+    (300, True),
+    pytest.param(300, False, marks=pytest.mark.slow),
+  ],
 )
 def test_roc_auc_is_that_of_scikit_learn(count, ties):
   rng = np.random.default_rng(count)
