@@ -128,10 +128,11 @@ def parse() -> None:
 
 def explain(error: Exception) -> str:
   """What went wrong with a flag, a config file or one of its fields."""
-  if isinstance(error, InputError):
-    return str(error)
-  if isinstance(error.__context__, InputError):  # absl adds the file to it
-    return str(error.__context__)
+  cause: BaseException | None = error
+  while cause is not None:  # absl adds the file, ml_collections a traceback
+    if isinstance(cause, InputError):
+      return str(cause)
+    cause = cause.__context__
   return f'{_words(error)} (--help shows examples)'
 
 

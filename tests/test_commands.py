@@ -255,6 +255,14 @@ BAD_TRAIN = {
     ('--config=configs/cora.py', '--config.data_dir=nowhere'),
     'nowhere is not a folder',
   ),
+  'a data set after a colon': (
+    ('--config=configs/base.py:ogbn-protein',),
+    'did you mean ogbn-proteins?',
+  ),
+  'a recipe after a colon': (
+    ('--config=configs/cora.py:sharedmask',),
+    'did you mean shared_mask?',
+  ),
   'a word too many': (('--config=configs/cora.py', 'fast'), "'fast'"),
   'a misspelt tracker': (
     ('--config=configs/cora.py', '--track=wadnb'),
