@@ -170,7 +170,7 @@ def train_in_a_process_of_its_own(workdir, cache):
 
 
 @pytest.mark.slow
-def test_fifty_kills_at_random_moments_change_nothing(tmp_path):
+def test_twenty_kills_at_random_moments_change_nothing(tmp_path):
   """From the start of a process to well into training, wherever it strikes."""
   whole, parts = tmp_path / 'whole', tmp_path / 'parts'
   runs.train_and_evaluate(kill_config(5.0), whole)
@@ -179,7 +179,7 @@ def test_fifty_kills_at_random_moments_change_nothing(tmp_path):
   cache = jax.config.jax_compilation_cache_dir
   generator = random.Random(0)
   reached = []
-  while len(reached) < 50:
+  while len(reached) < 20:
     process = context.Process(
       target=train_in_a_process_of_its_own, args=(parts, cache)
     )
@@ -195,7 +195,7 @@ def test_fifty_kills_at_random_moments_change_nothing(tmp_path):
     process.join()
     assert process.exitcode == -signal.SIGKILL, 'it ended before it was killed'
     reached.append(last_checkpoint(parts))
-  assert len(set(reached)) > 5, f'too few of them had trained: {reached}'
+  assert len(set(reached)) > 3, f'too few of them had trained: {reached}'
   runs.train_and_evaluate(kill_config(5.0), parts)
   assert_same_run(parts, whole)
 
