@@ -87,10 +87,11 @@ def main():
 
   for _, batch in zip(range(3), loader(), strict=False):
     step(*batch)
-  start = time.perf_counter()
+  start, cpu = time.perf_counter(), time.process_time()
   for batch in loader():
     step(*batch)
   training = time.perf_counter() - start
+  cpu = time.process_time() - cpu
   print(
     json.dumps(
       {
@@ -98,6 +99,7 @@ def main():
         'workers': args.workers,
         'sampled_seeds_per_second': round(len(seeds) / sampling),
         'trained_seeds_per_second': round(len(seeds) / training),
+        'cpu_ms_per_batch': round(1e3 * cpu / args.batches, 1),
         'peak_rss_mb': round(
           resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         ),

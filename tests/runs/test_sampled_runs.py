@@ -147,7 +147,7 @@ def test_nothing_is_compiled_again():
     traces = driver.num_traces
     driver.advance(3)
   assert driver.fetch('epoch') == 3
-  assert driver.num_traces == traces == len(driver._neighbours.shapes)
+  assert driver.num_traces == traces == len(driver.neighbours.shapes)
   facts = driver.facts()
   assert facts['seeds_per_second'] > 0
   assert 0 <= facts['waiting_share'] <= 1

@@ -53,6 +53,7 @@ class SampledDriver:
 
   Attributes:
     is_paused: whether `advance` came back within an epoch.
+    neighbours: makes the batches.
   """
 
   is_paused = False
@@ -72,7 +73,7 @@ class SampledDriver:
     self._seeds = [int(replica.seed) for replica in replicas]
     self._hypers = [replica.hyper for replica in replicas]
     layer = nn.LAYERS[config.model.name]
-    self._neighbours = loading.Neighbours(
+    self.neighbours = loading.Neighbours(
       _one(dataset.train),
       config.sampler.fan_outs,
       config.sampler.batch_size,
@@ -95,22 +96,21 @@ class SampledDriver:
       self.num_traces += 1
       return self._program.step(state, hyper, [batch], index)
 
-    if jax.default_backend() == 'cpu':
-      memory.keep_freed()
     step = jax.jit(step, donate_argnums=0)
     self._steps, num_bytes = {}, {}
     hyper = self._hypers[0]  # of the same types as all others
-    shapes = range(len(self._neighbours.shapes))
+    shapes = range(len(self.neighbours.shapes))
     for device in dict.fromkeys(self._devices):
       state = abstract_states(self._program.init, SingleDeviceSharding(device))
       for shape in shapes:
-        batch = jax.device_put(self._neighbours.smallest(shape), device)
+        batch = jax.device_put(self.neighbours.smallest(shape), device)
         lowered = step.lower(state, hyper, batch, np.int32(0))
         self._steps[device, shape] = lowered.compile()
+        memory.give_back()
       # What nearly all batches need, and another batch that is on its way.
       count = self._devices.count(device)
       needed = memory.needed(self._steps[device, 0])
-      num_bytes[device] = needed + count * self._neighbours.num_bytes(0)
+      num_bytes[device] = needed + count * self.neighbours.num_bytes(0)
     memory.check(num_bytes, is_sampled=True)
     self.num_bytes = sum(num_bytes.values())
     self.where = (
@@ -122,15 +122,17 @@ class SampledDriver:
     self._end_unvalidated = jax.jit(self._unvalidated)
     init = jax.jit(self._program.init)
     self.restore([init(seed) for seed in self._seeds])
+    if jax.default_backend() == 'cpu':
+      memory.keep_freed()
 
   def _num_ahead(self) -> int:
     """How many batches there may be on the host: ready, made and used."""
-    return len(self._seeds) * (self._config.sampler.workers + 2)
+    return len(self._seeds) * (max(2, self._config.sampler.workers) + 2)
 
   def _host_bytes(self) -> int:
     """Of the graph with its features, and of those batches."""
-    own = self._num_ahead() * self._neighbours.num_bytes(0)
-    return own + self._neighbours.data_bytes
+    own = self._num_ahead() * self.neighbours.num_bytes(0)
+    return own + self.neighbours.data_bytes
 
   def _end_epoch(
     self,
@@ -160,7 +162,7 @@ class SampledDriver:
     self.is_paused = False
     while running := self._running(epoch):
       for replica in running:
-        self._step(replica)
+        self.step(replica)
       is_within = any(self._progress[replica].steps for replica in running)
       if is_within and time.perf_counter() > until:
         self.is_paused = True
@@ -174,7 +176,7 @@ class SampledDriver:
       and self._epochs[replica] < min(epoch, int(hyper.max_epochs))
     ]
 
-  def _step(self, replica: int) -> None:
+  def step(self, replica: int) -> None:
     """Takes a step, and ends the epoch after its last."""
     progress, began = self._progress[replica], time.perf_counter()
     state, device = self._states[replica], self._devices[replica]
@@ -190,7 +192,7 @@ class SampledDriver:
     )
     progress.steps += 1
     self._seconds += time.perf_counter() - began
-    if progress.steps == self._neighbours.num_batches:
+    if progress.steps == self.neighbours.num_batches:
       self._finish_epoch(replica)
 
   def _finish_epoch(self, replica: int) -> None:
@@ -213,9 +215,9 @@ class SampledDriver:
   def _batches_of(self, replica: int) -> Iterator[loading.Batch]:
     """From where the replica is, on."""
     if replica not in self._batches:
-      count = self._neighbours.num_batches
+      count = self.neighbours.num_batches
       done = self._epochs[replica] * count + self._progress[replica].steps
-      self._batches[replica] = self._neighbours.batches(
+      self._batches[replica] = self.neighbours.batches(
         self._seeds[replica],
         done,
         int(self._hypers[replica].max_epochs) * count,
@@ -252,7 +254,7 @@ class SampledDriver:
 
   def facts(self) -> dict[str, float]:
     """What was sampled and waited for so far, for people."""
-    work = self._neighbours.work
+    work = self.neighbours.work
     return {
       'seeds_per_second': round(work.seeds / max(1e-9, work.seconds), 1),
       'waiting_share': round(self._waited / max(1e-9, self._seconds), 5),

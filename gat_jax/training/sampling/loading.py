@@ -128,7 +128,7 @@ class Neighbours:
       workers: threads that make them ahead.
     """
     source = grain.MapDataset.source(_Source(self, seed, last))[first:]
-    ahead = workers + 1 if workers else 0
+    ahead = max(2, workers) if workers else 0
     return iter(source.to_iter_dataset(grain.ReadOptions(workers, ahead)))
 
   def batch(self, seed: int, index: int) -> Batch:
