@@ -69,8 +69,14 @@ def estimate(config: Any, dataset: datasets.Dataset) -> Estimate:
   """What a trial of a config on those data will take."""
   model, layers = config.model, _layers(config.model, dataset)
   train, val = _size(dataset.train), _size(dataset.val)
-  batch = train
-  if config.batch_size and config.batch_size < len(dataset.train):
+  batch, of_epoch = train, train
+  if config.sampler.fan_outs:
+    masks = [example.mask for example in dataset.train]
+    num_seeds = sum(int(mask.sum()) for mask in masks)
+    batch = _neighbourhood(config, train, num_seeds)
+    num_steps = -(-num_seeds // config.sampler.batch_size)
+    of_epoch = _Size(*(num_steps * part for part in batch))
+  elif config.batch_size and config.batch_size < len(dataset.train):
     batches = training.Batches.plan(
       dataset.train, config.batch_size, config.batch_shapes
     )
@@ -79,10 +85,12 @@ def estimate(config: Any, dataset: datasets.Dataset) -> Estimate:
   program = training.Program.from_config(config, dataset)
   states = 2 * _num_bytes(jax.eval_shape(program.init, 0))
   at_once = batch.num_bytes + val.num_bytes + states
+  if config.sampler.fan_outs:  # the graph is there once; batches are made ahead
+    at_once += config.sampler.workers * batch.num_bytes
   at_once += 4 * _working_set(model, layers, batch)
   # Both directions of the training step, and one for the validation.
-  work = 3 * _work(model, layers, train) + _work(model, layers, val)
-  work += _STEP + _MASK * sum(_masks(model, layers, train))
+  work = 3 * _work(model, layers, of_epoch) + _work(model, layers, val)
+  work += _STEP + _MASK * sum(_masks(model, layers, of_epoch))
   return Estimate(int(at_once), work)
 
 
@@ -138,6 +146,17 @@ def _size(examples: Sequence[datasets.Example]) -> _Size:
     non_zeros=sum(non_zeros),
     num_bytes=sum(map(_num_bytes, examples)),
   )
+
+
+def _neighbourhood(config: Any, train: _Size, num_seeds: int) -> _Size:
+  """What a batch of sampled neighbourhoods has at most."""
+  nodes = min(num_seeds, config.sampler.batch_size)
+  edges = 0.0
+  for fan_out in reversed(config.sampler.fan_outs):
+    edges += min(train.edges, nodes * (fan_out + 1))
+    nodes = min(train.nodes, nodes * (fan_out + 1))
+  share = nodes / train.nodes
+  return _Size(nodes, edges, 0, share * train.num_bytes + 30 * edges)
 
 
 def _num_bytes(tree: Any) -> int:
