@@ -15,6 +15,7 @@ a busy machine. OMP_WAIT_POLICY=PASSIVE, which is set here, makes them sleep.
 
 import argparse
 from collections.abc import Sequence
+import dataclasses
 import datetime
 import json
 import os
@@ -91,7 +92,7 @@ def measure(folder: pathlib.Path, batches: int, workers: int) -> dict:
   config.model.dropout_rate = 0.0
   (replica,) = training.Replica.of(config)
   with training.own_jax_settings():
-    sampling = _sampling(example, config, batches)
+    sampling = _sampling(dataset, config, batches)
     driver = training.choose_driver(config, dataset, [replica])
     driver.compile()
     for _ in range(3):
@@ -114,17 +115,17 @@ def measure(folder: pathlib.Path, batches: int, workers: int) -> dict:
   }
 
 
-def _sampling(example: datasets.Example, config: Any, batches: int) -> float:
+def _sampling(dataset: datasets.Dataset, config: Any, batches: int) -> float:
   """Seconds for so many batches without features, with a thread a core."""
-  from gat_jax.training.sampling import loading
-
+  (example,) = dataset.train
   nodes = np.zeros((len(example.labels), 0), np.float32)
-  bare = datasets.Example(
-    example.graph._replace(nodes=nodes), example.labels, example.mask
+  bare = dataclasses.replace(example, graph=example.graph._replace(nodes=nodes))
+  driver = training.choose_driver(
+    config,
+    dataclasses.replace(dataset, train=[bare]),
+    training.Replica.of(config),
   )
-  neighbours = loading.Neighbours(
-    bare, config.sampler.fan_outs, config.sampler.batch_size
-  )
+  neighbours = driver.neighbours
   sampled = neighbours.batches(1, 0, 3 + batches, os.cpu_count() or 1)
   for _ in range(3):
     next(sampled)
