@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import signal
 import socket
 
@@ -66,6 +65,12 @@ def content(workdir):
   return results, (workdir / 'metrics.jsonl').read_text()
 
 
+def said(process):
+  """Lines on standard error, without what an old Orbax says everywhere."""
+  lines = process.stderr.splitlines()
+  return [line for line in lines if not line.startswith('WARNING:absl')]
+
+
 @slow
 def test_killed_and_interrupted_it_goes_on_with_other_numbers_of_hosts(
   environment, tmp_path
@@ -76,18 +81,14 @@ def test_killed_and_interrupted_it_goes_on_with_other_numbers_of_hosts(
     done = disturb(environment, workdir, signal.SIGKILL, often, index=gone)
     survivor = done[1 - gone]
     assert survivor.returncode == 1
-    # JAX may say of host 0 that it is gone, and to whom, before it is said so
-    # that a person understands it.
-    *rest, error = survivor.stderr.splitlines()
+    (error,) = said(survivor)
     assert error.startswith(f'error: host {gone} of 2 is gone')
-    assert 'Traceback' not in survivor.stderr
-    assert not rest or gone == 0
   assert 'goes on after epoch' in done[0].stdout
 
   done = disturb(environment, workdir, signal.SIGTERM, index=1)
   assert [process.returncode for process in done] == [143, 143]
   assert f'--workdir={workdir} goes on' in done[0].stdout
-  assert [process.stderr for process in done] == ['', '']
+  assert [said(process) for process in done] == [[], []]
   assert done[1].stdout == ''
 
   (alone,) = disturb(environment, workdir, signal.SIGINT, count=1)
@@ -97,16 +98,13 @@ def test_killed_and_interrupted_it_goes_on_with_other_numbers_of_hosts(
   done = finish(start(environment, workdir))
   assert [process.returncode for process in done] == [0, 0]
   assert 'goes on after epoch' in done[0].stdout
-  assert [process.stderr for process in done] == ['', '']
+  assert [said(process) for process in done] == [[], []]
   assert done[1].stdout == ''
 
   (alone,) = finish(start(environment, whole, count=1))
   assert alone.returncode == 0, alone.stderr
   assert content(workdir) == content(whole)
-  files = {path.name for path in workdir.iterdir()}
-  assert not any(name.startswith('checkpoints') for name in files)
 
-  shutil.rmtree(whole / 'best')  # nobody but host 0 looks into it
   more = finish(start(environment, workdir, '--config.num_seeds=4'))
   assert [process.returncode for process in more] == [0, 0], more
   assert len(content(workdir)[0]['seeds']) == 4
@@ -133,6 +131,6 @@ def test_what_is_wrong_on_one_host_is_one_error_on_all(
   done = finish(start(environment, tmp_path / 'run', of_last=of_last))
   assert [process.returncode for process in done] == [2, 2]
   for process in done:
-    assert len(process.stderr.splitlines()) == 1, process.stderr
+    assert len(said(process)) == 1, process.stderr
   assert re.fullmatch(error, done[0].stderr.strip()), done[0].stderr
   assert not (tmp_path / 'run').exists()
