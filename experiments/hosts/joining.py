@@ -99,18 +99,17 @@ def join(launch: launching.Launch) -> Iterator[_Leave]:
     signal.signal(signal.SIGTERM, handler)
   is_first = jax.process_index() == 0
   kept = watching.kept_connections() if is_first else contextlib.nullcontext()
-  _show_errors_alone(is_first)
-  hosts = training.Hosts.here()
 
   def tell(index: int) -> None:
     terminal.tell(
-      f'error: host {index} of {hosts.count} is gone: it was killed, or cannot'
-      ' be reached; start all hosts again: the run goes on from its last'
+      f'error: host {index} of {jax.process_count()} is gone: it was killed, or'
+      ' cannot be reached; start all hosts again: the run goes on from its last'
       ' checkpoint'
     )
     os._exit(FAILED)
 
-  with kept:
+  with _errors_alone(is_first), kept:
+    hosts = training.Hosts.here()
     watch = watching.Watch(hosts, tell)
     if not watch.is_whole:
       logging.warning(
@@ -152,18 +151,27 @@ def _waiting(launch: launching.Launch) -> Iterator[None]:
       timer.cancel()
 
 
-def _show_errors_alone(is_writer: bool) -> None:
+@contextlib.contextmanager
+def _errors_alone(is_writer: bool) -> Iterator[None]:
   """Shows what host 0 prints, and of others nothing but errors.
 
   JAX's own connections announce themselves on standard output, by its number.
   """
-  sys.stdout.flush()
-  own = os.dup(1)
+  before, own = sys.stdout, os.dup(1)
+  before.flush()
   with open(os.devnull, 'w') as nowhere:
     os.dup2(nowhere.fileno(), 1)
   if is_writer:
-    sys.stdout = os.fdopen(own, 'w', encoding=sys.stdout.encoding)
+    sys.stdout = os.fdopen(os.dup(own), 'w', encoding=before.encoding)
   else:
-    os.close(own)
     logging.set_verbosity(logging.ERROR)
     terminal.StopRequest.is_silent = True
+  try:
+    yield
+  finally:
+    sys.stdout.flush()
+    if is_writer:
+      sys.stdout.close()
+    sys.stdout = before
+    os.dup2(own, 1)
+    os.close(own)
