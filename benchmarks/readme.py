@@ -1,21 +1,26 @@
-"""Writes the figures of README.md and its chart from the results that are kept.
+"""Writes the tables of speed and the figures of README.md from what is kept.
 
 Run it after any of them has changed:
 
     python -m benchmarks.readme
 
 Scores come from the finished seeds in results/, which experiments.reproduce
-trains; times from benchmarks/results/, which benchmarks.compare keeps; those of
-a GPU from benchmarks/gpu/results/. A test fails where README.md says something
-else.
+trains; times from benchmarks/results/, which benchmarks.run keeps; those of
+a GPU from benchmarks/gpu/results/. The tables and the chart of growth stand in
+benchmarks/RESULTS.md. A test fails where one of them says something else.
 """
 
 import json
+from typing import NamedTuple
 
 import matplotlib
 from matplotlib.figure import Figure
 
 from benchmarks import speed
+from benchmarks.comparison import cases
+from benchmarks.comparison import charts
+from benchmarks.comparison import pages
+from benchmarks.comparison import tables as comparison_tables
 from benchmarks.gpu import tables as gpu_tables
 from experiments import documents
 from experiments.pages import drawing
@@ -27,13 +32,14 @@ SEEDS = speed.ROOT / 'results'
 GPU = speed.ROOT / 'benchmarks' / 'gpu' / 'results' / 'h200-2026-11-26.json'
 CHART = speed.ROOT / 'docs' / 'pictures' / 'speed.svg'
 _MODEL = 'GAT'
-_PEERS = ('PyTorch Geometric', 'DGL')
-# Of `speed.Row`: the data set, seeds, and what a reader calls it.
+_PYG = 'PyTorch Geometric'
+# Of `speed.Row`: the data set, seeds, task, and what a reader calls it.
 _TIMED = {
-  ('cora', 1): 'Cora, an epoch',
-  ('cora', 10): 'Cora, 10 seeds at once, an epoch of one',
-  ('citeseer', 1): 'Citeseer, an epoch',
-  ('PPI, rebuilt', 1): 'PPI, rebuilt, ten training steps',
+  ('cora', 1, 'epoch'): 'Cora, an epoch (a step and its validation)',
+  ('cora', 10, 'epoch'): 'Cora, 10 seeds at once, an epoch of one',
+  ('cora', 100, 'table'): 'Cora, the table of 100 seeds (others: projected)',
+  ('citeseer', 1, 'epoch'): 'Citeseer, an epoch',
+  ('PPI, rebuilt', 1, 'epoch'): 'PPI, rebuilt, ten training steps',
 }
 _ON_A_GPU = {
   'cora, an epoch': 'Cora, an epoch, on an H200 (TF32)',
@@ -42,7 +48,8 @@ _ON_A_GPU = {
 
 
 def main() -> None:
-  """Rewrites the marked sections and draws the chart."""
+  """Rewrites the marked sections and draws the charts."""
+  pages.write(speed.RESULTS, speed.TABLE, charts.GROWTH)
   for name, make in SECTIONS.items():
     documents.put_section(str(README), name, make())
   with drawing.style(), matplotlib.rc_context({'svg.hashsalt': CHART.name}):
@@ -75,19 +82,44 @@ def scores() -> str:
   return documents.markdown_table(lines)
 
 
-def measured() -> list[tuple[str, float, dict[str, float]]]:
-  """What was timed: a name, our milliseconds, and by peer how many times ours.
+class Measured(NamedTuple):
+  """Something that was timed.
 
-  On the CPU it is the newest row of each. On the GPU both sides round products
-  alike: to float32 on PPI, to TF32 on Cora.
+  Attributes:
+    name: for people.
+    milliseconds: of ours.
+    ratios: by peer, how many times as long it takes.
+    spreads: by peer, the lowest and highest ratio of all days and machines.
   """
-  newest = speed.newest(speed.read())
+
+  name: str
+  milliseconds: float
+  ratios: dict[str, float]
+  spreads: dict[str, tuple[float, float]]
+
+
+def measured() -> list[Measured]:
+  """What was timed.
+
+  On the CPU it is the newest row of each, where there is one with the recipe
+  that does the peer's work. On the GPU both sides round products alike: to
+  float32 on PPI, to TF32 on Cora.
+  """
+  kept = speed.read()
+  newest, spreads = speed.newest(kept), speed.spread(kept)
   found = []
-  for (dataset, seeds), name in _TIMED.items():
-    rows = {peer: newest.get((dataset, seeds, peer)) for peer in _PEERS}
-    own = rows[_PEERS[0]]
-    ratios = {peer: row.ratio for peer, row in rows.items() if row}
-    found.append((name, own.our_ms, ratios))
+  for (dataset, seeds, task), name in _TIMED.items():
+    ratios, spread, own = {}, {}, {}
+    for recipe in ('authors', 'pyg'):  # the last one stands
+      for peer in cases.PEERS.values():
+        key = dataset, 0, seeds, task, recipe, peer
+        row = newest.get(key)
+        if row and row.ratio is not None:
+          own.setdefault(recipe, row.our_ms)
+          ratios[peer], spread[peer] = row.ratio, spreads[key]
+    if own:
+      milliseconds = own.get('pyg', own.get('authors'))
+      found.append(Measured(name, milliseconds, ratios, spread))
   gpu = json.loads(GPU.read_text(encoding='utf-8'))
   chosen = {
     row['what']: row  # of two precisions, the exact one stands last
@@ -96,29 +128,48 @@ def measured() -> list[tuple[str, float, dict[str, float]]]:
   }
   for what, name in _ON_A_GPU.items():
     row = chosen[what]
-    found.append((name, row['ms'], {_PEERS[0]: row['x PyTorch']}))
+    found.append(Measured(name, row['ms'], {_PYG: row['x PyTorch']}, {}))
   return found
+
+
+def _peers(rows: list[Measured]) -> list[str]:
+  """Those that anything was timed against."""
+  return [
+    p for p in cases.PEERS.values() if any(p in row.ratios for row in rows)
+  ]
 
 
 def times() -> str:
   """What an epoch takes here, and how many times longer elsewhere."""
+  rows = measured()
+  peers = _peers(rows)
   lines = [
-    ['time of', 'gat_jax', *(f'{peer}, times as long' for peer in _PEERS)]
+    ['time of', 'gat_jax', *(f'{peer}, times as long' for peer in peers)]
   ]
-  for name, milliseconds, ratios in measured():
-    cells = [
-      f'{ratios[peer]:.1f} x' if peer in ratios else '' for peer in _PEERS
-    ]
-    lines.append([name, _time(milliseconds), *cells])
-  return documents.markdown_table(lines)
+  for row in rows:
+    cells = [_ratio(row, peer) for peer in peers]
+    lines.append(
+      [row.name, comparison_tables.milliseconds(row.milliseconds), *cells]
+    )
+  pictures = {'Bars: how many times as long others take': CHART}
+  if charts.GROWTH.exists():
+    pictures['Lines: time and memory by the number of edges'] = charts.GROWTH
+  shown = ' '.join(
+    f'![{what}]({path.relative_to(speed.ROOT)})'
+    for what, path in pictures.items()
+  )
+  return f'{documents.markdown_table(lines)}\n\n{shown}'
 
 
-def _time(milliseconds: float) -> str:
-  if milliseconds >= 1000:
-    return f'{milliseconds / 1000:.1f} s'
-  if milliseconds >= 10:
-    return f'{milliseconds:.0f} ms'
-  return f'{milliseconds:.2g} ms'
+def _ratio(row: Measured, peer: str) -> str:
+  """The newest ratio, and between which it was on all days and machines."""
+  if peer not in row.ratios:
+    return ''
+  said = f'{row.ratios[peer]:.1f} x'
+  if peer in row.spreads:
+    low, high = row.spreads[peer]
+    said += f' ({low:.1f} to {high:.1f})'
+  return said
 
 
 # What stands between the marks of README.md, by their names.
@@ -127,27 +178,27 @@ SECTIONS = {'results': scores, 'speed': times}
 
 def described() -> str:
   """The numbers of the chart, which its file carries for a test to read."""
-  return json.dumps(measured())
+  return json.dumps([row._asdict() for row in measured()])
 
 
 def chart() -> Figure:
   """Bars: how many times as long the others take."""
   rows = list(reversed(measured()))
-  figure, axes = drawing.figure(7.2, 0.5 * len(rows) + 1.0)
-  height = 0.8 / len(_PEERS)
-  for index, peer in enumerate(_PEERS):
+  peers = _peers(rows)
+  figure, axes = drawing.figure(7.2, 0.25 * len(rows) * len(peers) + 1.0)
+  height = 0.8 / len(peers)
+  for index, peer in enumerate(peers):
+    shift = height * ((len(peers) - 1) / 2 - index)
     places = [
-      place + height * (0.5 - index)
-      for place, (_, _, ratios) in enumerate(rows)
-      if peer in ratios
+      place + shift for place, row in enumerate(rows) if peer in row.ratios
     ]
-    ratios = [found[peer] for _, _, found in rows if peer in found]
+    ratios = [row.ratios[peer] for row in rows if peer in row.ratios]
     bars = axes.barh(
       places, ratios, height, label=peer, color=drawing.color(index)
     )
     axes.bar_label(bars, [f'{ratio:.1f}' for ratio in ratios], padding=3)
   axes.axvline(1, color=drawing.INK, linewidth=1)
-  axes.set_yticks(range(len(rows)), [name for name, _, _ in rows])
+  axes.set_yticks(range(len(rows)), [row.name for row in rows])
   axes.grid(axis='y', visible=False)
   axes.set_xlabel('times as long as gat_jax (line at 1: gat_jax)')
   axes.legend(loc='upper right')
