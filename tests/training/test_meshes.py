@@ -116,7 +116,6 @@ KINDS = (
   ('ResidentDriver', 2, 1),
   ('BatchDriver', 2, 1),
   ('BatchDriver', 1, 2),
-  ('ResidentDriver', 1, 2),
 )
 
 

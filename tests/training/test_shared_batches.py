@@ -52,15 +52,11 @@ def assert_equal(ours, theirs):
   jax.tree.map(compare, ours, theirs)
 
 
-@pytest.mark.parametrize(
-  'driver',
-  ['BatchDriver', pytest.param('ResidentDriver', marks=pytest.mark.slow)],
-)
-def test_ten_steps_are_those_of_one_device(driver):
+def test_ten_steps_are_those_of_one_device():
   """The masks of dropout as well, and a last batch of fewer graphs."""
   fields = {'model.name': 'mlp', 'model.num_layers': 2}
-  one = trained(driver, 1, **fields)
-  assert_equal(trained(driver, 2, **fields), one)
+  one = trained('BatchDriver', 1, **fields)
+  assert_equal(trained('BatchDriver', 2, **fields), one)
 
 
 @pytest.mark.slow
@@ -71,30 +67,29 @@ def test_layers_on_graphs_do_not_see_that_they_are_shared(driver, name):
   """With features of edges where there is attention."""
   fields = {
     'model.name': name,
-    'model.num_layers': 2,
+    'model.num_layers': 1,
     'dataset': EDGED if name == 'gat' else DATASET,
   }
   one = trained(driver, 1, **fields)
   assert_equal(trained(driver, 2, **fields), one)
 
 
-# Prints the same for two seeds, each on two of four devices.
+# Two seeds, each on two of four devices, and both on one.
 SEEDS_AND_BATCHES = """
-import sys
 import jax
 import test_shared_batches as tests
 assert len(jax.devices()) == 4
-mlp = {'model.name': 'mlp', 'model.num_layers': 2}
-for driver in ('BatchDriver', 'ResidentDriver'):
+
+def both(driver, **fields):
+  mlp = {'model.name': 'mlp', 'model.num_layers': 2} | fields
   four = tests.trained(driver, 2, (0, 3), **mlp, **{'mesh.runs': 2})
-  for seed, state in zip((0, 3), four):
-    tests.assert_equal(state, tests.trained(driver, 1, (seed,), **mlp)[0])
-  # Each stops by itself, whatever the others do.
-  stopping = {'stop_rule': 'loss', 'patience': 1, 'learning_rate': 1.0}
-  two = tests.trained(driver, 2, (0, 3), **mlp, **stopping, **{'mesh.runs': 2})
-  for seed, state in zip((0, 3), two):
-    alone = tests.trained(driver, 1, (seed,), **mlp, **stopping)[0]
-    assert state.epoch == alone.epoch, (state.epoch, alone.epoch)
+  return four, tests.trained(driver, 1, (0, 3), **mlp)
+
+tests.assert_equal(*both('BatchDriver'))
+# Each stops by itself, whatever the other does.
+ends = {'stop_rule': 'loss', 'patience': 1, 'learning_rate': 1.0}
+four, one = both('ResidentDriver', **ends)
+assert [s.epoch for s in four] == [s.epoch for s in one]
 """
 
 
@@ -107,11 +102,9 @@ def test_seeds_and_graphs_are_spread_together():
   )
 
 
-@pytest.mark.parametrize(
-  'num_parts', [pytest.param(2, marks=pytest.mark.slow), 3]
-)
-def test_parts_on_a_device_are_those_of_the_host(num_parts):
+def test_parts_on_a_device_are_those_of_the_host():
   """Of all steps of an epoch, empty parts too; and they are whole together."""
+  num_parts = 3
   batches = batching.Batches.plan(EDGED.train, 3, 2, num_parts)
   order, on_device = batches.order(0, 1), batches.on_device()
   for step, parts in enumerate(batches.epoch(0, 1)):
