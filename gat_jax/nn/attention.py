@@ -131,6 +131,12 @@ class AttentionLayer(HeadsLayer):
     raise NotImplementedError
 
   @property
+  def sent_features(self) -> int:
+    """Those of v, K F; see `HeadsLayer`."""
+    _, num_heads, out_features = self.kernel_shape
+    return num_heads * out_features
+
+  @property
   def value_bias(self) -> jax.Array | None:
     """What v_j has besides W h_j, [K, F]; None for nothing."""
     return None

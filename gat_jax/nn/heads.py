@@ -276,6 +276,15 @@ class HeadsLayer(DropoutModule):
     )
 
   @property
+  def sent_features(self) -> int:
+    """Numbers of a node that its neighbours need, where an exchange sends them.
+
+    Forward they are sent, backward their gradient. None, if neighbours do not
+    matter.
+    """
+    return 0
+
+  @property
   def road(self) -> Implementation:
     """What operations take; 'fused' is none of theirs."""
     return None if self.implementation == 'fused' else self.implementation

@@ -71,6 +71,11 @@ class GATLayer(AttentionLayer):
     scores += self.edge_scores(edges)
     return z, jax.nn.leaky_relu(scores, NEGATIVE_SLOPE)
 
+  @property
+  def sent_features(self) -> int:
+    """Those of v and a_s . z + b_s, K (F + 1)."""
+    return super().sent_features + self.num_heads
+
   def fused_terms(
     self, edges: graphs.Edges, inputs: graphs.Features
   ) -> FusedTerms:
@@ -254,6 +259,12 @@ class GCNLayer(MLPLayer):
   node that has none. One head of F
   features is the paper's layer; K heads are one of K F features.
   """
+
+  @property
+  def sent_features(self) -> int:
+    """Those of W h, K F."""
+    _, num_heads, out_features = self.kernel_shape
+    return num_heads * out_features
 
   def mix(
     self,

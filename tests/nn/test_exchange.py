@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import realdata
 
+from benchmarks import exchange
 from gat_jax import datasets
 from gat_jax import graphs
 from gat_jax import nn
@@ -107,6 +108,14 @@ def test_no_device_has_the_whole_graph():
   rows = re.findall(r'f32\[(\d+),(?:2,4|8|1,5|5)\]', text)
   assert max(map(int, rows)) == cut.graph.structure.num_senders < 3000
   assert '[3000' not in text
+  # And what is exchanged is what the formula says.
+  features = [layer.sent_features for layer in model.layers]
+  assert features == [2 * (4 + 1), 5 + 1]
+  expected = cut.spread.program_bytes(features, padded=True)
+  assert sum(exchange.exchanges(text)) == expected
+  # All but fillers, and what a part would send itself.
+  moved = cut.spread.exchanged_bytes(sum(features))
+  assert moved <= expected
 
 
 @pytest.mark.slow

@@ -36,19 +36,50 @@ class Spread:
     edges: of each part, those into its nodes, [P].
     edges_cut: edges from one part to another.
     halos: rows of other parts that each part needs, [P].
-    padded_rows: rows that a part sends and gets where the exchange is padded.
+    sent: rows that each part sends, [P]; to several parts, as often.
+    slots: rows that a part sends one other, at most.
   """
 
   nodes: tuple[int, ...]
   edges: tuple[int, ...]
   edges_cut: int
   halos: tuple[int, ...]
-  padded_rows: int
+  sent: tuple[int, ...]
+  slots: int
 
   @property
   def imbalance(self) -> float:
     """Edges of the largest part, as a multiple of the mean."""
     return max(self.edges) * len(self.edges) / max(1, sum(self.edges))
+
+  def exchanged_bytes(self, features: int) -> int:
+    """What moves between devices in a step of training, of all together.
+
+    Halo rows x features x 4, once forward and once backward. Where the exchange
+    is padded, fillers move as well: see `program_bytes`.
+
+    Args:
+      features: `sent_features` of all layers, added up.
+    """
+    return 2 * sum(self.halos) * features * 4
+
+  def program_bytes(
+    self, features: Sequence[int], *, padded: bool, lanes: int = 1
+  ) -> int:
+    """What the collectives of a step give one device, as it is compiled.
+
+    Args:
+      features: `sent_features` of each layer.
+      padded: as on a CPU, where each part sends all parts, itself included, as
+        many rows. Else the results have room for the largest part's rows.
+      lanes: what rows are filled up to a multiple of; 128 on a TPU.
+    """
+    num_parts = len(self.halos)
+    there = back = num_parts * self.slots
+    if not padded:
+      there, back = max(1, *self.halos), max(1, *self.sent)
+    filled = sum(-(-count // lanes) * lanes for count in features)
+    return (there + back) * filled * 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,7 +183,8 @@ def partition(
       edges=tuple(map(len, cut.edges)),
       edges_cut=cut.edges_cut,
       halos=tuple(map(len, cut.halos)),
-      padded_rows=num_parts * shapes.n_slot,
+      sent=tuple(cut.sent.sum(axis=1).tolist()),
+      slots=shapes.n_slot,
     ),
   )
 

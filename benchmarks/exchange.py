@@ -1,0 +1,223 @@
+r"""Compares the bytes that devices exchange with the formula, on any chip.
+
+Try:
+  python -m benchmarks.exchange --chip=cpu
+  python -m benchmarks.exchange --chip=h100 --chip=v5e --output=exchange.md
+
+A step of training on a graph in parts is compiled, for devices that need not be
+there, and the collectives are read off the program: what each gives a device.
+The formula is `graphs.Spread.program_bytes`; `exchanged_bytes`, halo rows x
+features x 4, is what moves between all devices. A TPU fills rows up to 128
+numbers. It ends with exit code 1 if they differ. `benchmarks.accelerators` says
+what it needs to be installed.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+from typing import Any
+
+from benchmarks import accelerators
+
+# Devices, by chip; those of one host.
+DEVICES = {'cpu': 2, 'h100': 8, 'v5e': 8}
+ENVIRONMENT = {
+  'cpu': {'JAX_NUM_CPU_DEVICES': '2'},
+  'h100': accelerators.CHIPS['h100'].environment,
+  'v5e': accelerators.CHIPS['v5e'].environment
+  | {'TPU_ACCELERATOR_TYPE': 'v5litepod-8'},
+}
+CONFIGS = ('cora', 'large')
+_SIZES = {'f32': 4, 'bf16': 2}
+
+
+def main() -> None:
+  """Compiles in processes of their own and prints a table."""
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  parser.add_argument('--chip', choices=DEVICES, action='append')
+  parser.add_argument('--dataset', choices=CONFIGS, action='append')
+  parser.add_argument('--model', default='gat')
+  parser.add_argument('--output', help='a Markdown file')
+  parser.add_argument('--one', nargs=3, help=argparse.SUPPRESS)
+  args = parser.parse_args()
+  if args.one:
+    print(json.dumps(compile_one(*args.one)))
+    return
+  rows = [
+    measure(chip, dataset, args.model)
+    for dataset in args.dataset or CONFIGS
+    for chip in args.chip or DEVICES
+  ]
+  text = table(rows)
+  print(text)
+  if args.output:
+    pathlib.Path(args.output).write_text(f'{text}\n')
+  for row in rows:
+    if row['found'] != row['expected']:
+      sys.exit(f'{row["chip"]}: {row["found"]} and not {row["expected"]} bytes')
+
+
+def measure(chip: str, dataset: str, model: str) -> dict[str, Any]:
+  """What a process of its own says."""
+  command = [sys.executable, '-m', 'benchmarks.exchange', '--one']
+  done = subprocess.run(
+    [*command, chip, dataset, model],
+    env=os.environ | ENVIRONMENT[chip],
+    cwd=accelerators.ROOT,
+    capture_output=True,
+    text=True,
+  )
+  if done.returncode:
+    sys.exit(f'{chip}, {dataset}:\n{done.stderr[-3000:]}')
+  return json.loads(done.stdout.splitlines()[-1])
+
+
+def compile_one(chip: str, name: str, model: str) -> dict[str, Any]:
+  """Compiles a step for the devices, and reads off what they exchange."""
+  import importlib
+
+  from flax import nnx
+  import jax
+  from jax.sharding import Mesh
+  from jax.sharding import NamedSharding
+  from jax.sharding import PartitionSpec
+  import numpy as np
+
+  from gat_jax import graphs
+  from gat_jax import runs
+  from gat_jax import training
+
+  count = DEVICES[chip]
+  config = importlib.import_module(f'configs.{name}').get_config()
+  config.model.name = model
+  if name == 'large':
+    config.dataset.num_nodes, config.sampler.fan_outs = 100_000, ()
+  config.mesh.nodes = count
+  whole = runs.load_dataset(config)
+  graph = whole.train[0].graph
+  dealt = graphs.deal_nodes(graph, count, config.mesh.partitioner)
+  spread = graphs.partition(graph, dealt, count).spread
+  dataset = training.take_apart(config, whole)
+  mesh = Mesh(
+    np.array(_devices(chip)[:count]).reshape(1, 1, count),
+    ('runs', 'batch', 'nodes'),
+  )
+  program = training.Program.from_config(config, dataset, ('nodes',))
+  replica = training.Replica.of(config)[0]
+
+  def step(state, hyper, train):
+    own = jax.tree.map(lambda x: x.reshape(x.shape[1:]), train)
+    return program.step(state, hyper, own)
+
+  everywhere, apart = PartitionSpec(), PartitionSpec('nodes')
+  shared = jax.shard_map(
+    step,
+    mesh=mesh,
+    in_specs=(everywhere, everywhere, apart),
+    out_specs=everywhere,
+    check_vma=False,
+  )
+
+  def abstract(tree, spec):
+    sharding = NamedSharding(mesh, spec)
+    return jax.tree.map(
+      lambda x: jax.ShapeDtypeStruct(
+        np.shape(x),
+        jax.dtypes.canonicalize_dtype(x.dtype),
+        sharding=sharding,
+      ),
+      tree,
+    )
+
+  args = (
+    abstract(jax.eval_shape(program.init, 0), everywhere),
+    abstract(replica.hyper, everywhere),
+    abstract(dataset.train, apart),
+  )
+  with training.own_jax_settings():
+    compiled = jax.jit(shared).lower(*args).compile()
+  layers = nnx.merge(
+    program.graphdef, jax.eval_shape(program.init, 0).params
+  ).layers
+  features = [layer.sent_features for layer in layers]
+  how = {'padded': chip == 'cpu', 'lanes': 128 if chip == 'v5e' else 1}
+  memory = compiled.memory_analysis()
+  return {
+    'chip': chip,
+    'dataset': name,
+    'devices': count,
+    'nodes': sum(spread.nodes),
+    'halo': sum(spread.halos),
+    'features': sum(features),
+    'collectives': exchanges(compiled.as_text()),
+    'expected': spread.program_bytes(features, **how),
+    'found': sum(exchanges(compiled.as_text())),
+    'moved': spread.exchanged_bytes(sum(features)),
+    'held': memory.argument_size_in_bytes + memory.temp_size_in_bytes,
+  }
+
+
+def _devices(chip):
+  import jax
+  from jax.experimental import topologies
+
+  if chip == 'cpu':
+    return jax.devices()
+  if chip == 'v5e':
+    return topologies.get_topology_desc('v5e:2x4', 'tpu').devices
+  target = (accelerators.ROOT / 'benchmarks' / 'h100.txtpb').read_text()
+  return topologies.get_topology_desc(
+    'h100', 'cuda', target_config=target, topology='1x1x8'
+  ).devices
+
+
+def exchanges(text: str) -> list[int]:
+  """Bytes of what each exchange of rows in a program gives a device."""
+  found = []
+  for line in text.splitlines():
+    match = re.search(
+      r'= (\(?)(.*?) (?:ragged-)?all-to-all(-start|-done)?\(', line
+    )
+    if match is None or match[3] == '-start':
+      continue
+    shapes = re.findall(r'(f32|bf16)\[([\d,]*)\]', match[2])
+    total = 0
+    for kind, sizes in shapes:
+      size = _SIZES[kind]
+      for number in filter(None, sizes.split(',')):
+        size *= int(number)
+      total += size
+    found.append(total)
+  return found
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+  """As Markdown."""
+  lines = [
+    '| graph | devices | halo rows | features sent | exchanges of a step |'
+    ' formula, bytes a device | program, bytes a device | moved in all, MB |',
+    '|---|---|---|---|---|---|---|---|',
+  ]
+  for row in rows:
+    cells = [
+      f'{row["dataset"]}, {row["nodes"]:,} nodes',
+      f'{row["devices"]} {row["chip"]}',
+      f'{row["halo"]:,}',
+      str(row['features']),
+      str(len(row['collectives'])),
+      f'{row["expected"]:,}',
+      f'{row["found"]:,}',
+      f'{row["moved"] / 1e6:.2f}',
+    ]
+    lines.append(f'| {" | ".join(cells)} |')
+  return '\n'.join(lines)
+
+
+if __name__ == '__main__':
+  main()
