@@ -150,16 +150,13 @@ class HeadsLayer(DropoutModule):
     initial: jax.Array,
     dropout: Dropout | None,
   ) -> jax.Array:
-    """Returns `initial` plus what each head makes of the (dropped) inputs.
+    """Returns `initial` plus what each head makes of the inputs, [N, K, F].
 
     Args:
       edges: of the graph; see `graphs.edges_of`.
       inputs: `edges.num_inputs`, after dropout; see `operations.project`.
       initial: [N, K, F], or [K, F] without a skip connection.
       dropout: as in `forward`.
-
-    Returns:
-      [N, K, F].
     """
     raise NotImplementedError
 
@@ -191,7 +188,7 @@ class HeadsLayer(DropoutModule):
   def forward(
     self, graph: jraph.GraphsTuple, dropout: Dropout | None = None
   ) -> jraph.GraphsTuple:
-    """Applies the layer with one explicit key, or without dropout.
+    """Applies the layer, as a call, with one explicit key or without dropout.
 
     It is a pure function of its arguments and the parameters, whatever
     `deterministic` and `rngs` say.
@@ -199,9 +196,6 @@ class HeadsLayer(DropoutModule):
     Args:
       graph: as in a call.
       dropout: key and rate; None drops nothing.
-
-    Returns:
-      As a call.
 
     Raises:
       InputError: if the graph and the layer differ in D or in features of
@@ -277,11 +271,7 @@ class HeadsLayer(DropoutModule):
 
   @property
   def sent_features(self) -> int:
-    """Numbers of a node that its neighbours need, where an exchange sends them.
-
-    Forward they are sent, backward their gradient. None, if neighbours do not
-    matter.
-    """
+    """Numbers of a node that an exchange sends to its neighbours."""
     return 0
 
   @property
