@@ -6,7 +6,10 @@ import pathlib
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
-LIBRARY = ('errors', 'storage', 'graphs', 'nn', 'datasets', 'training', 'runs')
+LIBRARY = (
+  *('errors', 'storage', 'machine', 'graphs', 'nn', 'datasets', 'training'),
+  'runs',
+)
 ALL = {f'gat_jax.{name}' for name in LIBRARY} | {'gat_jax'}
 TOOLS = {
   f'experiments.{name}'
@@ -19,10 +22,13 @@ MAY_IMPORT = {
   'gat_jax': ALL | {'gat_jax.interop'},
   'gat_jax.errors': set(),
   'gat_jax.storage': set(),
+  'gat_jax.machine': set(),
   'gat_jax.graphs': {'gat_jax.errors'},
   'gat_jax.nn': {'gat_jax.errors', 'gat_jax.graphs'},
   'gat_jax.interop': {'gat_jax.errors', 'gat_jax.nn'},
-  'gat_jax.datasets': {'gat_jax.errors', 'gat_jax.storage', 'gat_jax.graphs'},
+  'gat_jax.datasets': {
+    f'gat_jax.{name}' for name in ('errors', 'storage', 'machine', 'graphs')
+  },
   'gat_jax.training': ALL - {'gat_jax', 'gat_jax.runs'},
   'gat_jax.runs': ALL - {'gat_jax'},
   'configs': ALL,

@@ -11,9 +11,9 @@ from typing import Any
 import jax
 import jraph
 import numpy as np
-import psutil
 import scipy.sparse
 
+from gat_jax import machine
 from gat_jax.datasets import cards
 from gat_jax.datasets import doubts
 from gat_jax.errors import DataError
@@ -248,7 +248,7 @@ def require_memory(num_bytes: float, what: str) -> None:
   Raises:
     DataError: says both numbers.
   """
-  free = psutil.virtual_memory().available
+  free = machine.free_memory()
   if num_bytes > free:
     raise DataError(
       'memory',

@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 import ctypes
-import pathlib
 import sys
 from typing import Any
 
 import jax
-import psutil
 
+from gat_jax import machine
 from gat_jax.errors import ConfigError
 
 # Of malloc.h: one heap for all threads; nothing from outside of it; nothing
@@ -23,7 +22,6 @@ _SMALLER_BATCHES = (
   'lower `config.num_seeds`, `config.sampler.batch_size`,'
   f' `config.sampler.fan_outs`, {_MODEL}, or free some memory'
 )
-_CGROUPS = pathlib.Path('/sys/fs/cgroup')
 
 
 def needed(compiled: jax.stages.Compiled) -> int:
@@ -45,7 +43,7 @@ def needed(compiled: jax.stages.Compiled) -> int:
 def fits(num_bytes: int, device: jax.Device) -> bool:
   """Whether a device has so much left; True where it does not tell."""
   if device.platform == 'cpu':
-    return num_bytes <= free_on_host()
+    return num_bytes <= machine.free_memory()
   stats = device.memory_stats()
   if not stats or 'bytes_limit' not in stats:
     return True
@@ -93,7 +91,7 @@ def check(
   """
   remedy = _SMALLER_BATCHES if is_sampled else _SMALLER
   if all(device.platform == 'cpu' for device in num_bytes):  # they share it
-    own = sum(num_bytes.values()), free_on_host()
+    own = sum(num_bytes.values()), machine.free_memory()
     _check(*own, 'this machine', remedy)
     return
   for device, count in num_bytes.items():
@@ -111,32 +109,3 @@ def _check(count: int, free: int, where: str, remedy: str) -> None:
       f' {free / 1e9:.1f} GB free',
       remedy,
     )
-
-
-def free_on_host() -> int:
-  """Bytes that this process may still take: of the machine or its cgroup."""
-  free = psutil.virtual_memory().available
-  own = _own_cgroup()
-  if own is None:
-    return free
-  group = _CGROUPS / own
-  folders = [f for f in (group, *group.parents) if f.is_relative_to(_CGROUPS)]
-  return min([free, *(_left_in_cgroup(folder, free) for folder in folders)])
-
-
-def _own_cgroup() -> str | None:
-  """Of version 2, relative to its root."""
-  try:
-    lines = pathlib.Path('/proc/self/cgroup').read_text().splitlines()
-  except OSError:
-    return None
-  own = (line[3:].lstrip('/') for line in lines if line.startswith('0::'))
-  return next(own, None)
-
-
-def _left_in_cgroup(folder: pathlib.Path, otherwise: int) -> int:
-  try:
-    limit = int((folder / 'memory.max').read_text())
-    return limit - int((folder / 'memory.current').read_text())
-  except (OSError, ValueError):  # no such file, or "max"
-    return otherwise

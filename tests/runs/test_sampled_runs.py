@@ -11,6 +11,7 @@ import jax
 import numpy as np
 import pytest
 
+from gat_jax import machine
 from gat_jax import runs
 from gat_jax import training
 from gat_jax.errors import ConfigError
@@ -159,7 +160,7 @@ def test_a_graph_that_does_not_fit_is_predicted_layer_by_layer(
   config = config_of(**{'sampler.fan_outs': (), 'max_epochs': 2})
   runs.train_and_evaluate(config, tmp_path)
   _, (wanted,) = runs.predict(tmp_path)
-  monkeypatch.setattr(training.memory, 'free_on_host', lambda: 0)
+  monkeypatch.setattr(machine, 'free_memory', lambda: 0)
   _, (found,) = runs.predict(tmp_path)
   assert 'layer by layer' in caplog.text
   np.testing.assert_allclose(

@@ -7,6 +7,7 @@ from test_drivers import DATASET
 from test_drivers import PLAIN
 from test_drivers import make_config
 
+from gat_jax import machine
 from gat_jax.errors import ConfigError
 from gat_jax.training import drivers
 from gat_jax.training import memory
@@ -46,7 +47,7 @@ def test_drivers_ask_for_what_grows_with_the_model(
 
 
 def test_what_does_not_fit_is_refused_before_a_state_is_made(monkeypatch):
-  monkeypatch.setattr(memory, 'free_on_host', lambda: 1_000)
+  monkeypatch.setattr(machine, 'free_memory', lambda: 1_000)
   config = make_config(**PLAIN)
   driver = drivers.choose_driver(config, DATASET, Replica.of(config))
   with pytest.raises(ConfigError, match=r'needs about .* GB .* lower `config'):
@@ -76,8 +77,8 @@ def test_limit_of_the_cgroup_counts(monkeypatch, tmp_path):
   (group / 'memory.max').write_text('max\n')
   (tmp_path / 'job/memory.max').write_text('5000\n')
   (tmp_path / 'job/memory.current').write_text('2000\n')
-  monkeypatch.setattr(memory, '_CGROUPS', tmp_path)
-  monkeypatch.setattr(memory, '_own_cgroup', lambda: 'job/step')
-  assert memory.free_on_host() == 3000
-  monkeypatch.setattr(memory, '_own_cgroup', lambda: None)
-  assert memory.free_on_host() > 3000
+  monkeypatch.setattr(machine, '_CGROUPS', tmp_path)
+  monkeypatch.setattr(machine, '_own_cgroup', lambda: 'job/step')
+  assert machine.free_memory() == 3000
+  monkeypatch.setattr(machine, '_own_cgroup', lambda: None)
+  assert machine.free_memory() > 3000
