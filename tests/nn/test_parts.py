@@ -161,7 +161,7 @@ def test_rows_draw_the_bits_of_the_whole():
 def test_rows_count_beyond_a_word():
   rows = np.array([2**32 - 1, 2**31 + 12345, 65536, 0], np.uint32)
   width = 70_001
-  low, high = (np.asarray(x, np.uint64) for x in _counts(rows, width))
+  low, high = (np.asarray(x, np.uint64) for x in _counts(rows, (width,)))
   wanted = rows[:, None].astype(object) * width + np.arange(width)
   got = high.reshape(4, -1).astype(object) * 2**32 + low.reshape(4, -1)
   assert (got == wanted).all()

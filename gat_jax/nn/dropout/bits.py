@@ -65,7 +65,10 @@ def random_bits(
   if rows is None:
     high, low = _threefry(words, jax.lax.iota(jnp.uint32, size))
   else:
-    high, low = _threefry(words, *_counts(rows, math.prod(shape[1:])))
+    # Zero, as XLA cannot know: else it would take the counts, as many as there
+    # are entries, out of the loop over epochs, and keep and read them.
+    zero = jax.lax.clz(words[0]) >> 6
+    high, low = _threefry(words, *_counts(rows, shape[1:], zero))
   return (high ^ low).reshape(shape)
 
 
@@ -73,10 +76,16 @@ def _is_purpose(number):
   return isinstance(number, int) and 0 <= number < _MOST_PURPOSES
 
 
-def _counts(rows: Array, width: int) -> tuple[jax.Array, jax.Array]:
-  """Both words of `rows * width + column`, the lower one first: [R width]."""
+def _counts(
+  rows: Array, shape: tuple[int, ...], zero: jax.typing.ArrayLike = 0
+) -> tuple[jax.Array, jax.Array]:
+  """Both words of `rows * width + column`, the lower one first: [R, *shape].
+
+  They have all axes, so that a CPU need not divide to find the row of each.
+  """
+  width = math.prod(shape)
   rows = jnp.asarray(rows, jnp.uint32)
-  columns = jnp.arange(width, dtype=jnp.uint32)
+  columns = jnp.arange(width, dtype=jnp.uint32).reshape(shape)
   # The product of two words, by halves.
   upper, lower = rows >> 16, rows & 0xFFFF
   wide, narrow = jnp.uint32(width >> 16), jnp.uint32(width & 0xFFFF)
@@ -84,10 +93,12 @@ def _counts(rows: Array, width: int) -> tuple[jax.Array, jax.Array]:
   middle += lower * wide & 0xFFFF
   high = upper * wide + (upper * narrow >> 16) + (lower * wide >> 16)
   high += middle >> 16
-  first = rows * jnp.uint32(width)
-  low = first[:, None] + columns
-  high = high[:, None] + (low < first[:, None])
-  return low.reshape(-1), high.reshape(-1)
+  ones = (1,) * len(shape)
+  zero = jnp.asarray(zero, jnp.uint32)
+  first = (rows * jnp.uint32(width) + zero).reshape(-1, *ones)
+  low = first + columns
+  high = (high + zero).reshape(-1, *ones) + (low < first)
+  return low, high
 
 
 @functools.partial(jax.jit, inline=True)
