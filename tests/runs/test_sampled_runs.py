@@ -53,20 +53,17 @@ def metrics_of(folder):
   return (folder / 'metrics.jsonl').read_text()
 
 
-@pytest.mark.parametrize('validate_every', [1, 2])
 def test_a_run_that_stops_within_an_epoch_goes_on_bit_for_bit(
-  tmp_path, monkeypatch, validate_every
+  tmp_path, monkeypatch
 ):
   from gat_jax.training.drivers import sampled
 
-  config = config_of(
-    **{'num_seeds': 2, 'sampler.validate_every': validate_every}
-  )
+  config = config_of(**{'num_seeds': 2, 'sampler.validate_every': 2})
   whole = runs.train_and_evaluate(config, tmp_path / 'whole')
   monkeypatch.setattr(sampled, '_SECONDS', 0.0)  # it may stop at every step
   config.checkpoint_minutes = 0.0
   parts = tmp_path / 'parts'
-  for number in (3, 8, 1, 6):
+  for number in (3, 9):
     with pytest.raises(runs.Ended):
       runs.train_and_evaluate(config, parts, Stop(number))
   result = runs.train_and_evaluate(config, parts)

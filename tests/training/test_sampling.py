@@ -108,7 +108,7 @@ def test_all_neighbours_are_drawn_as_often():
 @pytest.mark.parametrize(
   ('name', 'num_layers', 'edge_features', 'trees'),
   [
-    ('gat', 2, True, False),
+    ('gat', 1, True, False),
     ('gatv2', 1, False, False),
     ('const_gat', 1, False, False),
     ('gcn', 2, False, False),
