@@ -67,7 +67,8 @@ def random_bits(
   else:
     # Zero, as XLA cannot know: else it would take the counts, as many as there
     # are entries, out of the loop over epochs, and keep and read them.
-    zero = jax.lax.clz(words[0]) >> 6
+    changing = sum((jnp.uint32(number) for number in folded), jnp.uint32(0))
+    zero = jax.lax.clz(changing) >> 6
     high, low = _threefry(words, *_counts(rows, shape[1:], zero))
   return (high ^ low).reshape(shape)
 
