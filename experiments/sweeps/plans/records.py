@@ -92,12 +92,13 @@ def _key(config: Any, card: dict[str, Any]) -> dict[str, Any]:
   """What decides how long an epoch takes: program, data, device, versions."""
   fields = settings.flat(settings.program_fields(config))
   device = jax.local_devices()[0]
-  return {
+  key = {
     'fields': {k: v for k, v in fields.items() if k not in _NO_MATTER},
     'data': card['digest'],
     'device': f'{device.platform} {device.device_kind}',
     'jax': jax.__version__,
   }
+  return json.loads(json.dumps(key))  # as a file has it
 
 
 def _path(key: dict[str, Any]) -> pathlib.Path:
