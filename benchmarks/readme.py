@@ -116,7 +116,9 @@ def measured() -> list[Measured]:
         row = newest.get(key)
         if row and row.ratio is not None:
           own.setdefault(recipe, row.our_ms)
-          ratios[peer], spread[peer] = row.ratio, spreads[key]
+          ratios[peer] = row.ratio
+          if key in spreads:
+            spread[peer] = spreads[key]
     if own:
       milliseconds = own.get('pyg', own.get('authors'))
       found.append(Measured(name, milliseconds, ratios, spread))

@@ -165,11 +165,12 @@ def shown(rows: list[speed.Row], bounds: list[speed.Bound]) -> str:
     if row.error:
       lines.append(f'{name}, {row.peer}: {row.error}')
       continue
-    projected = ' (projected)' if row.is_projected else ''
+    spread = 'a projection'
+    if not row.is_projected:
+      spread = f'{row.lowest:.1f} to {row.highest:.1f}, {row.pairs} pairs'
     lines.append(
       f'{name} {tables.milliseconds(row.our_ms)}, {row.peer}'
-      f' {tables.milliseconds(row.their_ms)}{projected}: {row.ratio:.1f} times'
-      f' ({row.lowest:.1f} to {row.highest:.1f}, {row.pairs} pairs)'
+      f' {tables.milliseconds(row.their_ms)}: {row.ratio:.1f} times ({spread})'
     )
   for bound in bounds:
     size = f', {cases.exponent(bound.edges)} edges' if bound.edges else ''

@@ -154,7 +154,7 @@ def test_bounds_are_ratios_of_times():
   )
   assert bound.times_products == pytest.approx(10)
   assert bound.times_bytes == pytest.approx(5)
-  assert '| cora | 10 ms | 0.1 | 10.0, at 100' in tables.bounds([bound])
+  assert '| cora | 10 ms | 0.10 | 10.0, at 100' in tables.bounds([bound])
 
 
 def test_older_rows_are_kept_and_the_newest_stands(tmp_path):
@@ -267,7 +267,7 @@ def command(tmp_path, *flags):
 @pytest.mark.slow
 def test_quick_measures_ours_and_the_baseline(environment, tmp_path):
   done = subprocess.run(
-    command(tmp_path, '--rows=smoke,growth-4'),
+    command(tmp_path, '--rows=growth-4'),
     cwd=ROOT,
     env=environment,
     capture_output=True,
@@ -277,12 +277,10 @@ def test_quick_measures_ours_and_the_baseline(environment, tmp_path):
   assert done.returncode == 0, done.stderr
   rows = speed.read(tmp_path)
   assert not [row.error for row in rows if row.error], done.stdout
-  assert {(r.dataset, r.task, r.recipe) for r in rows} == {
-    *(('csbm', task, 'pyg') for task in ('epoch', 'inference')),
-    *(('csbm', task, 'authors') for task in ('epoch', 'inference')),
-    ('large', 'epoch', 'pyg'),
-  }
-  assert all(row.our_peak_mb > 50 and row.ratio > 0 for row in rows)
+  (row,) = rows
+  assert (row.dataset, row.edges, row.recipe) == ('large', 10_000, 'pyg')
+  assert row.our_peak_mb > 50
+  assert row.ratio > 0
   assert '# Growth on a CPU' in (tmp_path / 'RESULTS.md').read_text()
   assert (tmp_path / 'growth.svg').exists()
 
@@ -297,11 +295,11 @@ def test_ctrl_c_keeps_what_was_measured(environment, tmp_path):
     text=True,
   )
   for line in process.stdout:
-    if 'smoke, ours:pyg' in line:
+    if 'round 1, smoke' in line:
       break
   process.send_signal(signal.SIGINT)
   said, _ = process.communicate()
   assert process.returncode == 130
   assert 'stopped: what was measured is kept' in said
-  # Nobody took a turn beside ours yet: there is no pair, and no row.
+  # One turn alone is no pair, and no row.
   assert not speed.read(tmp_path)

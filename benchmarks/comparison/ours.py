@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 from benchmarks.comparison import cases
+from benchmarks.comparison import exporting
 from benchmarks.peers import common
 from gat_jax import Dataset
 from gat_jax import Example
@@ -42,7 +43,7 @@ def load(case: cases.Case, config: Any, path: str) -> Dataset:
   Drawing it takes more time and memory than training on it.
   """
   if not case.edges:
-    return runs.load_dataset(config)
+    return exporting.cut(case, config, runs.load_dataset(config))
   (read,) = common.read({'data': path})
   graph = graphs.prepare(read.x, read.senders, read.receivers)
   labels = read.labels.astype(np.int32)

@@ -26,6 +26,9 @@ _NO_MEMORY = (
 )
 
 
+_running: set[int] = set()  # of this process, in whatever thread
+
+
 class Limits(NamedTuple):
   """What a program may take.
 
@@ -92,6 +95,7 @@ def run(
       start_new_session=True,
     )
     is_late = False
+    _running.add(process.pid)
     try:
       process.wait(limits.seconds)
     except subprocess.TimeoutExpired:
@@ -99,6 +103,7 @@ def run(
     finally:
       _kill(process.pid)  # what is left of its session
       process.wait()
+      _running.discard(process.pid)
     seconds = time.perf_counter() - start
     said.seek(0)
     complained.seek(0)
@@ -138,3 +143,9 @@ def _kill(pid: int) -> None:
     os.killpg(pid, signal.SIGKILL)
   except (ProcessLookupError, PermissionError):
     return
+
+
+def end_all() -> None:
+  """Ends what runs at this moment, for whatever thread."""
+  for pid in list(_running):
+    _kill(pid)

@@ -79,9 +79,11 @@ def rows(
     name = told.get(case.data, {}).get('name', case.config)
     for recipe in case.recipes:
       for peer in peers:
-        found += [
+        made = [
           _row(case, name, recipe, peer, task, own, about) for task in tasks
         ]
+        # Neither a pair nor an error: it was stopped before.
+        found += [row for row in made if row.pairs or row.error]
   return found + _projected(cases, taken, found, about)
 
 
@@ -99,7 +101,7 @@ def _row(case, name, recipe, peer, task, own, about) -> speed.Row:
   ratios = sorted(t.found[what] / u.found[what] for u, t in pairs)
   error = ''
   if not pairs:
-    error = errors[0] if errors else 'not measured'
+    error = errors[0] if errors else ''
   return speed.Row(
     dataset=name,
     seeds=case.seeds,
@@ -156,9 +158,9 @@ def _projected(cases, taken, measured, about) -> list[speed.Row]:
           our_ms=_median(_values([turn] if turn.found else [], 'table_ms')),
           their_ms=theirs,
           ratio=ratio,
-          lowest=ratio,
-          highest=ratio,
-          our_peak_mb=_rounded(turn.peak_mb),
+          lowest=None,
+          highest=None,
+          our_peak_mb=_rounded(turn.peak_mb) if turn.found else None,
           their_peak_mb=row.their_peak_mb,
           pairs=0,
           task='table',

@@ -215,7 +215,7 @@ def bounds(rows: Iterable[speed.Bound]) -> str:
       [
         name,
         milliseconds(row.step_ms),
-        f'{row.flops / 1e9:.2g}',
+        f'{row.flops / 1e9:#.2f}',
         f'{row.times_products:.1f}, at {row.product_rate / 1e9:.0f} billion/s',
         f'{row.bytes / 1e6:.0f}',
         f'{row.times_bytes:.1f}, at {row.stream_rate / 1e9:.1f} GB/s',

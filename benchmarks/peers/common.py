@@ -11,6 +11,7 @@ A peer is a script that an interpreter of its own runs, with one argument, JSON:
   skip            whether hidden layers after the first have a linear one
   learning_rate, weight_decay    of Adam
   seeds           models that are trained one after the other
+  epochs          that each of several seeds is trained at a time
   validates       whether an epoch ends with a forward pass without dropout
   seconds, least, most    time to measure; epochs at least and at most
   threads         that may compute
@@ -26,8 +27,6 @@ import time
 from typing import Any, NamedTuple
 
 import numpy as np
-
-EPOCHS_OF_A_SEED = 10  # where there are several seeds
 
 
 class Graph(NamedTuple):
@@ -105,13 +104,13 @@ def times(spec: dict[str, Any], peer: Any) -> dict[str, float]:
   def of_all_seeds():
     for seed in range(spec['seeds']):
       peer.start(seed)
-      for _ in range(EPOCHS_OF_A_SEED):
+      for _ in range(spec['epochs']):
         epoch()
 
   peer.start(0)
   repeated, epochs = epoch, 1
   if spec['seeds'] > 1:
-    repeated, epochs = of_all_seeds, spec['seeds'] * EPOCHS_OF_A_SEED
+    repeated, epochs = of_all_seeds, spec['seeds'] * spec['epochs']
   first, found = measure(repeated, spec, peer.is_eager)
   forward_first, forward = measure(
     lambda: peer.predict(0), spec | {'seconds': spec['seconds'] / 4}
