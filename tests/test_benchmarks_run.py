@@ -210,8 +210,12 @@ def test_styles_are_tried_once_and_programs_take_turns():
   assert 'min left] round 1, cora, ours:pyg: 9 ms an epoch' in told[0]
 
 
-def test_without_time_everything_is_tried_once():
+def test_without_time_everything_is_named_once():
   assert {t.round for t in rehearsed(['cora'], minutes=0)} == {0}
+  settings = turns.Settings((), 0.0, 3, False, (0,), 2**30, pathlib.Path())
+  session = turns.Turns(cases.chosen(['cora']), settings, lambda _: None)
+  session.run()
+  assert {t.error for t in session.taken} == {'no time was left'}
 
 
 def test_a_process_ends_at_its_limits():

@@ -24,6 +24,7 @@ from benchmarks.comparison.taken import Turn
 from benchmarks.comparison.taken import best_style
 from benchmarks.comparison.taken import described
 
+_MEASURED, _QUICKLY = 4.0, 0.05  # seconds that a program measures for
 _IDLE = 0.3  # seconds in which it is seen what else the machine does
 _MARGIN = 1.3  # a turn may take so much longer than the one before
 # Seconds that a first turn is expected to take besides those it measures.
@@ -38,7 +39,7 @@ class Settings(NamedTuple):
 
   Attributes:
     peers: by name.
-    minutes: that all of it may take; a case is begun once in any case.
+    minutes: that all of it may take, but for the turn that is on then.
     rounds: at most; 0: as many as a case wants.
     is_quick: every program once, as briefly as can be.
     cores: that programs run on.
@@ -89,7 +90,8 @@ class Turns:
     for index, (case, program, style, number) in enumerate(planned):
       if not self._is_wanted(case, program, style, number):
         continue
-      if number and not self._has_time(case, program, style):
+      expected = _MARGIN * self._seconds(case, program, style)
+      if number and expected >= self._left():
         continue
       turn = self._turn(case, program, style, number)
       self.taken.append(turn)
@@ -161,19 +163,17 @@ class Turns:
     largest = max(known.CASES[t.case].edges for t in grown)
     return [t for t in grown if known.CASES[t.case].edges == largest]
 
-  def _has_time(self, case, program, style) -> bool:
-    expected = self._seconds(case, program, style) * _MARGIN
-    passed = time.monotonic() - self._start
-    return passed + expected < 60 * self._settings.minutes
-
   def _expected(self, planned) -> float:
     wanted = [
       self._seconds(case, program, style)
       for case, program, style, number in planned
       if self._is_wanted(case, program, style, number)
     ]
+    return min(sum(wanted), self._left())
+
+  def _left(self) -> float:
     passed = time.monotonic() - self._start
-    return min(sum(wanted), max(0, 60 * self._settings.minutes - passed))
+    return max(0.0, 60 * self._settings.minutes - passed)
 
   def _seconds(self, case, program, style) -> float:
     """What a turn takes: as the last one, else a guess."""
@@ -185,17 +185,14 @@ class Turns:
       return _USUAL_START / 2
     if case.kind == 'table':
       return _TABLE_START
-    return _START.get(program, _USUAL_START) + 2 * self._measured(case)
-
-  def _measured(self, case) -> float:
-    """Seconds that a program measures for."""
-    if self._settings.is_quick:
-      return 0.05
-    return 4.0
+    return _START.get(program, _USUAL_START) + 2 * _MEASURED
 
   def _turn(self, case, program, style, number) -> Turn:
     made = functools.partial(Turn, case.name, program, style, number)
-    if lost := self._lost(case, program, style):
+    lost = self._lost(case, program, style)
+    if not self._left():
+      lost = 'no time was left'
+    if lost:
       return made({}, error=lost)
     cores, busy = self._free.get(), 0.0
     limits = processes.Limits(case.limit_s, self._settings.num_bytes, cores)
@@ -250,7 +247,7 @@ class Turns:
     spec |= {
       'style': style,
       'threads': self._threads,
-      'seconds': self._measured(case),
+      'seconds': _QUICKLY if settings.is_quick else _MEASURED,
       'least': 1 if settings.is_quick or case.is_long else 3,
       'most': 1 if settings.is_quick else 1000,
     }
