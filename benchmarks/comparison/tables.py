@@ -46,7 +46,8 @@ def speeds(rows: Iterable[speed.Row]) -> str:
     ' nothing; on PPI it is of two graphs. Compiling, ours / theirs, counts in'
     ' no time. Our recipe *authors* draws a dropout mask for each head and'
     ' drops values as well, which no peer does; *pyg* does the same work as'
-    f' they.\n\n{documents.markdown_table(lines)}'
+    ' they. *Plain JAX* is the formula with `jraph.segment_softmax` and dense'
+    f' features.\n\n{documents.markdown_table(lines)}'
   )
 
 
