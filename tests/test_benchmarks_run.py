@@ -96,6 +96,15 @@ def test_the_table_of_a_hundred_seeds_is_projected():
   assert '| 10 min | 60 min, a projection | **6.0** |' in text
 
 
+def test_ours_never_stops_and_does_what_peers_do():
+  for case in cases.chosen([]):
+    config = case.settings('pyg')
+    assert config.stop_rule == 'none'
+    assert config.max_epochs >= 10**9
+    assert config.model.shared_input_dropout
+    assert not config.model.value_dropout
+
+
 def grown(edges, ours, theirs, peer='pyg', **more):
   row = {
     'dataset': 'large',

@@ -24,6 +24,7 @@ LIBRARY_LAYER = recipes.LIBRARY_LAYER
 _DEGREE = 20  # of drawn graphs
 _SMALL = 10**5  # edges: up to here, all styles of a peer are tried
 _EPOCHS = 10  # of each of several seeds, one after the other
+_ENDLESS = 10**9  # epochs, more than anybody times
 _LEAST = 10**4  # edges of a drawn graph
 
 
@@ -62,7 +63,11 @@ class Case:
   @property
   def changes(self) -> dict[str, Any]:
     """Of the config, by field."""
-    changes: dict[str, Any] = {'stop_rule': 'none', 'num_seeds': self.seeds}
+    changes: dict[str, Any] = {
+      'stop_rule': 'none',
+      'max_epochs': _ENDLESS,
+      'num_seeds': self.seeds,
+    }
     if self.edges:
       changes |= {
         'dataset.num_nodes': self.edges // _DEGREE,

@@ -71,7 +71,8 @@ def _epochs(config, dataset, spec) -> dict[str, float]:
     nonlocal reached
     reached += at_once
     driver.advance(reached)
-    driver.fetch('epoch')  # waits
+    if (driver.fetch('epoch') != reached).any():  # waits
+      raise RuntimeError('training has ended: there is nothing to time')
 
   def steps():
     driver.train_steps([0])
