@@ -138,7 +138,8 @@ def test_exponents_are_fitted():
 
 
 def test_growth_is_told_and_drawn(tmp_path):
-  text = tables.growth(GROWN)
+  text = tables.growth(GROWN, 'growth.svg')
+  assert 'a line for each library](growth.svg)' in text
   assert '| gat_jax | 1 ms | 10 ms | 100 ms | 1.0 s | 1.00 |' in text
   assert '| DGL |  |  |  | ran out of 6.0 GiB of memory |  |' in text
   path = tmp_path / 'pictures' / 'growth.svg'

@@ -149,8 +149,13 @@ def exponent(edges: Sequence[float], values: Sequence[float]) -> float | None:
   return float(slope)
 
 
-def growth(rows: Sequence[speed.Row]) -> str:
-  """A section: drawn graphs by size, the newest row of each; '' without."""
+def growth(rows: Sequence[speed.Row], picture: str) -> str:
+  """A section: drawn graphs by size, the newest row of each; '' without.
+
+  Args:
+    rows: all that are kept.
+    picture: where the chart is, from the page.
+  """
   grown = [row for row in speed.newest(rows).values() if row.edges]
   if not grown:
     return ''
@@ -181,7 +186,7 @@ def growth(rows: Sequence[speed.Row]) -> str:
   newest = max(grown, key=lambda row: row.day)
   return (
     '# Growth on a CPU\n\n![Lines: time and memory against edges, a line for'
-    ' each library](../docs/pictures/growth.svg)\n\nAn epoch (a step and a'
+    f' each library]({picture})\n\nAn epoch (a step and a'
     ' validation) on graphs with 20 neighbours a node, degrees of a power law'
     ' and 64 features (`configs/large.py`), by the number of their edges; 8'
     ' heads of 8 features, the work that all do alike (*pyg*). The exponent is'

@@ -290,10 +290,7 @@ class Turns:
   def _caches(self, program: str) -> dict[str, str]:
     """What a program compiles, it compiles once; in its first turn."""
     folder = self._settings.folder / 'compiled' / program.partition(':')[0]
-    quick = {}
-    if self._settings.is_quick:  # a third less to compile
-      quick = {'XLA_FLAGS': '--xla_backend_optimization_level=0'}
-    return quick | {
+    return {
       'JAX_COMPILATION_CACHE_DIR': str(folder),
       'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0.1',
       'JAX_NUM_CPU_DEVICES': str(self._threads),
