@@ -117,8 +117,9 @@ class Report:
     words = ['python', '-m', 'experiments.reproduce', f'--table={name}']
     if len(found.rows) < len(table.rows):
       words.append(f'--rows={",".join(row.row.name for row in found.rows)}')
-    if any(n != row.num_seeds for row, n in trained.items()):
-      words.append(f'--seeds={max(trained.values())}')
+    counts = set(trained.values())  # where rows differ, each has its own number
+    if len(counts) == 1 and counts != {row.num_seeds for row in trained}:
+      words.append(f'--seeds={max(counts)}')
     if self.margin != MARGIN:
       words.append(f'--margin={100 * self.margin:g}')
     return shlex.join([*words, f'--workdir={self.workdir}'])
