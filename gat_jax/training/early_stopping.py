@@ -138,13 +138,21 @@ def after_epoch(
   return choose(kept.stopped, kept, after)
 
 
-def without_validation(kept: Kept) -> Kept:
-  """What is kept after an epoch of whose parameters nothing is known."""
+def without_validation(kept: Kept, is_broken: jax.Array) -> Kept:
+  """What is kept after an epoch of whose parameters nothing is known.
+
+  Args:
+    kept: after the epochs before.
+    is_broken: whether a number was not finite: the epoch does not count.
+
+  Returns:
+    What is kept of all of them.
+  """
   waited = kept.progress.waited + 1
   after = kept._replace(
     progress=kept.progress._replace(waited=waited), epochs=kept.epochs + 1
   )
-  return choose(kept.stopped, kept, after)
+  return choose(kept.stopped | is_broken, kept, after)
 
 
 def choose(condition: jax.Array, yes: Any, no: Any) -> Any:

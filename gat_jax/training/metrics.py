@@ -167,4 +167,5 @@ def _areas(
     * jnp.maximum(positives, 1)
     * jnp.maximum(negatives, 1).astype(jnp.float32)
   )
-  return (high * 2.0**bits + low) / pairs, are_there
+  # Rounded, a perfect one may be beyond 1.
+  return jnp.minimum((high * 2.0**bits + low) / pairs, 1.0), are_there

@@ -158,6 +158,14 @@ def test_rows_draw_the_bits_of_the_whole():
   np.testing.assert_array_equal(got, whole[rows])
 
 
+def test_rows_draw_their_bits_where_nothing_is_promoted():
+  """Also outside a run, whatever JAX is told of ranks and types."""
+  key, rows = jax.random.key(5), np.array([49, 0], np.uint32)
+  with jax.numpy_rank_promotion('raise'), jax.numpy_dtype_promotion('strict'):
+    drawn = jax.eval_shape(lambda: random_bits(key, (2, 3, 4), (7, 1), rows))
+  assert drawn.shape == (2, 3, 4)
+
+
 def test_rows_count_beyond_a_word():
   rows = np.array([2**32 - 1, 2**31 + 12345, 65536, 0], np.uint32)
   width = 70_001

@@ -47,6 +47,16 @@ def plain(rule, scores, losses, patience):
   return kept, None
 
 
+def test_epoch_that_broke_does_not_count():
+  kept = early_stopping.keep_first({})
+  counted, broken = (
+    early_stopping.without_validation(kept, np.bool_(is_broken))
+    for is_broken in (False, True)
+  )
+  assert (counted.epochs, counted.progress.waited) == (1, 1)
+  assert (broken.epochs, broken.progress.waited) == (0, 0)
+
+
 @pytest.mark.parametrize('rule', early_stopping.RULES)
 @pytest.mark.parametrize('curve', CURVES)
 @pytest.mark.parametrize('patience', [1, 2, 3])

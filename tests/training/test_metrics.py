@@ -116,6 +116,15 @@ def test_roc_auc_is_that_of_scikit_learn(count, ties):
 
 
 @pytest.mark.slow
+def test_roc_auc_is_never_above_one():
+  """Of so many nodes, in perfect order, it would be rounded up."""
+  logits = np.arange(36_459, dtype=np.float32)[:, None]
+  labels = (logits >= 18_229).astype(np.int32)
+  counts = metrics.count(logits, labels, np.ones(36_459, bool), 'roc_auc')
+  assert counts.exact_score == 1
+
+
+@pytest.mark.slow
 def test_roc_auc_of_many_nodes_does_not_overflow():
   rng = np.random.default_rng(0)
   labels = (rng.random((200_000, 1)) < 0.5).astype(np.int32)

@@ -86,7 +86,7 @@ def _counts(
   """
   width = math.prod(shape)
   rows = jnp.asarray(rows, jnp.uint32)
-  columns = jnp.arange(width, dtype=jnp.uint32).reshape(shape)
+  columns = jnp.arange(width, dtype=jnp.uint32).reshape(1, *shape)
   # The product of two words, by halves.
   upper, lower = rows >> 16, rows & 0xFFFF
   wide, narrow = jnp.uint32(width >> 16), jnp.uint32(width & 0xFFFF)
@@ -98,7 +98,7 @@ def _counts(
   zero = jnp.asarray(zero, jnp.uint32)
   first = (rows * jnp.uint32(width) + zero).reshape(-1, *ones)
   low = first + columns
-  high = (high + zero).reshape(-1, *ones) + (low < first)
+  high = (high + zero).reshape(-1, *ones) + (low < first).astype(jnp.uint32)
   return low, high
 
 

@@ -5,6 +5,7 @@ Shapes: R replicas.
 
 from collections.abc import Iterator, Sequence
 import dataclasses
+import functools
 import time
 from typing import Any
 
@@ -146,14 +147,17 @@ class SampledDriver:
 
   def _unvalidated(self, state: ReplicaState) -> ReplicaState:
     """After an epoch that is not followed by a validation."""
-    skip = early_stopping.without_validation
+    broken = early_stopping.first_not_finite(
+      state.train_loss, state.params, np.float32(0)
+    )
+    skip = functools.partial(
+      early_stopping.without_validation, is_broken=broken >= 0
+    )
     return state._replace(
       epoch=state.epoch + 1,
       kept=skip(state.kept),
       others={rule: skip(kept) for rule, kept in state.others.items()},
-      broken=early_stopping.first_not_finite(
-        state.train_loss, state.params, np.float32(0)
-      ),
+      broken=broken,
     )
 
   def advance(self, epoch: int) -> None:
