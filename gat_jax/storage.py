@@ -108,6 +108,12 @@ def whole(path: str | os.PathLike) -> pathlib.Path:
   return old if old.exists() and not path.exists() else path
 
 
+def whole_names(folder: str | os.PathLike) -> set[str]:
+  """The names in a folder, those that `whole` finds put aside among them."""
+  names = [path.name for path in pathlib.Path(folder).iterdir()]
+  return {re.sub(r'\.(.+)\.old', r'\1', name) for name in names}
+
+
 def make_folder(path: str | os.PathLike) -> None:
   """Makes a folder and those it is in, where they are not there yet.
 

@@ -296,6 +296,49 @@ def test_a_checkpoint_is_on_the_disk_before_the_one_before_goes(
   assert not (workdir / 'checkpoints/40').exists()
 
 
+def test_a_kill_at_any_moment_leaves_one_of_the_same_epoch(
+  tmp_path, monkeypatch
+):
+  """Within a long epoch, a run saves again and again, and is where it was."""
+  folder, moments = tmp_path / 'checkpoints', {}
+
+  def look():
+    seen = tuple(sorted((p.name, p.stat().st_ino) for p in folder.iterdir()))
+    if seen not in moments:
+      moments[seen] = tmp_path / str(len(moments))
+      shutil.copytree(folder, moments[seen] / 'checkpoints')
+
+  def watched(function):
+    def call(*args, **options):
+      look()
+      result = function(*args, **options)
+      look()
+      return result
+
+    return call
+
+  with Checkpoints(tmp_path) as saved:
+    saved.save(0, tree(1), {})
+    saved.wait()
+    for module, name in ((stored, 'write'), (os, 'rename'), (shutil, 'rmtree')):
+      monkeypatch.setattr(module, name, watched(getattr(module, name)))
+    saved.save(0, tree(2), {})
+    saved.wait()
+  monkeypatch.undo()
+  found = [int(latest(m)[1]['epoch']) for m in moments.values()]
+  assert found == sorted(found)
+  assert set(found) == {1, 2}
+  (aside,) = [
+    moment
+    for moment in moments.values()
+    if not (moment / 'checkpoints/0').exists()
+  ]
+  with Checkpoints(aside) as saved:
+    for epoch in (0, 20):
+      saved.save(epoch, tree(3), {})
+  assert {p.name for p in (aside / 'checkpoints').iterdir()} == {'0', '20'}
+
+
 def test_what_a_kill_left_is_cleared(workdir):
   folder = workdir / 'checkpoints'
   for name in ('.80.new', '.20.new', '80.orbax-checkpoint-tmp-1'):

@@ -1,6 +1,8 @@
 """Sampled runs as a whole: interrupted within an epoch, scored, predicted."""
 
 import json
+import multiprocessing
+import os
 import signal
 import subprocess
 import sys
@@ -53,16 +55,47 @@ def metrics_of(folder):
   return (folder / 'metrics.jsonl').read_text()
 
 
+def two_seeds():
+  return config_of(**{'num_seeds': 2, 'sampler.validate_every': 2})
+
+
+def train_until_killed(workdir):
+  """It saves after each step, and is killed in the second save of an epoch."""
+  from gat_jax.runs.states import stored
+  from gat_jax.training.drivers import sampled
+
+  sampled._SECONDS = 0.0
+  config = two_seeds()
+  config.checkpoint_minutes = 0.0
+  write, saves = stored.write, []
+
+  def write_and_die(*args):
+    saves.append(args)
+    write(*args)
+    if len(saves) == 2:
+      os.kill(os.getpid(), signal.SIGKILL)
+
+  stored.write = write_and_die
+  runs.train_and_evaluate(config, workdir)
+
+
 def test_a_run_that_stops_within_an_epoch_goes_on_bit_for_bit(
   tmp_path, monkeypatch
 ):
   from gat_jax.training.drivers import sampled
 
-  config = config_of(**{'num_seeds': 2, 'sampler.validate_every': 2})
+  config = two_seeds()
   whole = runs.train_and_evaluate(config, tmp_path / 'whole')
   monkeypatch.setattr(sampled, '_SECONDS', 0.0)  # it may stop at every step
   config.checkpoint_minutes = 0.0
   parts = tmp_path / 'parts'
+  context = multiprocessing.get_context('spawn')
+  process = context.Process(target=train_until_killed, args=(parts,))
+  process.start()
+  process.join()
+  assert process.exitcode == -signal.SIGKILL
+  facts = json.loads((parts / 'checkpoints/0/facts/metadata').read_text())
+  assert [own['steps'] for own in facts['progress']] == [1, 1]
   for number in (3, 9):
     with pytest.raises(runs.Ended):
       runs.train_and_evaluate(config, parts, Stop(number))

@@ -99,7 +99,9 @@ class Checkpoints:
   ) -> None:
     with folders.explained(self._path, self._path, _GO_ON):
       # The run is at this epoch: it could not use what is there of later ones.
-      former = [old for old in self._epochs() if old < epoch]
+      # One of the same epoch goes only when the new one is whole: within a long
+      # epoch it may be all that there is.
+      former = [old for old in self._epochs() if old <= epoch]
       self._remove_all_but(former)
       with storage.whole_folder(self._path / str(epoch)) as new:
         new.mkdir()
@@ -107,7 +109,7 @@ class Checkpoints:
         facts = {**facts, 'layout': _LAYOUT, 'sha256': stored.digest_of(arrays)}
         (new / _FACTS).parent.mkdir()
         folders.write_json(new / _FACTS, facts)
-      self._remove_all_but([*former, epoch][-_KEPT:])
+      self._remove_all_but(sorted({*former, epoch})[-_KEPT:])
 
   def clear(self) -> None:
     """Removes them all, once the run has finished and nothing goes on from one.
@@ -124,15 +126,16 @@ class Checkpoints:
     """Of all checkpoints, in order."""
     if not self._path.is_dir():
       return []
-    names = [path.name for path in self._path.iterdir()]
+    names = storage.whole_names(self._path)
     return sorted(int(name) for name in names if name.isdecimal())
 
   def _remove_all_but(self, epochs: list[int]) -> None:
     """Removes other checkpoints, and what is left of those that a kill cut."""
-    for path in list(self._path.iterdir()):
+    kept = {storage.whole(self._path / str(epoch)) for epoch in epochs}
+    for path in sorted(self._path.iterdir()):  # those that were cut first
       name = path.name
       is_cut = name.startswith('.') or '.orbax-checkpoint-tmp' in name
-      if is_cut or (name.isdecimal() and int(name) not in epochs):
+      if path not in kept and (is_cut or name.isdecimal()):
         storage.remove_folder(path)
 
   def latest(
@@ -188,7 +191,7 @@ class Checkpoints:
   def _read(
     self, epoch: int, expected: dict[str, np.ndarray]
   ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    path = self._path / str(epoch)
+    path = storage.whole(self._path / str(epoch))
     with stored.damage(path / _FACTS):
       facts = json.loads((path / _FACTS).read_text(encoding='utf-8'))
       layout, digest = facts.get('layout', 1), facts['sha256']
