@@ -151,16 +151,21 @@ def _interruptible() -> Iterator[None]:
 
 
 def config_of(holder: flags.FlagHolder) -> config_dict.ConfigDict:
-  """The config that a flag names; a missing or broken one is an error."""
+  """The config that a flag names.
+
+  Raises:
+    ConfigError: if there is none.
+  """
+  flag = f'--{holder.name}'
   try:
     config = holder.value
     if config is None:
-      fail(f'--{holder.name} is missing; try --{holder.name}=configs/cora.py')
+      raise ConfigError(flag, 'missing', f'try {flag}=configs/cora.py')
     config.to_dict()  # a config that could not be loaded raises when it is used
     return config
-  except OSError:
+  except OSError as error:
     path = config_flags.get_config_filename(flags.FLAGS[holder.name])
-    fail(f'--{holder.name}={path}: {no_such_config(path)}')
+    raise ConfigError(f'{flag}={path}', no_such_config(path)) from error
 
 
 def no_such_config(path: str) -> str:

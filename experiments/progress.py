@@ -80,11 +80,14 @@ class TerminalObserver(cli.StoppableObserver):
     """Moves the bar, or logs a line now and then."""
     running, total = int(evaluation.running.sum()), len(evaluation.seeds)
     epoch = int(evaluation.epochs.max())
-    status = (
-      f'epoch {epoch:,}, validation {self._metric}'
-      f' {100 * np.nanmean(evaluation.val_score):.1f} %, loss'
-      f' {np.nanmean(evaluation.val_loss):.3f}'
-    )
+    status = f'epoch {epoch:,}'
+    known = np.isfinite(evaluation.val_score)
+    if known.any():  # else no epoch so far has ended with a validation
+      status += (
+        f', validation {self._metric}'
+        f' {100 * evaluation.val_score[known].mean():.1f} %, loss'
+        f' {np.nanmean(evaluation.val_loss[known]):.3f}'
+      )
     if total > 1:
       status += f', {running} of {total} seeds running'
     self._bar.update(

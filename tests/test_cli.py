@@ -6,9 +6,11 @@ import time
 
 from absl import flags
 import narrow
+import numpy as np
 import pytest
 from rich.table import Table
 
+from experiments import arguments
 from experiments import cli
 from experiments import documents
 from experiments import progress
@@ -63,6 +65,30 @@ def test_names_of_the_library_become_flags_of_the_command(known):
   assert cli.as_flags(error) == (
     '--config.seed: too large; lower --config.num_seeds or move --workdir'
   )
+
+
+@pytest.mark.filterwarnings('ignore:the load_module')  # of ml_collections
+@pytest.mark.parametrize(
+  ('words', 'error'),
+  [
+    ((), '--config: missing; try --config=configs/cora.py'),
+    (
+      ('--config=configs/coar.py',),
+      '--config=configs/coar.py: there is no such file; did you mean'
+      ' configs/cora.py?',
+    ),
+  ],
+)
+def test_a_config_that_is_not_there_is_bad_input(monkeypatch, words, error):
+  """And no exit at once: where there are other hosts, they are told."""
+  values = flags.FlagValues()
+  monkeypatch.setattr(flags, 'FLAGS', values)
+  monkeypatch.chdir(ROOT)
+  holder = arguments.config_flag('config', '', values)
+  values(['command', *words])
+  with pytest.raises(ConfigError) as caught:
+    cli.config_of(holder)
+  assert cli.as_flags(caught.value) == error
 
 
 def test_names_that_are_no_flags_stay(known):
@@ -156,6 +182,25 @@ def test_results_of_a_run_fit_in_a_narrow_terminal():
     assert cell in text
   (mean,) = [line for line in text.splitlines() if '98.77' in line]
   assert '12,345' not in mean  # the epochs that were kept have no mean
+
+
+@pytest.mark.parametrize(
+  ('scores', 'said'),
+  [
+    ((-np.inf, -np.inf), 'epoch 2, 2 of 2 seeds running'),
+    ((0.5, -np.inf), 'epoch 2, validation accuracy 50.0 %, loss 1.000, 2'),
+  ],
+)
+def test_what_is_not_validated_yet_is_not_shown(scores, said, capsys):
+  observer = progress.TerminalObserver(cli.Console())
+  observer._metric = 'accuracy'
+  scores = np.array(scores)
+  losses = np.where(np.isfinite(scores), 1.0, np.inf)
+  both = np.array([True, True])
+  observer.on_evaluation(
+    runs.Evaluation(both, 2 * both, both, losses, losses, scores)
+  )
+  assert capsys.readouterr().out.startswith(said)
 
 
 LINES = [

@@ -190,7 +190,7 @@ def test_prediction_takes_the_best_validation_seed(finished, environment):
 
 BAD_TRAIN = {
   'unknown flag': (('--confg=configs/cora.py',), 'confg'),
-  'no config': ((), '--config is missing'),
+  'no config': ((), '--config: missing'),
   'misspelt config': (
     ('--config=configs/coar.py',),
     'did you mean configs/cora.py?',

@@ -25,7 +25,8 @@ BY_HAND = ('--hosts=2', '--host=1', '--coordinator=10.0.0.1:8476')
     # The script of `sbatch --ntasks=4` and a shell of `salloc`: no step.
     {'SLURM_JOB_ID': '7', 'SLURM_NTASKS': '4', 'SLURM_PROCID': '0'},
     {'OMPI_COMM_WORLD_SIZE': '1', 'OMPI_COMM_WORLD_RANK': '0'},
-    {'KUBERNETES_SERVICE_HOST': '10.0.0.1'},
+    # It does not say whether its pods are to work together.
+    {'KUBERNETES_SERVICE_HOST': '10.0.0.1', 'JOB_COMPLETION_INDEX': '0'},
     {'TPU_WORKER_HOSTNAMES': 'localhost', 'TPU_WORKER_ID': '0'},
   ],
 )

@@ -1,7 +1,8 @@
 """Who started this process among others, how many there are, which one it is.
 
-Slurm, Open MPI and Kubernetes say so in the environment, and JAX finds the rest
-there. Elsewhere three flags do.
+Slurm, Open MPI and a TPU slice say so in the environment, and JAX finds the
+rest there. Elsewhere three flags do. Kubernetes does not say whether the pods
+of a job are to work together: there it takes --coordinator=auto.
 """
 
 from collections.abc import Mapping, Sequence
@@ -79,7 +80,8 @@ def define_flags(
     coordinator,
     None,
     'address and free port of host 0, as in 10.0.0.1:8476, the same on all'
-    f' --hosts; {_AUTO} lets JAX find all three, as on a TPU pod',
+    f' --hosts; {_AUTO} lets JAX find all three, as on a TPU pod or in an'
+    ' indexed job of Kubernetes',
     flag_values=values,
   )
 
@@ -159,10 +161,6 @@ def _launched(environment: Mapping[str, str]) -> Launch | None:
     )
   if (count := number('OMPI_COMM_WORLD_SIZE')) > 1:
     return Launch('Open MPI', count, number('OMPI_COMM_WORLD_RANK'))
-  if 'JOB_COMPLETION_INDEX' in environment and (
-    'KUBERNETES_SERVICE_HOST' in environment
-  ):
-    return Launch('Kubernetes')
   workers = environment.get('TPU_WORKER_HOSTNAMES', '').split(',')
   if len(workers) > 1:
     return Launch('TPU', len(workers), number('TPU_WORKER_ID'))

@@ -213,9 +213,9 @@ def train_until_ended(
     is_last = not evaluation.running.any()
     outcome = None
     # Within a long epoch there is nothing to log, and much to save.
-    is_there = not getattr(driver, 'is_paused', False)
+    is_within = isinstance(driver, training.PausingDriver) and driver.is_paused
     with hosts.together():
-      if is_there:
+      if not is_within:
         epoch = until
         _log(group, evaluation, evaluation.epochs > recovery.logged)
         recovery.logged = evaluation.epochs
@@ -236,7 +236,7 @@ def train_until_ended(
       recovery.save(epoch, wait=outcome is not None)
       last_saved = time.perf_counter()
     if outcome is not None:
-      raise hosts.joint(Ended(outcome, epoch))
+      raise hosts.joint(Ended(outcome, int(evaluation.epochs.max())))
 
 
 def _evaluation(group: Group, driver: training.Driver) -> Evaluation:

@@ -96,9 +96,10 @@ def test_a_run_that_stops_within_an_epoch_goes_on_bit_for_bit(
   assert process.exitcode == -signal.SIGKILL
   facts = json.loads((parts / 'checkpoints/0/facts/metadata').read_text())
   assert [own['steps'] for own in facts['progress']] == [1, 1]
-  for number in (3, 9):
-    with pytest.raises(runs.Ended):
+  for number, epoch in ((3, 0), (9, 1)):  # the second has logged nothing yet
+    with pytest.raises(runs.Ended) as ended:
       runs.train_and_evaluate(config, parts, Stop(number))
+    assert ended.value.epoch == epoch
   result = runs.train_and_evaluate(config, parts)
   assert result.seeds == whole.seeds
   assert metrics_of(parts) == metrics_of(tmp_path / 'whole')
