@@ -1,13 +1,14 @@
 r"""Times training on sampled neighbourhoods against DGL, in pairs.
 
-    python -m benchmarks.sampling --peer=.venv-peers/bin/python --pairs=5 --keep
+    python -m benchmarks.sampling --peer=.venv-peers/bin/python --pairs=6 --keep
 
 draws a graph of 10^6 nodes and 10^7 edges with hubs (the data set `large`, 64
 features) once, into --folder. Then it lets this project and DGL, whose Python
---peer is, train on it in turn: 2 layers, 8 heads of 8 features and one of the
-classes, fan-outs 10 and 10, 1,024 seed nodes a batch, no dropout. Each is a
-process of its own that samples alone first, then trains. --keep adds a row to
-benchmarks/results/sampling.jsonl and a section to benchmarks/RESULTS.md.
+--peer is, train on it in turn, DGL first in every second pair: 2 layers, 8
+heads of 8 features and one of the classes, fan-outs 10 and 10, 1,024 seed nodes
+a batch, no dropout. Each is a process of its own that samples alone first, then
+trains. --keep adds a row to benchmarks/results/sampling.jsonl and a section to
+benchmarks/RESULTS.md.
 
 The threads of DGL wait by turning in circles, which takes other work's time on
 a busy machine. OMP_WAIT_POLICY=PASSIVE, which is set here, makes them sleep.
@@ -135,13 +136,19 @@ def _sampling(dataset: datasets.Dataset, config: Any, batches: int) -> float:
   return time.perf_counter() - start
 
 
-def _pair(args: argparse.Namespace) -> tuple[dict, dict]:
+def _pair(args: argparse.Namespace, place: int) -> tuple[dict, dict]:
+  """Runs of ours and of the peer, which begins where `place` is odd."""
   own = [sys.executable, '-m', 'benchmarks.sampling', '--measure']
-  rest = [str(args.folder), f'--batches={args.batches}']
-  sizes = [f'--workers={args.workers}']
-  return _run([*own, f'--folder={rest[0]}', rest[1], *sizes]), _run(
-    [args.peer, str(_PEER), *rest]
-  )
+  sizes = [f'--batches={args.batches}']
+  commands = [
+    [*own, f'--folder={args.folder}', *sizes, f'--workers={args.workers}'],
+    [args.peer, str(_PEER), str(args.folder), *sizes],
+  ]
+  if place % 2:
+    theirs, ours = _run(commands[1]), _run(commands[0])
+  else:
+    ours, theirs = _run(commands[0]), _run(commands[1])
+  return ours, theirs
 
 
 def _run(command: Sequence[str]) -> dict:
@@ -156,7 +163,11 @@ def _run(command: Sequence[str]) -> dict:
 
 def row_of(pairs: Sequence[tuple[dict, dict]]) -> dict:
   """Medians of what pairs of runs came to, and of their ratios."""
-  row: dict = {'peer': pairs[0][1]['peer'], 'pairs': len(pairs)}
+  row: dict = {
+    'peer': pairs[0][1]['peer'],
+    'pairs': len(pairs),
+    'workers': [side['workers'] for side in pairs[0]],
+  }
   for name in (*_RATES, 'cpu_ms_per_batch', 'peak_rss_mb'):
     row[name] = [
       statistics.median(pair[side][name] for pair in pairs) for side in (0, 1)
@@ -175,9 +186,8 @@ def row_of(pairs: Sequence[tuple[dict, dict]]) -> dict:
 
 def markdown(rows: Sequence[dict]) -> str:
   """A section: every row, the oldest first."""
-  lines = [
-    ['against', 'what', 'ours', 'theirs', 'ratio', 'pairs', 'when and where']
-  ]
+  header = ['against', 'what', 'ours', 'theirs', 'ratio', 'pairs', 'workers']
+  lines = [[*header, 'when and where']]
   names = {
     'trained_seeds_per_second': 'training, seed nodes a second',
     'sampled_seeds_per_second': 'sampling alone, seed nodes a second',
@@ -196,6 +206,7 @@ def markdown(rows: Sequence[dict]) -> str:
           f'{theirs:,.0f}',
           f'**{middle:.2f}** ({lowest:.2f} to {highest:.2f})',
           str(row['pairs']),
+          ' and '.join(map(str, row.get('workers', ['not kept']))),
           f'{row["day"]}, {row["machine"]}, load {row["load"]}',
         ]
       )
@@ -203,8 +214,9 @@ def markdown(rows: Sequence[dict]) -> str:
     '# Sampled neighbourhoods on a CPU\n\nWritten by `python -m'
     ' benchmarks.sampling --keep`: 10^6 nodes, 10^7 edges, 64 features, 8 x 8'
     ' heads, fan-outs 10 and 10, 1,024 seed nodes a batch. Medians; the ratio'
-    ' is ours by theirs, pair by pair. The load is the mean number of processes'
-    ' that wanted to run.\n\n' + documents.markdown_table(lines)
+    ' is ours by theirs, pair by pair, with its range. Workers are threads of'
+    ' ours and processes of theirs that draw ahead. The load is the mean number'
+    ' of processes that wanted to run.\n\n' + documents.markdown_table(lines)
   )
 
 
@@ -215,7 +227,7 @@ def main() -> None:
   parser.add_argument(
     '--folder', type=pathlib.Path, default=pathlib.Path('runs/sampling')
   )
-  parser.add_argument('--pairs', type=int, default=5)
+  parser.add_argument('--pairs', type=int, default=6)
   parser.add_argument('--batches', type=int, default=100)
   parser.add_argument('--workers', type=int, default=1)
   parser.add_argument('--measure', action='store_true')
@@ -225,7 +237,7 @@ def main() -> None:
     print(json.dumps(measure(args.folder, args.batches, args.workers)))
     return
   draw(args.folder)
-  row = row_of([_pair(args) for _ in range(args.pairs)])
+  row = row_of([_pair(args, place) for place in range(args.pairs)])
   print(json.dumps(row))
   if args.keep:
     with KEPT.open('a', encoding='utf-8') as file:
