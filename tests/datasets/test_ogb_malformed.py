@@ -139,13 +139,26 @@ def npz(save=np.savez, **arrays):
   return buffer.getvalue()
 
 
+def damaged(data):
+  """With a bit of its largest array, the second, turned."""
+  place = data.index(b'node_feat.npy') + 2000
+  return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+
+
 PAPERS = {
   'no file': ('data.npz', lambda _: None, 'is missing|cannot be read'),
   'no npz': ('data.npz', lambda _: b'1', 'is damaged'),
-  'compressed': (
+  'packed, and damaged': (
     'data.npz',
-    lambda held: npz(np.savez_compressed, **held),
-    'compressed',
+    lambda held: damaged(npz(np.savez_compressed, **held)),
+    'is damaged',
+  ),
+  'packed objects': (
+    'data.npz',
+    lambda held: npz(
+      np.savez_compressed, **held | {'node_feat': np.array([[None]])}
+    ),
+    'node_feat that can be mapped',
   ),
   'no edges': (
     'data.npz',

@@ -104,7 +104,7 @@ def papers100m(
 
   Edges stay one-way, as OGB has them: with their reverse they would be more
   than an int32 counts. It is read from the folder that the archive of 57 GB was
-  unpacked to, where features stay.
+  unpacked to, where features stay unless they are compressed.
 
   Args:
     name: of the data set.
@@ -154,7 +154,7 @@ def _load(
   arrays = found.arrays
   num_nodes = len(arrays['labels'])
   if of_papers:
-    features = papers.features(source, num_nodes)
+    features = papers.features(source, num_nodes, found.folder)
   else:
     features = arrays[f'{of_nodes}s' if of_nodes else 'features']
   edges = graphs.Edges(
@@ -181,6 +181,8 @@ def _load(
   }
   if both_ways:
     facts['edges_unique'] = (len(edges.senders) - num_nodes) // 2
+  else:
+    facts['edges_repeated'] = int(arrays['num_edges'][1])
   if about.num_edge_features:
     facts |= {
       'edge_features': about.num_edge_features,

@@ -24,7 +24,7 @@ from gat_jax.datasets.ogb.source import COLLECTION
 from gat_jax.datasets.ogb.source import Source
 from gat_jax.errors import DataError
 
-_FORMAT = 1  # raised when what parsing keeps changes
+_FORMAT = 2  # raised when what parsing keeps changes
 _FACTS = 'kept.json'
 
 
@@ -46,14 +46,19 @@ class Kept:
 
   def keep_card(self, key: str, card: dict[str, Any]) -> None:
     """Keeps a card as well: to make one, all numbers are looked at."""
-    path = self.folder / _FACTS
     self.cards[key] = card
-    try:
-      facts = json.loads(path.read_text('utf-8')) | {'cards': self.cards}
-      with storage.whole_file(path) as file:
-        json.dump(facts, file, indent=2)
-    except OSError as error:
-      logging.getLogger(__name__).debug('%s is not written: %s', path, error)
+    _note(self.folder, cards=self.cards)
+
+
+def _note(folder: pathlib.Path, **changes: Any) -> None:
+  """Changes what is said of the arrays, where that can be written."""
+  path = folder / _FACTS
+  try:
+    facts = json.loads(path.read_text('utf-8')) | changes
+    with storage.whole_file(path) as file:
+      json.dump(facts, file, indent=2)
+  except OSError as error:
+    logging.getLogger(__name__).debug('%s is not written: %s', path, error)
 
 
 def keep(
@@ -143,7 +148,8 @@ def _load(
     facts = json.loads((folder / _FACTS).read_text('utf-8'))
     if facts['format'] != _FORMAT:
       return None
-    if facts['sources'] != stamps and facts['sha256'] != source.sums(members):
+    is_copy = facts['sources'] != stamps
+    if is_copy and facts['sha256'] != source.sums(members):
       return None
     arrays = {}
     for name, size in facts['bytes'].items():
@@ -154,4 +160,6 @@ def _load(
   except (OSError, ValueError, KeyError, TypeError) as error:
     logging.getLogger(__name__).debug('%s is not used: %s', place, error)
     return None
+  if is_copy:  # the next time its sums are not asked for
+    _note(folder, sources=stamps)
   return Kept(arrays, facts['sha256'], facts.get('cards', {}), folder)

@@ -107,7 +107,6 @@ def parse_tables(
     labels = np.zeros((n_node, 1), np.int32)
     reading.numbers(source, _LABELS, labels, low=0, stop=about.num_classes)
     new('labels', np.int32, n_node)[:] = labels[:, 0]
-  new('num_edges', np.int64, 1)[:] = n_edge
   sums, counts = sorting.sort_edges(
     edges.T,
     n_node,
@@ -116,6 +115,7 @@ def parse_tables(
     both_ways=both_ways,
     features=of_edges,
   )
+  new('num_edges', np.int64, 2)[:] = n_edge, n_edge - counts.sum()
   if about.num_edge_features:
     new('sums', np.float32, *sums.shape)[:] = sums
     means = sums / np.maximum(counts, 1)[:, None]
@@ -134,16 +134,16 @@ def parse_papers(
       'is an archive, whose arrays cannot be mapped into memory',
       f'unpack it: unzip {source.path.name}',
     )
-  n_node, n_edge = papers.sizes(source)
+  n_node, n_edge = papers.sizes(source, folder)
   most = min(n_edge, sorting.MOST)
   structures.require_memory(
     40 * most + 32 * n_node, f'to sort {n_edge:,} edges of {n_node:,} nodes'
   )
   new = _New(folder)
 
-  papers.check_features(source, papers.features(source, n_node))
+  papers.check_features(source, papers.features(source, n_node, folder))
   _write_splits(source, about, n_node, new)
-  labels = papers.labels(source, n_node, about.num_classes)
+  labels = papers.labels(source, n_node, about.num_classes, folder)
   for split, name in _SPLITS.items():
     unknown = np.load(folder / f'{split}.npy') & (labels < 0)
     if unknown.any():
@@ -152,14 +152,16 @@ def parse_papers(
         f'has node {int(unknown.argmax()):,}, which has no label',
       )
   new('labels', np.int32, n_node)[:] = labels
-  new('num_edges', np.int64, 1)[:] = n_edge
-  sorting.sort_edges(
-    papers.edges(source, n_node, n_edge),
+  _, counts = sorting.sort_edges(
+    papers.edges(source, n_node, n_edge, folder),
     n_node,
     folder,
     lambda problem: source.fail(papers.DATA, problem),
     both_ways=both_ways,
   )
+  new('num_edges', np.int64, 2)[:] = n_edge, n_edge - counts.sum()
+  for key in papers.READ_ONCE:
+    (folder / f'{key}.npy').unlink(missing_ok=True)
 
 
 def _write_splits(

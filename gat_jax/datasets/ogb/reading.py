@@ -56,16 +56,6 @@ def number(source: Source, member: str) -> int:
   return int(found[0, 0])
 
 
-def width(source: Source, member: str) -> int:
-  """How many columns a table has.
-
-  Raises:
-    DataError: if it is missing or damaged.
-  """
-  with source.open(member) as file:
-    return file.readline(_BLOCK).count(b',') + 1
-
-
 def column(source: Source, member: str, stop: int) -> np.ndarray:
   """A table of one column, however long: [rows] int32 from 0 to below `stop`.
 
