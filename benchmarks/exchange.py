@@ -2,26 +2,27 @@ r"""Compares the bytes that devices exchange with the formula, on any chip.
 
 Try:
   python -m benchmarks.exchange --chip=cpu
-  python -m benchmarks.exchange --chip=h100 --chip=v5e --output=exchange.md
+  python -m benchmarks.exchange --dataset=cora --output=benchmarks/RESULTS.md
 
-A step of training on a graph in parts is compiled, for devices that need not be
-there, and the collectives are read off the program: what each gives a device.
-The formula is `graphs.Spread.program_bytes`; `exchanged_bytes`, halo rows x
-features x 4, is what moves between all devices. A TPU fills rows up to 128
-numbers. It ends with exit code 1 if they differ. `benchmarks.accelerators` says
-what it needs to be installed.
+The program that trains on a graph in parts is compiled, for devices that need
+not be there, and the collectives of an epoch are read off it: what each gives a
+device. The formula is `graphs.Spread.program_bytes`; `exchanged_bytes`, halo
+rows x features x 4, is what a step moves between all devices. A TPU fills rows
+up to 128 numbers. It ends with exit code 1 if they differ. --output puts a
+section into a Markdown file. `benchmarks.accelerators` says what it needs to be
+installed.
 """
 
 import argparse
 import json
 import os
-import pathlib
 import re
 import subprocess
 import sys
 from typing import Any
 
 from benchmarks import accelerators
+from experiments import documents
 
 # Devices, by chip; those of one host.
 DEVICES = {'cpu': 2, 'h100': 8, 'v5e': 8}
@@ -32,6 +33,11 @@ ENVIRONMENT = {
   | {'TPU_ACCELERATOR_TYPE': 'v5litepod-8'},
 }
 CONFIGS = ('cora', 'large')
+_ABOUT = (
+  '# What devices that share a graph exchange\n\nWritten by `python -m'
+  ' benchmarks.exchange --output=...`: compiled for, not run on. An epoch has a'
+  ' step and its validation: rows go there, back, and there again.'
+)
 _SIZES = {'f32': 4, 'bf16': 2}
 
 
@@ -57,7 +63,7 @@ def main() -> None:
   text = table(rows)
   print(text)
   if args.output:
-    pathlib.Path(args.output).write_text(f'{text}\n')
+    documents.put_section(args.output, 'exchange', f'{_ABOUT}\n\n{text}')
   for row in rows:
     if row['found'] != row['expected']:
       sys.exit(f'{row["chip"]}: {row["found"]} and not {row["expected"]} bytes')
@@ -79,14 +85,12 @@ def measure(chip: str, dataset: str, model: str) -> dict[str, Any]:
 
 
 def compile_one(chip: str, name: str, model: str) -> dict[str, Any]:
-  """Compiles a step for the devices, and reads off what they exchange."""
+  """Compiles epochs for the devices, and reads off what they exchange."""
   import importlib
 
   from flax import nnx
   import jax
   from jax.sharding import Mesh
-  from jax.sharding import NamedSharding
-  from jax.sharding import PartitionSpec
   import numpy as np
 
   from gat_jax import graphs
@@ -108,40 +112,9 @@ def compile_one(chip: str, name: str, model: str) -> dict[str, Any]:
     np.array(_devices(chip)[:count]).reshape(1, 1, count),
     ('runs', 'batch', 'nodes'),
   )
-  program = training.Program.from_config(config, dataset, ('nodes',))
-  replica = training.Replica.of(config)[0]
-
-  def step(state, hyper, train):
-    own = jax.tree.map(lambda x: x.reshape(x.shape[1:]), train)
-    return program.step(state, hyper, own)
-
-  everywhere, apart = PartitionSpec(), PartitionSpec('nodes')
-  shared = jax.shard_map(
-    step,
-    mesh=mesh,
-    in_specs=(everywhere, everywhere, apart),
-    out_specs=everywhere,
-    check_vma=False,
-  )
-
-  def abstract(tree, spec):
-    sharding = NamedSharding(mesh, spec)
-    return jax.tree.map(
-      lambda x: jax.ShapeDtypeStruct(
-        np.shape(x),
-        jax.dtypes.canonicalize_dtype(x.dtype),
-        sharding=sharding,
-      ),
-      tree,
-    )
-
-  args = (
-    abstract(jax.eval_shape(program.init, 0), everywhere),
-    abstract(replica.hyper, everywhere),
-    abstract(dataset.train, apart),
-  )
   with training.own_jax_settings():
-    compiled = jax.jit(shared).lower(*args).compile()
+    compiled = trace(config, dataset, mesh).lower().compile()
+    program = training.Program.from_config(config, dataset)
   layers = nnx.merge(
     program.graphdef, jax.eval_shape(program.init, 0).params
   ).layers
@@ -156,11 +129,59 @@ def compile_one(chip: str, name: str, model: str) -> dict[str, Any]:
     'halo': sum(spread.halos),
     'features': sum(features),
     'collectives': exchanges(compiled.as_text()),
-    'expected': spread.program_bytes(features, **how),
+    'expected': spread.program_bytes(features, validates=True, **how),
     'found': sum(exchanges(compiled.as_text())),
     'moved': spread.exchanged_bytes(sum(features)),
     'held': memory.argument_size_in_bytes + memory.temp_size_in_bytes,
   }
+
+
+def trace(config: Any, dataset: Any, mesh: Any) -> Any:
+  """The epochs of all seeds, as the driver of a graph in parts has them.
+
+  Args:
+    config: of a run.
+    dataset: in parts.
+    mesh: of devices, which need not be there.
+  """
+  import jax
+  from jax.sharding import NamedSharding
+  from jax.sharding import PartitionSpec
+  import numpy as np
+
+  from gat_jax import training
+  from gat_jax.training.drivers import resident
+  from gat_jax.training.replicas import abstract_states
+
+  program = training.Program.from_config(config, dataset, ('nodes',))
+  hypers = [replica.hyper for replica in training.Replica.of(config)]
+  runs, nodes, everywhere = (
+    NamedSharding(mesh, PartitionSpec(*axes))
+    for axes in (('runs',), ('nodes',), ())
+  )
+
+  def abstract(tree, sharding):
+    return jax.tree.map(
+      lambda x: jax.ShapeDtypeStruct(
+        np.shape(x),
+        jax.dtypes.canonicalize_dtype(x.dtype),
+        sharding=sharding,
+      ),
+      tree,
+    )
+
+  epochs = resident.epochs_of_all(program, mesh, config.seed_loop)
+  return jax.jit(epochs).trace(
+    (
+      abstract(np.int32(0), everywhere),
+      abstract((dataset.train, dataset.val), nodes),
+    ),
+    (
+      abstract_states(program.init, runs, len(hypers)),
+      abstract(jax.tree.map(lambda *of_each: np.stack(of_each), *hypers), runs),
+      None,
+    ),
+  )
 
 
 def _devices(chip):
@@ -200,8 +221,9 @@ def exchanges(text: str) -> list[int]:
 def table(rows: list[dict[str, Any]]) -> str:
   """As Markdown."""
   lines = [
-    '| graph | devices | halo rows | features sent | exchanges of a step |'
-    ' formula, bytes a device | program, bytes a device | moved in all, MB |',
+    '| graph | devices | halo rows | features sent | exchanges of an epoch |'
+    ' formula, bytes a device | program, bytes a device'
+    ' | a step moves in all, MB |',
     '|---|---|---|---|---|---|---|---|',
   ]
   for row in rows:

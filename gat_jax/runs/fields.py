@@ -112,7 +112,8 @@ FIELDS: dict[str, Field] = {
     ('auto', 'map', 'vmap'),
     'how a device goes through its seeds: one after the other (map) or all at'
     ' once (vmap), which rounds differently; auto is map on a CPU, else vmap;'
-    ' where the training set is divided into batches it is always map',
+    ' where the training set is divided into batches, or devices share a graph,'
+    ' it is always map',
     Role.EXECUTION,
   ),
   'mesh.runs': _whole(

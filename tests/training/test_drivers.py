@@ -97,12 +97,12 @@ def test_batches_made_on_the_device_train_the_same(monkeypatch, packs, name):
   Where there is attention, edges have features.
   """
   monkeypatch.setattr(resident, '_MOST_EPOCHS', 2)
+  monkeypatch.setattr(resident, '_packs', lambda mesh: packs)
   config = make_config(**{'model.name': name})
   dataset = DATASET if name == 'mlp' else EDGED
   hyper = Hyperparameters.from_config(config)
   replicas = [Replica(seed, hyper) for seed in (0, 3, 7)]
   there = drivers.ResidentDriver(config, dataset, replicas)
-  there._packs = packs
   here = drivers.BatchDriver(config, dataset, replicas)
   for driver in (here, there):
     driver.compile()

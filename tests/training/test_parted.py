@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from test_drivers import make_config
 
+from benchmarks import exchange
 from gat_jax import training
 from gat_jax.errors import ConfigError
 from gat_jax.training import drivers
+from gat_jax.training import meshes
 from gat_jax.training.drivers import parted
+from gat_jax.training.drivers import resident
 from gat_jax.training.replicas import Hyperparameters
 from gat_jax.training.replicas import Replica
 
@@ -44,10 +47,23 @@ def test_two_devices_share_what_one_trains(name):
   dataset = small_dataset() if name == 'gat' else many_graphs()
   fields = {'model.name': name, 'model.dropout_rate': 0.4}
   alone = trained(dataset, (0, 5), **fields, **{'mesh.runs': 1})
-  shared = trained(dataset, (0, 5), **fields, **{'mesh.nodes': 2})
+  how = {'mesh.nodes': 2, 'seed_loop': 'auto' if name == 'gat' else 'vmap'}
+  shared = trained(dataset, (0, 5), **fields, **how)
   for wanted, got in zip(*map(jax.tree.leaves, (alone, shared)), strict=True):
     if not jax.dtypes.issubdtype(wanted.dtype, jax.dtypes.prng_key):
       np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_accelerators_can_share_a_graph(monkeypatch):
+  """Whose seeds are trained at once elsewhere, and whose exchange is ragged."""
+  monkeypatch.setattr(resident, '_packs', lambda mesh: True)
+  fields = {'model.name': 'gcn', 'model.dropout_rate': 0.0, 'mesh.nodes': 2}
+  config = make_config(batch_size=0, num_seeds=2, **fields)
+  dataset = parted.take_apart(config, small_dataset())
+  traced = exchange.trace(config, dataset, meshes.make(config, 2))
+  for platform in ('cuda', 'tpu'):
+    text = traced.lower(lowering_platforms=(platform,)).as_text()
+    assert text.count('@ragged_all_to_all(') == 2, platform  # there and back
 
 
 def test_card_says_what_was_cut():

@@ -64,7 +64,12 @@ class Spread:
     return 2 * sum(self.halos) * features * 4
 
   def program_bytes(
-    self, features: Sequence[int], *, padded: bool, lanes: int = 1
+    self,
+    features: Sequence[int],
+    *,
+    padded: bool,
+    lanes: int = 1,
+    validates: bool = False,
   ) -> int:
     """What the collectives of a step give one device, as it is compiled.
 
@@ -73,13 +78,14 @@ class Spread:
       padded: as on a CPU, where each part sends all parts, itself included, as
         many rows. Else the results have room for the largest part's rows.
       lanes: what rows are filled up to a multiple of; 128 on a TPU.
+      validates: whether a validation of the same graph follows, as in an epoch.
     """
     num_parts = len(self.halos)
     there = back = num_parts * self.slots
     if not padded:
       there, back = max(1, *self.halos), max(1, *self.sent)
     filled = sum(-(-count // lanes) * lanes for count in features)
-    return (there + back) * filled * 4
+    return (there * (2 if validates else 1) + back) * filled * 4
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,10 +3,11 @@
 Shapes: R replicas.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+from jax.sharding import Mesh
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec
 import numpy as np
@@ -48,10 +49,7 @@ class ResidentDriver:
     num_parts = self._mesh.shape[meshes.BATCH]
     axes = meshes.part_axes(self._mesh)
     self._program = Program.from_config(config, dataset, axes)
-    self._loop = config.seed_loop
-    self._packs = jax.default_backend() != 'cpu'
-    if self._loop == 'auto':
-      self._loop = 'vmap' if self._packs else 'map'
+    self._seed_loop = config.seed_loop
     everywhere = NamedSharding(self._mesh, PartitionSpec())
     self._apart = NamedSharding(self._mesh, PartitionSpec(meshes.RUNS))
     self._parts = NamedSharding(self._mesh, PartitionSpec(*axes))
@@ -64,10 +62,8 @@ class ResidentDriver:
       )
       train = self._batches.on_device()
       val = batching.validation(config, dataset, num_parts)
-      # Several at once would take a step of every shape in each step.
-      self._loop = 'map'
-    self._train_at = everywhere if is_in_batches else self._parts
-    self._data = meshes.put(train, self._train_at), meshes.put(val, self._parts)
+    train_at = everywhere if is_in_batches else self._parts
+    self._data = meshes.put(train, train_at), meshes.put(val, self._parts)
     self._seeds = [int(replica.seed) for replica in replicas]
     # Every device gets the same number of replicas. Fillers make up for what is
     # missing: copies of the last replica that train no epoch.
@@ -80,19 +76,9 @@ class ResidentDriver:
 
   def compile(self) -> None:
     """Compiles all epochs of all replicas into one program; see `Driver`."""
-
-    def advance(shared, replica):
-      (epoch, (train, val)), (state, hyper, orders) = shared, replica
-      if self._program.axes:
-        val = meshes.own_part(val)
-        train = train if self._batches else meshes.own_part(train)
-      return self._program.run_until(
-        epoch, state, hyper, train, val, orders, self._packs
-      )
-
-    everywhere = PartitionSpec()
-    shared = everywhere, (self._train_at.spec, self._parts.spec)
-    advance = over_replicas(advance, self._mesh, self._loop, shared)
+    advance = epochs_of_all(
+      self._program, self._mesh, self._seed_loop, self._batches is not None
+    )
     num_replicas = len(self._hypers.patience)  # with the fillers
     states = abstract_states(self._program.init, self._apart, num_replicas)
     orders = self._orders(np.zeros(num_replicas, int))
@@ -146,6 +132,46 @@ class ResidentDriver:
     stacked = _stack([*states, *[states[-1]] * fillers])
     self._epochs = np.where(stacked.stopped, self._max_epochs, stacked.epoch)
     self._states = meshes.put(stacked, self._apart)
+
+
+def epochs_of_all(
+  program: Program, mesh: Mesh, seed_loop: str, is_in_batches: bool = False
+) -> Callable:
+  """The epochs of all replicas, to be compiled for the devices of a mesh.
+
+  Args:
+    program: of one replica.
+    mesh: of devices, which need not be there.
+    seed_loop: as in a config.
+    is_in_batches: whether batches are made of the training split.
+
+  Returns:
+    A function of `(epoch, (train, val))` and the stacked `(states, hypers,
+    orders)`; it returns the states.
+  """
+  packs = _packs(mesh)
+  at_once = packs if seed_loop == 'auto' else seed_loop == 'vmap'
+  if is_in_batches or program.axes:
+    # Several would take a step of every shape in each step, and JAX has no
+    # collective that moves rows of several.
+    at_once = False
+
+  def advance(shared, replica):
+    (epoch, (train, val)), (state, hyper, orders) = shared, replica
+    if program.axes:
+      val = meshes.own_part(val)
+      train = train if is_in_batches else meshes.own_part(train)
+    return program.run_until(epoch, state, hyper, train, val, orders, packs)
+
+  everywhere, parts = PartitionSpec(), PartitionSpec(*program.axes)
+  train_at = everywhere if is_in_batches else parts
+  shared = everywhere, (train_at, parts)
+  return over_replicas(advance, mesh, 'vmap' if at_once else 'map', shared)
+
+
+def _packs(mesh: Mesh) -> bool:
+  """Whether a state is carried in a few arrays, as suits an accelerator."""
+  return mesh.devices.flat[0].platform != 'cpu'
 
 
 def _stack(trees: list[Any]) -> Any:
