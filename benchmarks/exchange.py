@@ -150,8 +150,6 @@ def trace(config: Any, dataset: Any, mesh: Any) -> Any:
   import numpy as np
 
   from gat_jax import training
-  from gat_jax.training.drivers import resident
-  from gat_jax.training.replicas import abstract_states
 
   program = training.Program.from_config(config, dataset, ('nodes',))
   hypers = [replica.hyper for replica in training.Replica.of(config)]
@@ -170,14 +168,15 @@ def trace(config: Any, dataset: Any, mesh: Any) -> Any:
       tree,
     )
 
-  epochs = resident.epochs_of_all(program, mesh, config.seed_loop)
+  states = jax.eval_shape(jax.vmap(program.init), np.zeros(len(hypers), int))
+  epochs = training.epochs_of_all(program, mesh, config.seed_loop)
   return jax.jit(epochs).trace(
     (
       abstract(np.int32(0), everywhere),
       abstract((dataset.train, dataset.val), nodes),
     ),
     (
-      abstract_states(program.init, runs, len(hypers)),
+      abstract(states, runs),
       abstract(jax.tree.map(lambda *of_each: np.stack(of_each), *hypers), runs),
       None,
     ),

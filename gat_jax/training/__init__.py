@@ -14,6 +14,7 @@ from gat_jax.training.drivers import choose_driver as choose_driver
 from gat_jax.training.drivers import looks_for_errors as looks_for_errors
 from gat_jax.training.drivers.parted import Counter as Counter
 from gat_jax.training.drivers.parted import take_apart as take_apart
+from gat_jax.training.drivers.resident import epochs_of_all as epochs_of_all
 from gat_jax.training.hosts import HostError as HostError
 from gat_jax.training.hosts import Hosts as Hosts
 from gat_jax.training.metrics import Counts as Counts

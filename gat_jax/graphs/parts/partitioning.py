@@ -55,8 +55,7 @@ class Spread:
   def exchanged_bytes(self, features: int) -> int:
     """What moves between devices in a step of training, of all together.
 
-    Halo rows x features x 4, once forward and once backward. Where the exchange
-    is padded, fillers move as well: see `program_bytes`.
+    Halo rows x features x 4, forward and backward; fillers: `program_bytes`.
 
     Args:
       features: `sent_features` of all layers, added up.
@@ -75,17 +74,17 @@ class Spread:
 
     Args:
       features: `sent_features` of each layer.
-      padded: as on a CPU, where each part sends all parts, itself included, as
-        many rows. Else the results have room for the largest part's rows.
+      padded: as on a CPU, where each part sends all parts, itself too, as many
+        rows. Else the results have room for the largest part's rows.
       lanes: what rows are filled up to a multiple of; 128 on a TPU.
-      validates: whether a validation of the same graph follows, as in an epoch.
+      validates: whether a validation follows, as in an epoch.
     """
     num_parts = len(self.halos)
     there = back = num_parts * self.slots
     if not padded:
       there, back = max(1, *self.halos), max(1, *self.sent)
     filled = sum(-(-count // lanes) * lanes for count in features)
-    return (there * (2 if validates else 1) + back) * filled * 4
+    return (there * (1 + validates) + back) * filled * 4
 
 
 @dataclasses.dataclass(frozen=True)
