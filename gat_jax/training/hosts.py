@@ -70,7 +70,7 @@ class Hosts:
     """The largest of what all hosts say, for each of some small numbers."""
     if self.count == 1:
       return list(numbers)
-    return self._gather(np.array(numbers, np.int32)).max(axis=0).tolist()
+    return self.stacked(np.array(numbers, np.int32)).max(axis=0).tolist()
 
   def gather(self, value: T) -> list[T]:
     """What each host says, by host; anything small that can be pickled."""
@@ -80,7 +80,7 @@ class Hosts:
     (longest,) = self.agree(len(own))
     padded = np.zeros(longest, np.uint8)
     padded[: len(own)] = np.frombuffer(own, np.uint8)
-    return [_unpickled(row.tobytes()) for row in self._gather(padded)]
+    return [_unpickled(row.tobytes()) for row in self.stacked(padded)]
 
   def tell(self, make: Callable[[], T]) -> T:
     """What the writer makes, on all hosts.
@@ -151,9 +151,9 @@ class Hosts:
     """Whether all hosts have raised an error at the same place."""
     return self.count == 1 or error is self._joint
 
-  def _gather(self, own: np.ndarray) -> np.ndarray:
+  def stacked(self, own: np.ndarray) -> np.ndarray:
     """Arrays [...] of all hosts, of the same shape: [hosts, ...]."""
-    return self._compute(_same, own)
+    return own[None] if self.count == 1 else self._compute(_same, own)
 
   def _sum(self, own: np.ndarray) -> np.ndarray:
     """The sum of arrays of all hosts."""

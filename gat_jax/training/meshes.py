@@ -13,13 +13,13 @@ import math
 from typing import Any
 
 import jax
-from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec
 import numpy as np
 
 from gat_jax.errors import ConfigError
+from gat_jax.training.hosts import Hosts
 
 AXES = RUNS, BATCH, NODES = 'runs', 'batch', 'nodes'
 
@@ -190,7 +190,8 @@ def get(array: jax.Array) -> np.ndarray:
   """An array of the devices, whole on this host; all hosts must call it."""
   if array.is_fully_addressable:
     return np.asarray(array)
-  return np.asarray(multihost_utils.process_allgather(array, tiled=True))
+  everywhere = NamedSharding(array.sharding.mesh, PartitionSpec())
+  return np.asarray(_whole(everywhere)(array))
 
 
 def row(tree: Any, index: int, mesh: Mesh) -> Any:
@@ -209,10 +210,15 @@ def row(tree: Any, index: int, mesh: Mesh) -> Any:
 
 def of_hosts(tree: Any) -> Any:
   """What each host has, stacked [hosts, ...]; all call it with equal shapes."""
-  here = jax.device_get(tree)
-  if jax.process_count() == 1:
-    return jax.tree.map(lambda array: np.asarray(array)[None], here)
-  return multihost_utils.process_allgather(here)
+  hosts = Hosts.here()
+  return jax.tree.map(
+    lambda array: hosts.stacked(np.asarray(array)), jax.device_get(tree)
+  )
+
+
+@functools.cache
+def _whole(everywhere: NamedSharding) -> Callable:
+  return jax.jit(lambda array: array, out_shardings=everywhere)
 
 
 @functools.cache

@@ -99,24 +99,28 @@ def test_what_does_not_fit_is_refused_with_what_would():
       sizes(2, batch_size, **asked)
 
 
-# One of two hosts, of a device each.
+# One of two hosts.
 HOST = """
 import sys
 import jax
-port, index = sys.argv[1:]
+port, index, runs = sys.argv[1:]
 jax.distributed.initialize(f'127.0.0.1:{port}', 2, int(index))
 import test_meshes
-for kind in test_meshes.KINDS:
+for kind in test_meshes.KINDS[int(runs)]:
   print('found', test_meshes.digest(test_meshes.trained(*kind)))
 """
 
-# Drivers and sizes of the mesh along `runs` and `batch`; of the three replicas
-# the third, and a filler if there is one, are on the second host.
-KINDS = (
-  ('ResidentDriver', 2, 1),
-  ('BatchDriver', 2, 1),
-  ('BatchDriver', 1, 2),
-)
+# By the number of devices: drivers and sizes of the mesh along `runs` and
+# `batch`. Of the three replicas the third, and a filler if there is one, are on
+# the second host.
+KINDS = {
+  2: (
+    ('ResidentDriver', 2, 1),
+    ('BatchDriver', 2, 1),
+    ('BatchDriver', 1, 2),
+  ),
+  3: (('ResidentDriver', 3, 1), ('BatchDriver', 3, 1)),
+}
 
 
 def trained(kind, runs, batch):
@@ -149,24 +153,29 @@ def digest(tree):
 
 
 @pytest.mark.slow
-def test_two_hosts_see_what_one_sees():
-  """The same bits, of all replicas, on both."""
+@pytest.mark.parametrize('num_devices', KINDS)
+def test_two_hosts_see_what_one_sees(num_devices):
+  """The same bits, of all replicas, on both; also if one has more devices."""
   path = os.pathsep.join([str(HERE), str(HERE.parent), str(HERE.parents[1])])
-  environment = os.environ | {'JAX_NUM_CPU_DEVICES': '1', 'PYTHONPATH': path}
+  environment = os.environ | {'PYTHONPATH': path}
   with socket.create_server(('127.0.0.1', 0)) as server:
     port = server.getsockname()[1]
   hosts = [
     subprocess.Popen(
-      [sys.executable, '-c', HOST, str(port), str(index)],
-      env=environment,
+      [sys.executable, '-c', HOST, str(port), str(index), str(num_devices)],
+      env=environment | {'JAX_NUM_CPU_DEVICES': own},
       stdout=subprocess.PIPE,
       text=True,
     )
-    for index in range(2)
+    for index, own in enumerate(('1', str(num_devices - 1)))
   ]
   said = [host.communicate(timeout=300)[0] for host in hosts]
   assert [host.returncode for host in hosts] == [0, 0]
-  expected = [digest(trained(*kind)) for kind in KINDS]
+  # On one host there are two devices, and a replica has the same bits on any.
+  expected = [
+    digest(trained(kind, min(2, runs), batch))
+    for kind, runs, batch in KINDS[num_devices]
+  ]
   for text in said:
     lines = [line.split() for line in text.splitlines()]
     assert [line[1] for line in lines if line[0] == 'found'] == expected
