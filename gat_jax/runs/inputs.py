@@ -1,12 +1,14 @@
 """What a run is made of, settings and data: the same on all its hosts."""
 
 from collections.abc import Sequence
+import hashlib
 from typing import Any
 
 from gat_jax import datasets
 from gat_jax import training
 from gat_jax.errors import ConfigError
 from gat_jax.errors import DataError
+from gat_jax.errors import InputError
 from gat_jax.runs import settings
 from gat_jax.runs.observers import Observer
 
@@ -39,22 +41,40 @@ def load_on_all(
   """Loads the data set on all hosts, in parts where devices share a graph.
 
   Raises:
-    ConfigError: if they cannot share it.
+    ConfigError: if they cannot share it, or deal it to parts in other ways.
     DataError: on all hosts, if one has no such data, or others than host 0.
   """
   with hosts.together():
     dataset = load_dataset(config, observer.show_downloads)
     dataset = training.take_apart(config, dataset)
-  digests = hosts.gather(dataset.card['digest'])
-  for index, digest in enumerate(digests):
-    if digest != digests[0]:
+  found = hosts.gather((dataset.card['digest'], _digest_of_parts(dataset)))
+  error: InputError
+  for index, (digest, of_parts) in enumerate(found):
+    if digest != found[0][0]:
       error = DataError(
         'config.dataset',
         f'the data on host {index} are others than those on host 0',
         'give all hosts the same files',
       )
       raise hosts.joint(error)
+    if of_parts != found[0][1]:
+      error = ConfigError(
+        'config.mesh.partitioner',
+        f'{config.mesh.partitioner!r} deals the nodes to other parts on host'
+        f' {index} than on host 0',
+        'install the same pymetis on all hosts, or choose `ranges`',
+      )
+      raise hosts.joint(error)
   return dataset
+
+
+def _digest_of_parts(dataset: datasets.Dataset) -> str:
+  """Of which nodes are where."""
+  digest = hashlib.sha256()
+  if dataset.num_parts > 1:
+    for example in (*dataset.train, *dataset.val, *dataset.test):
+      digest.update(example.graph.structure.part.sender_ids.tobytes())
+  return digest.hexdigest()
 
 
 def check_on_all(configs: Sequence[Any], hosts: training.Hosts) -> None:

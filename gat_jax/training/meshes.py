@@ -190,7 +190,8 @@ def get(array: jax.Array) -> np.ndarray:
   """An array of the devices, whole on this host; all hosts must call it."""
   if array.is_fully_addressable:
     return np.asarray(array)
-  everywhere = NamedSharding(array.sharding.mesh, PartitionSpec())
+  sharding: Any = array.sharding
+  everywhere = NamedSharding(sharding.mesh, PartitionSpec())
   return np.asarray(_whole(everywhere)(array))
 
 
