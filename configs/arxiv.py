@@ -12,7 +12,9 @@ connection, the learning rate and at most 2,000 epochs. It also has batch
 normalisation, ReLU, scores of senders alone, messages scaled by degrees, a loss
 of its own, RMSprop and labels as features, drawn anew each epoch. This
 repository has none of them, so expect less. Its dropout of 0.75 spares
-attention; here one rate holds for both, and 0.5 was taken.
+attention; here one rate holds for both, and 0.5 was taken. It drops a tenth of
+the edges and of the inputs for the first score, and 30 % of the edges and 25 %
+of the inputs for the second; here no edge is dropped, and inputs as the rest.
 """
 
 from ml_collections import config_dict

@@ -11,7 +11,9 @@ edges as those of nodes, 32 neighbours in each layer, a tenth of the training
 nodes a step, AdamW with 1e-2 and 1,200 epochs, dropout of 0.25, features of
 edges in the scores of all layers. It also has batch normalisation, ReLU, layers
 before the first and after the last, and a learning rate that falls; this
-repository has none of them, so expect less.
+repository has none of them, so expect less. It drops a tenth of the edges and
+of the inputs; here no edge is dropped, and a quarter of the inputs. It scores
+with 100 neighbours a layer, here scores are exact.
 """
 
 from ml_collections import config_dict
