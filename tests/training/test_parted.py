@@ -7,9 +7,11 @@ from fixtures import small_dataset
 import jax
 import numpy as np
 import pytest
+from test_drivers import PLAIN
 from test_drivers import make_config
 
 from benchmarks import exchange
+from gat_jax import machine
 from gat_jax import training
 from gat_jax.errors import ConfigError
 from gat_jax.training import drivers
@@ -64,6 +66,20 @@ def test_accelerators_can_share_a_graph(monkeypatch):
   for platform in ('cuda', 'tpu'):
     text = traced.lower(lowering_platforms=(platform,)).as_text()
     assert text.count('@ragged_all_to_all(') == 2, platform  # there and back
+
+
+def test_counting_keeps_nothing_on_the_devices_and_asks_for_memory(monkeypatch):
+  config = make_config(batch_size=0, **PLAIN, **{'mesh.nodes': 2})
+  dataset = parted.take_apart(config, small_dataset())
+  params = training.Program.from_config(config, dataset).init(0).params
+  before = len(jax.live_arrays())
+  counter = parted.Counter(config, dataset, 1, params)
+  counts = counter.count(params, 'test')
+  assert counts.total == 15
+  assert len(jax.live_arrays()) == before
+  monkeypatch.setattr(machine, 'free_memory', lambda: 1_000)
+  with pytest.raises(ConfigError, match='needs about'):
+    parted.Counter(config, dataset, 1, params)
 
 
 def test_card_says_what_was_cut():

@@ -20,6 +20,7 @@ from gat_jax.errors import ConfigError
 from gat_jax.errors import InputError
 from gat_jax.training import batching
 from gat_jax.training import compiling
+from gat_jax.training import memory
 from gat_jax.training import meshes
 from gat_jax.training.metrics import Counts
 from gat_jax.training.program import Program
@@ -91,7 +92,8 @@ def take_apart(config: Any, dataset: Dataset) -> Dataset:
 class Counter:
   """Loss and score of the validation and the test split.
 
-  A data set in parts stays on the devices that share its graphs.
+  A data set in parts is on the devices that share its graphs for as long as a
+  split is counted: training has its own copy there.
   """
 
   def __init__(
@@ -104,34 +106,39 @@ class Counter:
       dataset: has the splits.
       num_replicas: as for the driver, so that the devices are the same.
       params: of the shapes and types of all that are counted later.
+
+    Raises:
+      ConfigError: if the memory is too small for it, beside what is there.
     """
     splits = {'val': dataset.val, 'test': dataset.test}
     self._splits: Mapping[str, Sequence[Example]] = splits
-    self._everywhere = None
+    self._everywhere = self._parts = None
     axes: tuple[str, ...] = ()
     if dataset.num_parts > 1:
       mesh = meshes.make(config, num_replicas)
       axes = meshes.part_axes(mesh)
       self._everywhere = NamedSharding(mesh, PartitionSpec())
-      self._splits = meshes.put(
-        splits, NamedSharding(mesh, PartitionSpec(*axes))
-      )
+      self._parts = NamedSharding(mesh, PartitionSpec(*axes))
     count = Program.from_config(config, dataset, axes).count
     if self._everywhere is not None:
       count = meshes.over_parts(count, mesh)
     count = compiling.jit(count)
-    params = self._put(params)
+    params = _put(params, self._everywhere)
     self._counts = {
-      split: count.lower(params, examples).compile()
+      split: count.lower(params, _put(examples, self._parts)).compile()
       for split, examples in self._splits.items()
     }
+    if self._parts is not None:
+      needed = max(map(memory.needed, self._counts.values()))
+      memory.check(dict.fromkeys(mesh.local_devices, needed))
 
   def count(self, params: nnx.State, split: str) -> Counts:
     """Of `val` or `test`; on several hosts, all must call it."""
-    counts = self._counts[split](self._put(params), self._splits[split])
+    counts = self._counts[split](
+      _put(params, self._everywhere), _put(self._splits[split], self._parts)
+    )
     return jax.tree.map(np.asarray, counts)
 
-  def _put(self, params):
-    if self._everywhere is None:
-      return params
-    return meshes.put(params, self._everywhere)
+
+def _put(tree: Any, sharding: NamedSharding | None) -> Any:
+  return tree if sharding is None else meshes.put(tree, sharding)
