@@ -32,7 +32,7 @@ README = speed.ROOT / 'README.md'
 SEEDS = speed.ROOT / 'results'
 GPU = speed.ROOT / 'benchmarks' / 'gpu' / 'results' / 'h200-2026-11-26.json'
 CHART = speed.ROOT / 'docs' / 'pictures' / 'speed.svg'
-_MODEL = 'GAT'
+_MODEL, _EQUAL = 'GAT', 'Const-GAT'
 _PYG = 'PyTorch Geometric'
 # Of `speed.Row`: the data set, seeds, task, and what a reader calls it.
 _TIMED = {
@@ -59,16 +59,25 @@ def main() -> None:
 
 
 def scores() -> str:
-  """The paper's figure for GAT and ours, a line a data set."""
+  """The paper's figure for GAT and ours, a line a data set.
+
+  Once GAT with equal weights was trained, a column says what is left.
+  """
   report = reports.collect(SEEDS, reports.MARGIN)
-  lines = [['test score, %', 'paper', 'here', 'seeds', 'verdict']]
+  lines = [
+    [
+      *('test score, %', 'paper', 'here', 'seeds', 'verdict'),
+      'without attention',
+    ]
+  ]
   for name in tables.PAPER:
     table = tables.TABLES[name]
     (published,) = (r.published for r in table.rows if r.name == _MODEL)
     found = report.tables.get(name)
     title = found.title if found else table.title.format(dataset='PPI')
     trained = found.rows if found else ()
-    row = next((row for row in trained if row.row.name == _MODEL), None)
+    by_name = {row.row.name: row for row in trained}
+    row, equal = by_name.get(_MODEL), by_name.get(_EQUAL)
     lines.append(
       [
         title.removesuffix(' in %'),
@@ -78,9 +87,19 @@ def scores() -> str:
         else 'not measured yet',
         str(row.sample.n) if row else '',
         row.verdict.word if row else '',
+        _without_attention(equal) if equal and equal.against else '',
       ]
     )
+  if not any(line[-1] for line in lines[1:]):
+    lines = [line[:-1] for line in lines]
   return documents.markdown_table(lines)
+
+
+def _without_attention(row: reports.RowResult) -> str:
+  """The score with equal weights, and whether it is that of GAT."""
+  word = ', equal' if row.against.equivalent else ''
+  shown = documents.mean_and_deviation(row.sample.mean, row.sample.std, 1)
+  return f'{shown}{word}'
 
 
 class Measured(NamedTuple):
