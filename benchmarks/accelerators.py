@@ -26,6 +26,7 @@ import time
 from typing import Any, NamedTuple
 
 from benchmarks import launches
+from experiments import documents
 
 ROOT = pathlib.Path(__file__).parents[1]
 ROADS = ('chosen', 'plain')
@@ -139,7 +140,7 @@ def main() -> None:
   text = table(rows)
   print(text)
   if args.output:
-    replace_section(pathlib.Path(args.output), text)
+    write(args.output, text)
   if args.most_kernels is not None:
     complain(rows, args.most_kernels)
 
@@ -279,17 +280,17 @@ def _pair(values, form):
   return ' / '.join('-' if v is None else format(v, form) for v in values)
 
 
-def replace_section(path: pathlib.Path, text: str) -> None:
-  """Writes the table into its section of a file, the last one."""
-  heading = '# What accelerators would run'
-  before = path.read_text() if path.exists() else ''
-  before = before.partition(heading)[0].rstrip()
-  path.write_text(
-    f'{before}\n\n{heading}\n\nWritten by `python -m benchmarks.accelerators'
-    ' --output=...`: compiled for, not run on. Roads that the library chooses /'
-    ' the plain one. Loops are those whose number of turns is known. XLA tells'
-    ' bytes and operations of a TPU alone; the least time is what either would'
-    f' take at the rates of the data sheet.\n\n{text}\n'
+def write(path: str, text: str) -> None:
+  """Writes the table into its section of a Markdown file."""
+  documents.put_section(
+    path,
+    'accelerators',
+    '# What accelerators would run\n\nWritten by `python -m'
+    ' benchmarks.accelerators --output=...`: compiled for, not run on. Roads'
+    ' that the library chooses / the plain one. Loops are those whose number of'
+    ' turns is known. XLA tells bytes and operations of a TPU alone; the least'
+    ' time is what either would take at the rates of the data sheet.'
+    f'\n\n{text}',
   )
 
 

@@ -103,9 +103,9 @@ def test_the_table_takes_the_place_of_the_one_before(tmp_path):
   rows = [('v5e', 'cora', [one, plain])]
   text = accelerators.table(rows)
   for _ in range(2):
-    accelerators.replace_section(path, text)
+    accelerators.write(path, text)
   written = path.read_text()
-  assert written.startswith('# Speed\n\nothers\n\n# What accelerators')
+  assert written.startswith('# Speed\n\nothers\n\n<!-- accelerators -->')
   assert written.count('| TPU v5e | Cora, an epoch | 3 / 5 | 0 / 0 |') == 1
   assert '| 819.0 / - | 0.0 / - | 1000.00 / - | 4 / 4 |' in written
   accelerators.complain(rows, most_kernels=3)
