@@ -57,6 +57,7 @@ def test_launchers_say_how_many_there_are(environment, count, index):
   [
     ({}, None),
     ({'CUDA_VISIBLE_DEVICES': '0,1'}, None),  # two tasks share them
+    ({'SLURM_STEP_TASKS_PER_NODE': '1(x4)'}, []),  # all, however many
     (
       {
         'CUDA_VISIBLE_DEVICES': '0,1,2,3',

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import traceback
+from typing import NoReturn
 
 from absl import logging
 import jax
@@ -58,8 +59,9 @@ class _Leave:
 
   def __call__(self, code: int) -> None:
     """Ends the process, or returns where all leave together and code is 0."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+      if stream is not None:  # as where it was closed before the start
+        stream.flush()
     if not self._hosts.ended:
       self._watch.linger()
       os._exit(code)  # JAX would wait for the others
@@ -100,17 +102,12 @@ def join(launch: launching.Launch) -> Iterator[_Leave]:
   is_first = jax.process_index() == 0
   kept = watching.kept_connections() if is_first else contextlib.nullcontext()
 
-  def tell(index: int) -> None:
-    terminal.tell(
-      f'error: host {index} of {jax.process_count()} is gone: it was killed, or'
-      ' cannot be reached; start all hosts again: the run goes on from its last'
-      ' checkpoint'
-    )
-    os._exit(FAILED)
-
   with _errors_alone(is_first), kept:
     hosts = training.Hosts.here()
-    watch = watching.Watch(hosts, tell)
+    try:
+      watch = watching.Watch(hosts, _lose, launch.coordinator)
+    except jax.errors.JaxRuntimeError as error:  # there is no connection yet
+      _lose(None, str(error).splitlines()[0])
     if not watch.is_whole:
       logging.warning(
         'host %d of %d has no connection of its own with others: a host that'
@@ -119,6 +116,18 @@ def join(launch: launching.Launch) -> Iterator[_Leave]:
         hosts.count,
       )
     yield _Leave(hosts, watch)
+
+
+def _lose(index: int | None, reason: str = '') -> NoReturn:
+  """Ends the process because a host is gone; None for one of the others."""
+  who = 'another host' if index is None else f'host {index}'
+  why = f' ({reason})' if reason else ''
+  terminal.tell(
+    f'error: {who} of {jax.process_count()} is gone: it was killed, or cannot'
+    f' be reached{why}; start all hosts again: the run goes on from its last'
+    ' checkpoint'
+  )
+  os._exit(FAILED)
 
 
 @contextlib.contextmanager
@@ -157,15 +166,21 @@ def _errors_alone(is_writer: bool) -> Iterator[None]:
 
   JAX's own connections announce themselves on standard output, by its number.
   """
-  before, own = sys.stdout, os.dup(1)
+  if not is_writer:
+    logging.set_verbosity(logging.ERROR)
+    terminal.StopRequest.is_silent = True
+  before = sys.stdout
+  if before is None:  # it was closed before the start
+    yield
+    return
+  own = os.dup(1)
   before.flush()
   with open(os.devnull, 'w') as nowhere:
     os.dup2(nowhere.fileno(), 1)
   if is_writer:
-    sys.stdout = os.fdopen(os.dup(own), 'w', encoding=before.encoding)
-  else:
-    logging.set_verbosity(logging.ERROR)
-    terminal.StopRequest.is_silent = True
+    sys.stdout = os.fdopen(
+      os.dup(own), 'w', encoding=before.encoding, errors=before.errors
+    )
   try:
     yield
   finally:

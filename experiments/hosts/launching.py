@@ -31,8 +31,8 @@ class Launch:
     index: of this one; likewise.
     coordinator: address and port where host 0 brings them together; None if JAX
       finds it.
-    devices: the accelerators of this machine that it has, by number; None
-      leaves that to JAX.
+    devices: the accelerators of this machine that it has, by number; empty
+      if all that it sees; None leaves that to JAX.
   """
 
   by: str
@@ -48,7 +48,7 @@ class Launch:
       'coordinator_address': self.coordinator,
       'num_processes': self.count,
       'process_id': self.index,
-      'local_device_ids': self.devices and list(self.devices),
+      'local_device_ids': None if self.devices is None else [*self.devices],
     }
     if None not in (self.coordinator, self.count, self.index):
       found['cluster_detection_method'] = 'deactivate'
@@ -179,4 +179,4 @@ def _own_gpus(environment: Mapping[str, str]) -> tuple[int, ...] | None:
   for name in ('CUDA_VISIBLE_DEVICES', 'ROCR_VISIBLE_DEVICES'):
     if environment.get(name):
       return tuple(range(len(environment[name].split(','))))
-  return None
+  return () if is_alone else None

@@ -29,21 +29,29 @@ _KEEP_ALIVE = {'TCP_KEEPIDLE': 5, 'TCP_KEEPINTVL': 3, 'TCP_KEEPCNT': 3}
 class Watch:
   """Calls a function once another host is gone, from a thread of its own."""
 
-  def __init__(self, hosts: training.Hosts, tell: Callable[[int], None]):
+  def __init__(
+    self,
+    hosts: training.Hosts,
+    tell: Callable[[int], None],
+    coordinator: str | None = None,
+  ):
     """Connects with the others; all hosts must do it.
 
     Args:
       hosts: all of them.
       tell: takes the number of the host that is gone; it may end the process.
+      coordinator: an address of host 0 that others can reach, and a port of
+        another service there; None if it is not known.
     """
     self._hosts = hosts
     self._tell = tell
     self._peers: dict[int, socket.socket] = {}
     self._left: set[int] = set()
+    self._begun: dict[int, bytes] = {}  # lines that have not come whole
     self._gone: int | None = None
     self._noticed = threading.Event()
     self._once = threading.Lock()
-    self._connect()
+    self._connect(coordinator)
     threading.Thread(target=self._watch, name='hosts', daemon=True).start()
 
   @property
@@ -52,13 +60,17 @@ class Watch:
     wanted = self._hosts.count - 1 if self._hosts.is_writer else 1
     return len(self._peers) == wanted
 
-  def _connect(self) -> None:
+  def _connect(self, coordinator: str | None) -> None:
     hosts, server = self._hosts, None
     if hosts.is_writer:
       server = socket.create_server(('', 0), backlog=hosts.count)
     try:
       where = hosts.tell(
-        lambda: (server.getsockname()[1], _addresses(), secrets.token_bytes(32))
+        lambda: (
+          server.getsockname()[1],
+          _addresses(coordinator),
+          secrets.token_bytes(32),
+        )
       )
       if server is None:
         peer = _reach(*where, hosts.index)
@@ -85,7 +97,9 @@ class Watch:
           self._hear(key.data, data)
 
   def _hear(self, index: int, data: bytes) -> None:
-    for line in data.splitlines():
+    data_so_far = self._begun.get(index, b'') + data
+    *lines, self._begun[index] = data_so_far.split(b'\n')
+    for line in lines:
       if line.isdigit():
         self._lose(int(line))
       else:
@@ -158,24 +172,31 @@ def kept_connections() -> Iterator[None]:
     holder.communicate()
 
 
-def _addresses() -> list[str]:
-  """Of this machine; that of itself first, which is right for most tests."""
+def _addresses(coordinator: str | None) -> list[str]:
+  """Of this machine, the most likely ones first.
+
+  They are that of the coordinator, then that of a machine itself.
+  """
   found = [
     entry.address
     for entries in psutil.net_if_addrs().values()
     for entry in entries
     if entry.family == socket.AF_INET
   ]
-  return sorted(found, key=lambda address: not address.startswith('127.'))
+  found.sort(key=lambda address: not address.startswith('127.'))
+  if coordinator is not None:
+    found.insert(0, coordinator.rpartition(':')[0].strip('[]'))
+  return found
 
 
 def _reach(
   port: int, addresses: list[str], token: bytes, index: int
 ) -> socket.socket | None:
   """Connects with the one of these addresses that knows the token."""
+  seconds = _SECONDS / len(addresses)  # host 0 does not wait for ever
   for address in addresses:
     with contextlib.suppress(OSError):
-      peer = socket.create_connection((address, port), timeout=_SECONDS / 2)
+      peer = socket.create_connection((address, port), timeout=seconds)
       peer.sendall(token + b'%8d' % index)
       if _receive(peer, 32) == token[::-1]:
         peer.settimeout(None)
