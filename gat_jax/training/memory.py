@@ -68,8 +68,10 @@ def keep_freed() -> None:
 
   On a CPU every step of a program takes its workspace anew. glibc gives so
   large a piece back to the system at once, and the system clears every page
-  that it lends again: a third of a step on 60,000 sampled nodes. It does
-  nothing where the C library is another.
+  that it lends again. This holds for the whole process from then on, for
+  whatever else it runs, and is not undone: its memory shrinks by `give_back`
+  alone, and all threads share one heap. It does nothing where the C library is
+  another.
   """
   library = _glibc()
   if library is not None:
@@ -77,13 +79,22 @@ def keep_freed() -> None:
       library.mallopt(option, value)
 
 
+def num_bytes_of(tree: Any) -> int:
+  """Of the arrays of a tree, or of what has their shapes and types."""
+  return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
 def check(
-  num_bytes: Mapping[jax.Device, int], *, is_sampled: bool = False
+  num_bytes: Mapping[jax.Device, int],
+  *,
+  on_host: int = 0,
+  is_sampled: bool = False,
 ) -> None:
   """Refuses what does not fit.
 
   Args:
     num_bytes: for each device, what it must hold at once.
+    on_host: what this process must hold beside it.
     is_sampled: whether neighbours are sampled, which is the remedy else.
 
   Raises:
@@ -91,9 +102,11 @@ def check(
   """
   remedy = _SMALLER_BATCHES if is_sampled else _SMALLER
   if all(device.platform == 'cpu' for device in num_bytes):  # they share it
-    own = sum(num_bytes.values()), machine.free_memory()
-    _check(*own, 'this machine', remedy)
+    own = sum(num_bytes.values()) + on_host
+    _check(own, machine.free_memory(), 'this machine', remedy)
     return
+  if on_host:
+    _check(on_host, machine.free_memory(), 'this machine', remedy)
   for device, count in num_bytes.items():
     stats = device.memory_stats()
     if stats and 'bytes_limit' in stats:

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 
 def config_of(**fields):
-  """A small MLP, which compiles fast; it is sampled as any other."""
+  """A small MLP, which compiles fast, if it is not told otherwise."""
   config = settings.default_config('relations')
   config.dataset.num_nodes = 300
   config.sampler.fan_outs = (3, 2)
@@ -56,7 +56,15 @@ def metrics_of(folder):
 
 
 def two_seeds():
-  return config_of(**{'num_seeds': 2, 'sampler.validate_every': 2})
+  """A model that reads neighbours, and masks of them."""
+  return config_of(
+    **{
+      'num_seeds': 2,
+      'sampler.validate_every': 2,
+      'model.name': 'gcn',
+      'model.dropout_rate': 0.5,
+    }
+  )
 
 
 def train_until_killed(workdir):
@@ -120,7 +128,7 @@ def test_sigterm_in_a_long_epoch_loses_nothing(tmp_path):
     '--config.dataset.train_fraction=0.5',
     '--config.sampler.fan_outs=3,2',
     '--config.sampler.batch_size=1',
-    '--config.model.name=mlp',
+    '--config.model.name=gcn',
     '--config.model.dropout_rate=0',
     '--config.stop_rule=none',
     '--config.max_epochs=1',
@@ -168,9 +176,13 @@ def test_scores_and_predictions_are_those_of_the_whole_graph(tmp_path):
   assert set(result.sampling) == {'seeds_per_second', 'waiting_share'}
 
 
-def test_nothing_is_compiled_again():
+def test_nothing_is_compiled_again(monkeypatch):
   config = config_of()
   dataset = inputs.load_dataset(config)
+  checked = []
+  monkeypatch.setattr(
+    training.memory, 'check', lambda *_, **options: checked.append(options)
+  )
   with training.own_jax_settings():
     driver = training.choose_driver(
       config, dataset, training.Replica.of(config)
@@ -183,6 +195,14 @@ def test_nothing_is_compiled_again():
   facts = driver.facts()
   assert facts['seeds_per_second'] > 0
   assert 0 <= facts['waiting_share'] <= 1
+  progress = driver.progress()
+  driver.restore([driver.state(0)])
+  driver.resume(progress)
+  assert driver.facts() == facts
+  hidden = config.model.hidden_dim * config.model.num_heads
+  activations = 4 * dataset.test[0].mask.sum() * (hidden + dataset.num_classes)
+  assert checked[0]['is_sampled']
+  assert checked[0]['on_host'] > activations + driver.neighbours.num_bytes(0)
 
 
 def test_a_graph_that_does_not_fit_is_predicted_layer_by_layer(

@@ -125,6 +125,6 @@ def _sampled_driver(
     raise ConfigError(
       'config.sampler.fan_outs',
       f'sampling needs {error.name}, which is not installed',
-      "install what it needs: pip install 'gat-jax[sampling]'",
+      "install what it needs: pip install 'gat_jax[sampling]'",
     ) from error
   return SampledDriver(config, dataset, replicas)

@@ -26,6 +26,7 @@ from gat_jax.training.replicas import Replica
 from gat_jax.training.replicas import ReplicaState
 from gat_jax.training.replicas import abstract_states
 from gat_jax.training.sampling import SplitCounter
+from gat_jax.training.sampling import data_bytes
 from gat_jax.training.sampling import loading
 
 # Seconds of steps after which the caller may look, within an epoch.
@@ -34,15 +35,23 @@ _SECONDS = 5.0
 
 @dataclasses.dataclass
 class _Progress:
-  """Where in an epoch a replica is.
+  """Where in an epoch a replica is, and what it took since the first one.
 
   Attributes:
-    steps: that are done of it.
+    steps: that are done of the epoch.
     loss: the sum of their losses but the last one's, which is in its state.
+    seeds: nodes whose neighbourhoods were drawn in all epochs.
+    drawing: seconds that threads drew them.
+    seconds: of all steps.
+    waited: of these, for batches.
   """
 
   steps: int = 0
   loss: float = 0.0
+  seeds: int = 0
+  drawing: float = 0.0
+  seconds: float = 0.0
+  waited: float = 0.0
 
 
 class SampledDriver:
@@ -74,21 +83,22 @@ class SampledDriver:
     self._seeds = [int(replica.seed) for replica in replicas]
     self._hypers = [replica.hyper for replica in replicas]
     layer = nn.LAYERS[config.model.name]
+    train = _one(dataset.train)
     self.neighbours = loading.Neighbours(
-      _one(dataset.train),
+      train,
       config.sampler.fan_outs,
       config.sampler.batch_size,
       ids=config.model.dropout_rate > 0,
       degrees=issubclass(layer, nn.GCNLayer),
       trees=jax.default_backend() != 'cpu',
     )
-    self._val = dataset.val
+    self._val, self._scored = dataset.val, [*dataset.val, *dataset.test]
+    self._data_bytes = data_bytes([train, *self._scored])
     self._counter = SplitCounter(self._program.graphdef, self._program.metric)
     self._mesh = meshes.make(config, len(replicas))
     devices = list(self._mesh.devices.flat)
     self._devices = [devices[i % len(devices)] for i in range(len(replicas))]
     self.num_traces = 0
-    self._seconds = self._waited = 0.0
 
   def compile(self) -> None:
     """Compiles a step for every shape of a batch; see `Driver`."""
@@ -108,16 +118,21 @@ class SampledDriver:
         lowered = step.lower(state, hyper, batch, np.int32(0))
         self._steps[device, shape] = lowered.compile()
         memory.give_back()
-      # What nearly all batches need, and another batch that is on its way.
+      # What nearly all batches need, the states of the others, and for each
+      # another batch that is on its way.
       count = self._devices.count(device)
       needed = memory.needed(self._steps[device, 0])
+      needed += (count - 1) * memory.num_bytes_of(state)
       num_bytes[device] = needed + count * self.neighbours.num_bytes(0)
-    memory.check(num_bytes, is_sampled=True)
+    ahead = self._num_ahead()
+    on_host = ahead * self.neighbours.num_bytes(0)
+    on_host += self._counter.num_bytes(state.params, self._scored)
+    memory.check(num_bytes, on_host=on_host, is_sampled=True)
     self.num_bytes = sum(num_bytes.values())
     self.where = (
-      f'{meshes.describe(self._mesh, num_bytes.values())}; the graph and'
-      f' {self._num_ahead()} batches stay on the host:'
-      f' {self._host_bytes() / 1e9:.2g} GB'
+      f'{meshes.describe(self._mesh, num_bytes.values())}; the host has the'
+      f' graph, {self._data_bytes / 1e9:.2g} GB, and {ahead} batches'
+      f' and validation, {on_host / 1e9:.2g} GB'
     )
     self._end = jax.jit(self._end_epoch)
     self._end_unvalidated = jax.jit(self._unvalidated)
@@ -129,11 +144,6 @@ class SampledDriver:
   def _num_ahead(self) -> int:
     """How many batches there may be on the host: ready, made and used."""
     return len(self._seeds) * (max(2, self._config.sampler.workers) + 2)
-
-  def _host_bytes(self) -> int:
-    """Of the graph with its features, and of those batches."""
-    own = self._num_ahead() * self.neighbours.num_bytes(0)
-    return own + self.neighbours.data_bytes
 
   def _end_epoch(
     self,
@@ -187,7 +197,9 @@ class SampledDriver:
     was_idle = state.train_loss.is_ready()
     batch = next(self._batches_of(replica))
     if was_idle or state.train_loss.is_ready():  # at most so long, then
-      self._waited += time.perf_counter() - began
+      progress.waited += time.perf_counter() - began
+    progress.seeds += batch.num_seeds
+    progress.drawing += batch.seconds
     example = jax.device_put(batch.example, device)
     if progress.steps:  # one step at a time is on its way
       progress.loss += float(state.train_loss)
@@ -195,7 +207,7 @@ class SampledDriver:
       state, self._hypers[replica], example, np.int32(progress.steps)
     )
     progress.steps += 1
-    self._seconds += time.perf_counter() - began
+    progress.seconds += time.perf_counter() - began
     if progress.steps == self.neighbours.num_batches:
       self._finish_epoch(replica)
 
@@ -212,7 +224,7 @@ class SampledDriver:
       train_loss = jax.device_put(train_loss, self._devices[replica])
       state = self._end_unvalidated(state._replace(train_loss=train_loss))
     self._states[replica] = state
-    self._progress[replica] = _Progress()
+    progress.steps, progress.loss = 0, 0.0
     self._epochs[replica] = int(state.epoch)
     self._stopped[replica] = bool(state.stopped)
 
@@ -249,19 +261,22 @@ class SampledDriver:
     self._batches: dict[int, Iterator[loading.Batch]] = {}
 
   def progress(self) -> list[dict[str, Any]]:
-    """Where in its epoch each replica is, fit for JSON, for `resume`."""
+    """Where each replica is, fit for JSON, for `resume`."""
     return [dataclasses.asdict(own) for own in self._progress]
 
   def resume(self, progress: Sequence[dict[str, Any]]) -> None:
-    """Goes on within an epoch; call it after `restore`."""
+    """Goes on from there; call it after `restore`."""
     self._progress = [_Progress(**own) for own in progress]
 
   def facts(self) -> dict[str, float]:
-    """What was sampled and waited for so far, for people."""
-    work = self.neighbours.work
+    """What was drawn and waited for, before interruptions as well."""
+    seeds, drawing, seconds, waited = (
+      sum(getattr(own, name) for own in self._progress)
+      for name in ('seeds', 'drawing', 'seconds', 'waited')
+    )
     return {
-      'seeds_per_second': round(work.seeds / max(1e-9, work.seconds), 1),
-      'waiting_share': round(self._waited / max(1e-9, self._seconds), 5),
+      'seeds_per_second': round(seeds / max(1e-9, drawing), 1),
+      'waiting_share': round(waited / max(1e-9, seconds), 5),
     }
 
 

@@ -90,7 +90,7 @@ class BatchDriver:
         needed = max(needed, memory.needed(stepping))
       others = self._rows.count(row) - 1
       for device in row.local_devices:
-        num_bytes[device] = needed + others * _num_bytes(state)
+        num_bytes[device] = needed + others * memory.num_bytes_of(state)
     memory.check(num_bytes)
     self.num_bytes = sum(num_bytes.values())
     self.where = meshes.describe(self._mesh, num_bytes.values())
@@ -171,7 +171,3 @@ class BatchDriver:
     for i in self._here:
       whole = NamedSharding(self._rows[i], PartitionSpec())
       self._states[i] = meshes.put(states[i], whole)
-
-
-def _num_bytes(tree: Any) -> int:
-  return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))

@@ -16,6 +16,7 @@ from gat_jax.datasets import Example
 from gat_jax.training import compiling
 from gat_jax.training import memory
 from gat_jax.training import metrics
+from gat_jax.training.sampling.csr import Csr
 from gat_jax.training.sampling.layerwise import Layerwise
 
 
@@ -94,8 +95,31 @@ class SplitCounter:
       counts.append(self._count(jnp.asarray(logits), labels, mask))
     return jax.tree.map(lambda *terms: sum(terms), *counts)
 
+  def num_bytes(self, params: nnx.State, examples: Sequence[Example]) -> int:
+    """What `count` holds at most beside the graphs.
+
+    Args:
+      params: of the model, or their shapes.
+      examples: of all splits that are counted.
+    """
+    return max(
+      self._layerwise(one.graph).num_bytes(params, np.flatnonzero(one.mask))
+      for one in examples
+    )
+
   def _layerwise(self, graph: jraph.GraphsTuple) -> Layerwise:
     """Splits may share a graph."""
     if id(graph) not in self._known:
       self._known[id(graph)] = graph, Layerwise(self._graphdef, graph)
     return self._known[id(graph)][1]
+
+
+def data_bytes(examples: Sequence[Example]) -> int:
+  """Of edges, features and labels, those in files included."""
+  own = {}
+  for example in examples:
+    graph, csr = example.graph, Csr.of(example.graph)
+    arrays = csr.indptr, csr.indices, csr.receivers, example.labels
+    for leaf in jax.tree.leaves((graph.nodes, graph.edges, *arrays)):
+      own[id(leaf)] = leaf.nbytes
+  return sum(own.values())

@@ -8,6 +8,7 @@ nodes that are computed, m that are read, e edges.
 """
 
 from collections.abc import Iterator
+import itertools
 from typing import NamedTuple
 
 from flax import nnx
@@ -103,6 +104,24 @@ class Layerwise:
       if not last or index + 1 == len(model.layers):
         yield found
 
+  def num_bytes(
+    self, params: nnx.State, nodes: np.ndarray | None = None
+  ) -> int:
+    """What `logits` holds at most beside the graph: activations and ids.
+
+    Args:
+      params: of the model, or their shapes.
+      nodes: see `logits`.
+    """
+    layers = nnx.merge(self._graphdef, params).layers
+    wanted = self._wanted(nodes, len(layers))
+    own = [
+      4 * len(ids) * _width(layer)
+      for layer, ids in zip(layers, wanted, strict=True)
+    ]
+    most = max(read + made for read, made in itertools.pairwise([0, *own]))
+    return most + sum(ids.nbytes for ids in wanted)
+
   def attention(self, params: nnx.State) -> list[nn.Attention]:
     """Alpha of every layer and edge, in the order of the graph's edges.
 
@@ -164,7 +183,7 @@ class Layerwise:
       attends: whether alpha is wanted.
     """
     apply = self._attend if attends else self._apply
-    width = max(found.shape[1], layer.num_heads * layer.kernel_shape[2])
+    width = max(found.shape[1], _width(layer))
     groups = list(_cut(self._csr, wanted, max(1, _MOST_ENTRIES // width)))
     degrees = self._csr.degrees
     sizes = [int(degrees[nodes].sum()) for nodes in groups]
@@ -183,7 +202,7 @@ class Layerwise:
       outputs[first : first + count] = rows[:count]
       first += count
     if outputs is None:
-      return np.zeros((0, layer.num_heads * layer.kernel_shape[2]), np.float32)
+      return np.zeros((0, _width(layer)), np.float32)
     return outputs
 
   def _padded(
@@ -236,6 +255,11 @@ class Layerwise:
       globals=None,
     )
     return graphs.PreparedGraph.of(graph, edges)
+
+
+def _width(layer: nn.HeadsLayer) -> int:
+  """Numbers of a node after a layer, before heads are averaged: K F."""
+  return layer.num_heads * layer.kernel_shape[2]
 
 
 def _places(csr: Csr, nodes: np.ndarray) -> np.ndarray:

@@ -3,10 +3,8 @@
 Shapes: N nodes, E edges of the graph, S seeds of a batch, L layers.
 """
 
-from collections.abc import Iterator, Sequence
-import dataclasses
+from collections.abc import Callable, Iterator, Sequence
 import functools
-import threading
 import time
 from typing import NamedTuple
 
@@ -23,6 +21,9 @@ from gat_jax.training.sampling.walking import walk
 
 # Neighbourhoods that are drawn to choose the shapes.
 _NUM_PILOTS = 8
+# What random numbers are for: the first of what decides them. Of the rest the
+# seed is last, since it alone may take two words of 32 bits.
+_ORDER, _WALK, _PILOT, _PILOT_WALK = 1, 2, 3, 4
 
 
 class Batch(NamedTuple):
@@ -31,23 +32,14 @@ class Batch(NamedTuple):
   Attributes:
     example: a graph for each layer, labels and mask of the seeds.
     shape: which of `Neighbours.shapes` it has.
+    num_seeds: how many nodes' neighbourhood it is.
+    seconds: that drawing took.
   """
 
   example: Example
   shape: int
-
-
-@dataclasses.dataclass
-class Work:
-  """What was sampled so far by all threads together; it adds up.
-
-  Attributes:
-    seeds: nodes whose neighbourhood was drawn.
-    seconds: that threads were at it.
-  """
-
-  seeds: int = 0
-  seconds: float = 0.0
+  num_seeds: int
+  seconds: float
 
 
 class Neighbours:
@@ -60,7 +52,6 @@ class Neighbours:
     csr: the edges.
     num_batches: of an epoch; the last may have fewer nodes.
     shapes: what batches are padded to, the smallest first.
-    work: what all threads did so far.
   """
 
   def __init__(
@@ -88,23 +79,28 @@ class Neighbours:
     Raises:
       DataError: if the edges are not sorted.
     """
-    self._example, self.csr = example, Csr.of(example.graph)
+    self.csr = Csr.of(example.graph)
     self._nodes = np.flatnonzero(example.mask).astype(np.int32)
     self._fan_outs = np.array(fan_outs, np.int64)
     self._batch_size = min(batch_size, len(self._nodes))
     self.num_batches = -(-len(self._nodes) // self._batch_size)
-    self.work, self._lock = Work(), threading.Lock()
-    self._order = functools.lru_cache(maxsize=8)(self._new_order)
     pilots = [
-      self._walk(_pilot_seeds(self._nodes, self._batch_size, i), (2**32, i))
+      self._walk(
+        np.random.default_rng([_PILOT, i]).choice(
+          self._nodes, self._batch_size, replace=False
+        ),
+        (_PILOT_WALK, i),
+      )
       for i in range(min(_NUM_PILOTS, 2 * self.num_batches))
     ]
+    before_last = (self.num_batches - 1) * self._batch_size
     self.shapes = shapes.choose(
       pilots,
       self._batch_size,
       self._fan_outs.tolist(),
       self.csr.num_nodes,
       len(self.csr.indices),
+      fewest=len(self._nodes) - before_last,
     )
     self._padder = padding.Padder(
       example,
@@ -131,44 +127,48 @@ class Neighbours:
     ahead = max(2, workers) if workers else 0
     return iter(source.to_iter_dataset(grain.ReadOptions(workers, ahead)))
 
-  def batch(self, seed: int, index: int) -> Batch:
-    """A batch, counted from the first epoch on."""
+  def batch(
+    self,
+    seed: int,
+    index: int,
+    order: Callable[[int, int], np.ndarray] | None = None,
+  ) -> Batch:
+    """A batch.
+
+    Args:
+      seed: the source of all randomness.
+      index: which batch, counted from the first epoch on.
+      order: `self.order`, if it remembers.
+    """
     began = time.perf_counter()
     epoch, step = divmod(index, self.num_batches)
     start = step * self._batch_size
-    seeds = self._order(seed, epoch)[start : start + self._batch_size]
-    own = self._walk(seeds, (seed, epoch, step))
-    drawn = time.perf_counter()
-    index = next(i for i, s in enumerate(self.shapes) if s.holds(own))
-    made = Batch(self._padder.pad(seeds, own, self.shapes[index]), index)
-    with self._lock:
-      self.work.seeds += len(seeds)
-      self.work.seconds += drawn - began
-    return made
+    nodes = (order or self.order)(seed, epoch)
+    seeds = nodes[start : start + self._batch_size]
+    own = self._walk(seeds, (_WALK, epoch, step, seed))
+    seconds = time.perf_counter() - began
+    shape = shapes.index_of(self.shapes, own)
+    example = self._padder.pad(seeds, own, self.shapes[shape])
+    return Batch(example, shape, len(seeds), seconds)
+
+  def order(self, seed: int, epoch: int) -> np.ndarray:
+    """The training nodes as an epoch goes through them."""
+    rng = np.random.default_rng([_ORDER, epoch, seed])
+    return rng.permutation(self._nodes)
 
   def smallest(self, shape: int) -> Example:
     """A batch of that shape, for compiling."""
     return self._padder.pad(*_nobody(len(self._fan_outs)), self.shapes[shape])
-
-  @property
-  def data_bytes(self) -> int:
-    """Of the edges, features and labels, those in files included."""
-    arrays = self._example.graph.nodes, self._example.graph.edges
-    leaves = jax.tree.leaves((arrays, self._example.labels, *self.csr))
-    return sum(leaf.nbytes for leaf in leaves)
 
   def num_bytes(self, shape: int) -> int:
     """Of a batch of that shape, on the host and again on the device."""
     leaves = jax.tree.leaves(self.smallest(shape))
     return sum(leaf.nbytes for leaf in leaves)
 
-  def _new_order(self, seed: int, epoch: int) -> np.ndarray:
-    return np.random.default_rng([seed, epoch]).permutation(self._nodes)
-
   def _walk(self, seeds: np.ndarray, key: tuple[int, ...]) -> Walk:
     (state,) = np.random.SeedSequence(key).generate_state(1, np.uint64)
-    indptr, indices = self.csr
-    return walk(indptr, indices, seeds, self._fan_outs, int(state))
+    csr = self.csr
+    return walk(csr.indptr, csr.indices, seeds, self._fan_outs, int(state))
 
 
 def _nobody(num_layers: int) -> tuple[np.ndarray, Walk]:
@@ -184,14 +184,11 @@ class _Source:
 
   def __init__(self, neighbours: Neighbours, seed: int, count: int):
     self._neighbours, self._seed, self._count = neighbours, seed, count
+    # Threads are in one epoch, or at the end of one and in the next.
+    self._order = functools.lru_cache(maxsize=2)(neighbours.order)
 
   def __len__(self) -> int:
     return self._count
 
   def __getitem__(self, index: int) -> Batch:
-    return self._neighbours.batch(self._seed, int(index))
-
-
-def _pilot_seeds(nodes: np.ndarray, size: int, index: int) -> np.ndarray:
-  rng = np.random.default_rng([2**32, index])
-  return rng.choice(nodes, size, replace=False)
+    return self._neighbours.batch(self._seed, int(index), self._order)

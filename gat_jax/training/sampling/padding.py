@@ -136,7 +136,7 @@ class Padder:
       if is_sparse:
         rows[:] = graphs.dense_rows(features, own)
       else:
-        np.take(features, own, axis=0, out=rows, mode='clip')
+        _take(np.asarray(features), own, rows)
       found[first + new : end] = 0
       start += new
     return found
@@ -163,6 +163,19 @@ def _rows(array: np.ndarray, ids: Any, count: int) -> np.ndarray:
   found = np.zeros((count, *own.shape[1:]), own.dtype)
   found[: len(own)] = own
   return found
+
+
+def _take(features: np.ndarray, ids: np.ndarray, rows: np.ndarray) -> None:
+  """Writes some rows of an array that may be larger than the memory.
+
+  `numpy.take` is fast, but first it copies the whole of an array that is not
+  aligned, as a file's may be, or not in order of its rows. Bytes always are.
+  """
+  if features.flags.c_contiguous:
+    own, to = features.view(np.uint8), rows.view(np.uint8)
+    np.take(own, ids, axis=0, out=to, mode='clip')
+  else:
+    rows[:] = features[ids]
 
 
 def _aligned(shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:

@@ -51,6 +51,7 @@ def choose(
   fan_outs: Sequence[int],
   num_nodes: int,
   num_edges: int,
+  fewest: int,
 ) -> tuple[Shape, ...]:
   """One shape for nearly all neighbourhoods, and one that holds any.
 
@@ -60,11 +61,12 @@ def choose(
     fan_outs: [L], from the first layer to the last.
     num_nodes: N.
     num_edges: E.
+    fewest: seeds of the smallest batch, which may meet the most new nodes.
 
   Returns:
     The smallest first. It is a single one if they are nearly the same.
   """
-  largest = _largest(batch_size, fan_outs, num_nodes, num_edges)
+  largest = _largest(batch_size, fan_outs, num_nodes, num_edges, fewest)
   new_nodes = np.max([np.diff(w.counts, prepend=0) for w in walks], axis=0)
   edges = np.max([w.num_edges for w in walks], axis=0)
   usual = Shape(
@@ -78,6 +80,21 @@ def choose(
   if sum(largest.num_edges) <= _MARGIN * sum(usual.num_edges):
     return (largest,)
   return usual, largest
+
+
+def index_of(shapes: Sequence[Shape], walk: Walk) -> int:
+  """The first shape that holds a neighbourhood.
+
+  Raises:
+    RuntimeError: if none does.
+  """
+  for index, shape in enumerate(shapes):
+    if shape.holds(walk):
+      return index
+  raise RuntimeError(
+    f'no shape of {shapes} holds {walk.counts.tolist()} nodes and'
+    f' {walk.num_edges.tolist()} edges'
+  )
 
 
 def widths(
@@ -103,15 +120,19 @@ def widths(
 
 
 def _largest(
-  batch_size: int, fan_outs: Sequence[int], num_nodes: int, num_edges: int
+  batch_size: int,
+  fan_outs: Sequence[int],
+  num_nodes: int,
+  num_edges: int,
+  fewest: int,
 ) -> Shape:
   """The shape of a neighbourhood without a node that is met twice."""
   new_nodes, edges, count = [batch_size + 1], [], batch_size
   for fan_out in reversed(fan_outs):
     edges.append(min(num_edges, count * (fan_out + 1)))
-    new = min(num_nodes - batch_size, count * fan_out)
+    new = min(num_nodes - fewest, count * fan_out)
     count = min(num_nodes, count + new)
-    new_nodes.append(max(new, 0) + 1)
+    new_nodes.append(new + 1)
   return Shape(tuple(new_nodes), tuple(edges))
 
 
