@@ -36,3 +36,9 @@ def jit(function: Callable) -> Any:
   if jax.default_backend() == 'gpu':
     options = {'xla_gpu_autotune_level': 0}
   return jax.jit(function, compiler_options=options)
+
+
+def is_off() -> bool:
+  """Whether JAX is asked to compile nothing, not even ahead."""
+  config: Any = jax.config  # its type does not know its attributes
+  return bool(config.jax_disable_jit)

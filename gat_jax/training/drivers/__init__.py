@@ -17,6 +17,7 @@ import numpy as np
 from gat_jax.datasets import Dataset
 from gat_jax.errors import ConfigError
 from gat_jax.training import batching
+from gat_jax.training import compiling
 from gat_jax.training.drivers import parted
 from gat_jax.training.drivers.debugging import DebugDriver
 from gat_jax.training.drivers.debugging import (
@@ -95,9 +96,17 @@ def choose_driver(
     replicas: their seeds and hyper-parameters.
 
   Raises:
-    ConfigError: if `config.mesh` does not fit the devices or the batches.
+    ConfigError: if `config.mesh` does not fit the devices or the batches, or
+      JAX is asked to look for errors where that cannot be.
   """
   if config.sampler.fan_outs:
+    if compiling.is_off():
+      raise ConfigError(
+        'config.sampler.fan_outs',
+        'steps on sampled batches are compiled ahead, and JAX is asked to'
+        ' compile nothing',
+        'turn off `jax_disable_jit`',
+      )
     return _sampled_driver(config, dataset, replicas)
   dataset = parted.take_apart(config, dataset)
   if looks_for_errors():

@@ -16,6 +16,7 @@ import numpy as np
 from gat_jax.datasets import Dataset
 from gat_jax.datasets import Example
 from gat_jax.training import batching
+from gat_jax.training import compiling
 from gat_jax.training import metrics
 from gat_jax.training.program import Program
 from gat_jax.training.replicas import Hyperparameters
@@ -26,7 +27,7 @@ from gat_jax.training.replicas import ReplicaState
 def looks_for_errors() -> bool:
   """Whether JAX is asked to find NaNs, or not to compile."""
   config: Any = jax.config  # its type does not know its attributes
-  return bool(config.jax_debug_nans or config.jax_disable_jit)
+  return bool(config.jax_debug_nans) or compiling.is_off()
 
 
 class DebugDriver:

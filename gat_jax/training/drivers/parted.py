@@ -123,6 +123,9 @@ class Counter:
     if self._everywhere is not None:
       count = meshes.over_parts(count, mesh)
     count = compiling.jit(count)
+    if compiling.is_off():
+      self._counts: dict[str, Any] = dict.fromkeys(splits, count)
+      return
     params = _put(params, self._everywhere)
     self._counts = {
       split: count.lower(params, _put(examples, self._parts)).compile()

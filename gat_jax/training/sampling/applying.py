@@ -50,7 +50,10 @@ def apply_model(
     nodes = model.activations(graph) if hidden else [model.forward(graph)]
     return nodes, model.attention(graph) if attention else []
 
-  compiled = compiling.jit(apply).lower(graph).compile()
+  jitted = compiling.jit(apply)
+  if compiling.is_off():
+    return jitted(graph)
+  compiled = jitted.lower(graph).compile()
   needed = memory.needed(compiled)
   if memory.fits(needed, jax.local_devices()[0]):
     return compiled(graph)
