@@ -1,6 +1,5 @@
 """Benchmarks run for every data set that trains, and say what they measured."""
 
-import json
 import re
 import subprocess
 import sys
@@ -36,13 +35,6 @@ def test_shares_of_a_step_add_up(environment):
   shares = dict(re.findall(r'^(.+?) +[\d.]+ ms +([\d.]+)%$', output, re.M))
   assert set(shares) >= {'loops over edges', 'the rest'}
   assert sum(map(float, shares.values())) == pytest.approx(100, abs=0.3)
-
-
-@pytest.mark.slow
-def test_steps_of_batches_are_timed(environment):
-  realdata.folder('ppi', 'ppi.zip')
-  output = run(environment, 'steps', '--dataset=ppi', '--epochs=1')
-  assert json.loads(output)['epoch_ms'] > 0
 
 
 def test_steps_of_a_graph_that_is_trained_whole_are_refused(environment):

@@ -78,7 +78,7 @@ def test_signal_saves_the_run_and_says_how_to_go_on(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('signal_number', [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize('signal_number', [signal.SIGTERM])  # kills: below
 def test_interrupted_run_ends_as_if_it_had_not_been(
   environment, tmp_path, signal_number
 ):
