@@ -20,6 +20,7 @@ of the inputs for the second; here no edge is dropped, and inputs as the rest.
 from ml_collections import config_dict
 
 from configs import base
+from configs import recipes
 
 
 def get_config() -> config_dict.ConfigDict:
@@ -36,8 +37,5 @@ def get_config() -> config_dict.ConfigDict:
   config.model.hidden_dim = 250
   config.model.dropout_rate = 0.5
   config.model.residual = True
-  config.model.shared_input_dropout = True
-  config.model.value_dropout = False
-  config.model.score_bias = False
-  config.model.fused_fan = True
+  config.update_from_flattened_dict(recipes.LIBRARY_LAYER)
   return config

@@ -20,6 +20,7 @@ and it is scored on sampled neighbours, here on all.
 from ml_collections import config_dict
 
 from configs import base
+from configs import recipes
 
 
 def get_config() -> config_dict.ConfigDict:
@@ -39,8 +40,5 @@ def get_config() -> config_dict.ConfigDict:
   config.model.hidden_dim = 128
   config.model.num_output_heads = 2
   config.model.dropout_rate = 0.5
-  config.model.shared_input_dropout = True
-  config.model.value_dropout = False
-  config.model.score_bias = False
-  config.model.fused_fan = True
+  config.update_from_flattened_dict(recipes.LIBRARY_LAYER)
   return config

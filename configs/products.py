@@ -18,6 +18,7 @@ inputs; here one rate holds for all.
 from ml_collections import config_dict
 
 from configs import base
+from configs import recipes
 
 
 def get_config() -> config_dict.ConfigDict:
@@ -38,8 +39,5 @@ def get_config() -> config_dict.ConfigDict:
   config.model.num_output_heads = 4
   config.model.dropout_rate = 0.5
   config.model.residual = True
-  config.model.shared_input_dropout = True
-  config.model.value_dropout = False
-  config.model.score_bias = False
-  config.model.fused_fan = True
+  config.update_from_flattened_dict(recipes.LIBRARY_LAYER)
   return config

@@ -19,6 +19,7 @@ with 100 neighbours a layer, here scores are exact.
 from ml_collections import config_dict
 
 from configs import base
+from configs import recipes
 
 
 def get_config() -> config_dict.ConfigDict:
@@ -40,8 +41,5 @@ def get_config() -> config_dict.ConfigDict:
   config.model.hidden_dim = 80
   config.model.dropout_rate = 0.25
   config.model.residual = True
-  config.model.shared_input_dropout = True
-  config.model.value_dropout = False
-  config.model.score_bias = False
-  config.model.fused_fan = True
+  config.update_from_flattened_dict(recipes.LIBRARY_LAYER)
   return config

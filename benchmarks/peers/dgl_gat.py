@@ -9,6 +9,7 @@ import dgl
 from dgl.nn import GATConv
 import torch
 from torch.nn import functional
+import torch_peer
 
 
 class Model(torch.nn.Module):
@@ -40,56 +41,24 @@ class Model(torch.nn.Module):
     return self.layers[-1](graph, x).mean(1)
 
 
-class Peer:
+class Peer(torch_peer.TorchPeer):
   """See `common.main`."""
 
   is_eager = True
 
-  def __init__(self, spec, graphs):
-    """Takes the arrays over."""
-    torch.set_num_threads(spec['threads'])
-    self.spec, self.num_graphs = spec, len(graphs)
-    self.layers = common.layers(spec, graphs[0].x.shape[1])
-    self.graphs = [self._graph(graph) for graph in graphs]
-
-  def _graph(self, graph):
-    ends = torch.from_numpy(graph.senders), torch.from_numpy(graph.receivers)
+  def edges(self, graph, ends):
+    """A graph of DGL with all its formats."""
     made = dgl.graph(ends, num_nodes=len(graph.x))
     made.create_formats_()
-    x, labels, train = map(
-      torch.from_numpy, (graph.x, graph.labels, graph.train)
-    )
-    return x, labels, train, made
+    return made
 
-  def start(self, seed):
-    """New parameters."""
-    torch.manual_seed(seed)
-    self.model = Model(self.layers, self.spec['dropout'])
-    self.adam = torch.optim.Adam(
-      self.model.parameters(),
-      self.spec['learning_rate'],
-      weight_decay=self.spec['weight_decay'],
-    )
-
-  def step(self, index):
-    """Trains on a graph."""
-    x, labels, train, graph = self.graphs[index]
-    self.model.train()
-    self.adam.zero_grad()
-    logits = self.model(graph, x)
-    if self.spec['is_multilabel']:
-      loss = functional.binary_cross_entropy_with_logits(logits, labels)
-    else:
-      loss = functional.cross_entropy(logits[train], labels[train])
-    loss.backward()
-    self.adam.step()
-
-  def predict(self, index):
+  def logits(self, x, edges):
     """Logits of a graph."""
-    x, _, _, graph = self.graphs[index]
-    self.model.eval()
-    with torch.no_grad():
-      return self.model(graph, x)
+    return self.model(edges, x)
+
+  def new_parameters(self):
+    """A new model."""
+    self.model = Model(self.layers, self.spec['dropout'])
 
 
 if __name__ == '__main__':

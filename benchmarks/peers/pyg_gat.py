@@ -10,6 +10,7 @@ from torch.nn import functional
 import torch_geometric
 from torch_geometric import EdgeIndex
 from torch_geometric.nn import GATConv
+import torch_peer
 
 
 class Model(torch.nn.Module):
@@ -41,62 +42,34 @@ class Model(torch.nn.Module):
     return self.layers[-1](x, edges)
 
 
-class Peer:
+class Peer(torch_peer.TorchPeer):
   """See `common.main`."""
 
   def __init__(self, spec, graphs):
-    """Takes the arrays over."""
-    torch.set_num_threads(spec['threads'])
-    self.spec, self.num_graphs = spec, len(graphs)
-    layout, _, compiled = spec['style'].partition('-')
+    """Takes the arrays over; the model may be compiled once for all seeds."""
+    self._layout, _, compiled = spec['style'].partition('-')
     self.is_eager = not compiled
-    self.graphs = [self._graph(graph, layout) for graph in graphs]
-    layers = common.layers(spec, graphs[0].x.shape[1])
-    self.model = Model(layers, spec['dropout'])
-    self.called = torch.compile(self.model) if compiled else self.model
+    super().__init__(spec, graphs)
+    self.model = Model(self.layers, spec['dropout'])
+    self._called = torch.compile(self.model) if compiled else self.model
 
-  def _graph(self, graph, layout):
-    edges = torch.from_numpy(graph.senders), torch.from_numpy(graph.receivers)
-    edges = torch.stack(edges)
-    if layout == 'EdgeIndex':
+  def edges(self, graph, ends):
+    """Both ends stacked, or `EdgeIndex` with its pointers."""
+    edges = torch.stack(ends)
+    if self._layout == 'EdgeIndex':
       size = (len(graph.x), len(graph.x))
       edges = EdgeIndex(edges, sparse_size=size, sort_order='col')
       edges.fill_cache_()
-    x, labels, train = map(
-      torch.from_numpy, (graph.x, graph.labels, graph.train)
-    )
-    return x, labels, train, edges
+    return edges
 
-  def start(self, seed):
-    """New parameters, in the model that may be compiled already."""
-    torch.manual_seed(seed)
+  def logits(self, x, edges):
+    """Logits of a graph."""
+    return self._called(x, edges)
+
+  def new_parameters(self):
+    """Of the model that may be compiled already."""
     for layer in self.model.layers:
       layer.reset_parameters()
-    self.adam = torch.optim.Adam(
-      self.model.parameters(),
-      self.spec['learning_rate'],
-      weight_decay=self.spec['weight_decay'],
-    )
-
-  def step(self, index):
-    """Trains on a graph."""
-    x, labels, train, edges = self.graphs[index]
-    self.model.train()
-    self.adam.zero_grad()
-    logits = self.called(x, edges)
-    if self.spec['is_multilabel']:
-      loss = functional.binary_cross_entropy_with_logits(logits, labels)
-    else:
-      loss = functional.cross_entropy(logits[train], labels[train])
-    loss.backward()
-    self.adam.step()
-
-  def predict(self, index):
-    """Logits of a graph."""
-    x, _, _, edges = self.graphs[index]
-    self.model.eval()
-    with torch.no_grad():
-      return self.called(x, edges)
 
 
 if __name__ == '__main__':

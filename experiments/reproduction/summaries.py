@@ -32,9 +32,9 @@ def summary(report: Report) -> str:
   return '\n'.join(lines)
 
 
-def _name(table: TableResult) -> str:
+def _name(table: TableResult | tables.Table) -> str:
   """The data set alone."""
-  return table.title.rpartition(',')[0]
+  return table.title.format(dataset='PPI').rpartition(',')[0]
 
 
 def _papers(report: Report) -> Iterable[TableResult]:
@@ -109,4 +109,4 @@ def _missing(report: Report) -> Iterable[str]:
     trained = {row.row.name for row in table.rows} if table else set()
     for row in tables.TABLES[name].rows:
       if row.name not in trained:
-        yield f'{row.name} on {row.dataset.capitalize()}'.replace('Ppi', 'PPI')
+        yield f'{row.name} on {_name(tables.TABLES[name])}'

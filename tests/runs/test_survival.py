@@ -78,10 +78,7 @@ def test_signal_saves_the_run_and_says_how_to_go_on(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('signal_number', [signal.SIGTERM])  # kills: below
-def test_interrupted_run_ends_as_if_it_had_not_been(
-  environment, tmp_path, signal_number
-):
+def test_interrupted_run_ends_as_if_it_had_not_been(environment, tmp_path):
   flags = (
     '--config.max_epochs=600',
     '--config.stop_rule=none',
@@ -92,7 +89,7 @@ def test_interrupted_run_ends_as_if_it_had_not_been(
   process = run(environment, 'train', SMOKE, *flags, f'--workdir={whole}')
   assert process.returncode == 0, process.stderr
   start_and_signal(
-    environment, parts, signal_number, *flags, is_ready=last_checkpoint
+    environment, parts, signal.SIGTERM, *flags, is_ready=last_checkpoint
   )
   assert not (parts / 'results.json').exists()
   process = run(environment, 'train', SMOKE, *flags, f'--workdir={parts}')

@@ -14,8 +14,12 @@ import numpy as np
 
 from gat_jax import graphs
 from gat_jax.datasets import structures
+from gat_jax.datasets.drawn.splits import check_degree
 from gat_jax.datasets.drawn.splits import check_draw
+from gat_jax.datasets.drawn.splits import check_extent
+from gat_jax.datasets.drawn.splits import check_homophily
 from gat_jax.datasets.drawn.splits import check_split
+from gat_jax.datasets.drawn.splits import draw_centres
 from gat_jax.datasets.drawn.splits import fail
 from gat_jax.datasets.drawn.splits import split
 
@@ -69,27 +73,16 @@ def load(
   }
   check_draw(sizes, seed, signal, num_classes)
   check_split(num_nodes, num_classes, train_per_class, num_val)
-  if not 0 <= homophily <= 1:
-    fail('homophily', f'{homophily} is not from 0 to 1')
-  if not 0 < average_degree < num_nodes:
-    fail(
-      'average_degree',
-      f'{average_degree} is not above 0 and below the {num_nodes} nodes',
-    )
-  for what, count, most in (
+  check_homophily(homophily)
+  check_degree(average_degree, num_nodes)
+  limits = (
     ('features', num_nodes * num_features, _MAX_NUMBERS),
     ('edges', num_nodes * average_degree / 2, _MAX_EDGES),
-  ):
-    if count > most:
-      fail(
-        'num_nodes',
-        f'{num_nodes} nodes have {count:.2g} {what}, more than {most:.2g}',
-        'lower it',
-      )
+  )
+  check_extent(num_nodes, limits)
   rng = np.random.default_rng(seed)
   labels = rng.permutation(np.arange(num_nodes) % num_classes).astype(np.int32)
-  centres = rng.normal(size=(num_classes, num_features))
-  centres *= signal / np.linalg.norm(centres, axis=1, keepdims=True)
+  centres = draw_centres(rng, num_classes, num_features, signal)
   features = centres[labels] + rng.normal(size=(num_nodes, num_features))
   own = num_nodes / num_classes
   within = average_degree * homophily / own

@@ -16,7 +16,11 @@ import numpy as np
 from gat_jax import graphs
 from gat_jax.datasets import fractions
 from gat_jax.datasets import structures
+from gat_jax.datasets.drawn.splits import check_degree
 from gat_jax.datasets.drawn.splits import check_draw
+from gat_jax.datasets.drawn.splits import check_extent
+from gat_jax.datasets.drawn.splits import check_homophily
+from gat_jax.datasets.drawn.splits import draw_centres
 from gat_jax.datasets.drawn.splits import fail
 
 _MAX_NODES = 10**8
@@ -75,30 +79,20 @@ def load(
   fractions.check(train_fraction, val_fraction)
   if num_nodes < 2 * num_classes:
     fail('num_nodes', f'{num_nodes} are too few for {num_classes} classes')
-  if not 0 <= homophily <= 1:
-    fail('homophily', f'{homophily} is not from 0 to 1')
+  check_homophily(homophily)
   if not 2 < exponent <= 100:
     fail(
       'exponent',
       f'{exponent} is not above 2 and up to 100',
       'degrees have no mean at 2 and below',
     )
-  if not 0 < average_degree < num_nodes:
-    fail(
-      'average_degree',
-      f'{average_degree} is not above 0 and below the {num_nodes} nodes',
-    )
+  check_degree(average_degree, num_nodes)
   num_pairs = max(1, round(num_nodes * average_degree / 2))
-  for what, count, most in (
+  limits = (
     ('features', num_nodes * num_features, _MAX_NUMBERS),
     ('edges', num_pairs, _MAX_EDGES),
-  ):
-    if count > most:
-      fail(
-        'num_nodes',
-        f'{num_nodes} nodes have {count:.2g} {what}, more than {most:.2g}',
-        'lower it',
-      )
+  )
+  check_extent(num_nodes, limits)
   structures.require_memory(
     4 * num_nodes * num_features + 150 * num_nodes + 80 * num_pairs,
     f'to draw {num_nodes:,} nodes and {num_pairs:,} pairs of them',
@@ -108,8 +102,7 @@ def load(
   # Of Pareto's distribution, whose density falls as x ** -exponent.
   weights = (1 - rng.random(num_nodes)) ** (-1 / (exponent - 1))
   pairs = draw_pairs(rng, labels, weights, num_pairs, homophily)
-  centres = rng.normal(size=(num_classes, num_features))
-  centres *= signal / np.linalg.norm(centres, axis=1, keepdims=True)
+  centres = draw_centres(rng, num_classes, num_features, signal)
   centres = centres.astype(np.float32)
   features = np.empty((num_nodes, num_features), np.float32)
   for start in range(0, num_nodes, _BLOCK):

@@ -1,8 +1,9 @@
-"""What drawn graphs share: checks, and which nodes train, validate and test.
+"""What drawn graphs share: checks, centres of classes, and splits.
 
-Shapes: N nodes.
+Shapes: N nodes, C classes, D features.
 """
 
+from collections.abc import Iterable
 from typing import NoReturn
 
 import numpy as np
@@ -40,6 +41,51 @@ def check_draw(
     fail('signal', f'{signal} is not from 0 to {_MAX_SIGNAL:g}')
   if num_classes < 2:
     fail('num_classes', f'{num_classes} is below 2')
+
+
+def check_homophily(homophily: float) -> None:
+  """Refuses what is no fraction of edges within a class, with a DataError."""
+  if not 0 <= homophily <= 1:
+    fail('homophily', f'{homophily} is not from 0 to 1')
+
+
+def check_degree(average_degree: float, num_nodes: int) -> None:
+  """Refuses more neighbours than there are nodes, or none, with a DataError."""
+  if not 0 < average_degree < num_nodes:
+    fail(
+      'average_degree',
+      f'{average_degree} is not above 0 and below the {num_nodes} nodes',
+    )
+
+
+def check_extent(
+  num_nodes: int, limits: Iterable[tuple[str, float, float]]
+) -> None:
+  """Refuses a graph that is larger than is drawn.
+
+  Args:
+    num_nodes: N.
+    limits: of what, how many there would be, and the most that there may be.
+
+  Raises:
+    DataError: says of what there is too much.
+  """
+  for what, count, most in limits:
+    if count > most:
+      fail(
+        'num_nodes',
+        f'{num_nodes} nodes have {count:.2g} {what}, more than {most:.2g}',
+        'lower it',
+      )
+
+
+def draw_centres(
+  rng: np.random.Generator, num_classes: int, num_features: int, signal: float
+) -> np.ndarray:
+  """Draws the centre of each class's features, of length `signal`: [C, D]."""
+  centres = rng.normal(size=(num_classes, num_features))
+  centres *= signal / np.linalg.norm(centres, axis=1, keepdims=True)
+  return centres
 
 
 def check_split(

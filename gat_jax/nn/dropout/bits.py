@@ -13,7 +13,9 @@ from jax import numpy as jnp
 from gat_jax.errors import InputError
 from gat_jax.graphs import Array
 
-_MOST_PURPOSES = 3  # numbers below it are folded in at once
+# What each of the three masks of a layer folds into its key: for its inputs,
+# for attention, for what attention sums up.
+INPUT, WEIGHTS, VALUES = range(3)
 
 
 def random_bits(
@@ -58,7 +60,7 @@ def random_bits(
   for index, number in enumerate(folded):
     if index + 1 == len(folded) and _is_purpose(number):
       # Of all purposes at once: the masks of a layer share them.
-      words = _threefry(words, jax.lax.iota(jnp.uint32, _MOST_PURPOSES))
+      words = _threefry(words, jax.lax.iota(jnp.uint32, VALUES + 1))
       words = words[0][number], words[1][number]
     else:
       words = _threefry(words, jnp.uint32(number))
@@ -74,7 +76,7 @@ def random_bits(
 
 
 def _is_purpose(number):
-  return isinstance(number, int) and 0 <= number < _MOST_PURPOSES
+  return isinstance(number, int) and INPUT <= number <= VALUES
 
 
 def _counts(

@@ -18,10 +18,6 @@ from gat_jax.graphs import SparseFeatures
 from gat_jax.nn.dropout.bits import random_bits
 from gat_jax.nn.dtypes import as_floats
 
-# What each of the three masks of a layer folds into its key: for its inputs,
-# for attention, for what attention sums up.
-INPUT, WEIGHTS, VALUES = range(3)
-
 
 class Dropout(NamedTuple):
   """A key and a rate: the randomness of all dropout in one pass of a model.
