@@ -18,17 +18,14 @@ loop whose number of turns is known, or a sort.
 import argparse
 import importlib
 import json
-import os
-import pathlib
-import subprocess
 import sys
 import time
 from typing import Any, NamedTuple
 
+from benchmarks import elsewhere
 from benchmarks import launches
 from experiments import documents
 
-ROOT = pathlib.Path(__file__).parents[1]
 ROADS = ('chosen', 'plain')
 
 
@@ -147,17 +144,9 @@ def main() -> None:
 
 def measure(chip: str, program: str, road: str) -> dict[str, Any]:
   """What compiling a program in a process of its own shows."""
-  command = [sys.executable, '-m', 'benchmarks.accelerators', '--one']
-  done = subprocess.run(
-    [*command, chip, program, road],
-    env=os.environ | CHIPS[chip].environment,
-    cwd=ROOT,
-    capture_output=True,
-    text=True,
-  )
-  if done.returncode:
-    sys.exit(f'{chip}, {program}, {road}:\n{done.stderr[-3000:]}')
-  return json.loads(done.stdout.splitlines()[-1])
+  environment = CHIPS[chip].environment
+  words = chip, program, road
+  return elsewhere.ask('benchmarks.accelerators', words, environment)
 
 
 def compile_one(chip: str, program: str, road: str) -> dict[str, Any]:
@@ -165,7 +154,7 @@ def compile_one(chip: str, program: str, road: str) -> dict[str, Any]:
   import jax
   from jax.sharding import SingleDeviceSharding
 
-  sharding = SingleDeviceSharding(_topology(chip).devices[0])
+  sharding = SingleDeviceSharding(elsewhere.devices(chip)[0])
   function, args = build(PROGRAMS[program], road)
   args = jax.tree.map(
     lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), args
@@ -185,17 +174,6 @@ def compile_one(chip: str, program: str, road: str) -> dict[str, Any]:
     'flops': costs.get('flops'),
     'seconds': seconds,
   }
-
-
-def _topology(chip):
-  from jax.experimental import topologies
-
-  if chip == 'v5e':
-    return topologies.get_topology_desc('v5e:2x2', 'tpu')
-  target = (ROOT / 'benchmarks' / 'h100.txtpb').read_text()
-  return topologies.get_topology_desc(
-    'h100', 'cuda', target_config=target, topology='1x1x1'
-  )
 
 
 def build(program: Program, road: str) -> tuple[Any, tuple]:

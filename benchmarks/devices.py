@@ -21,7 +21,7 @@ import subprocess
 import sys
 import time
 
-from benchmarks import accelerators
+from benchmarks import speed
 
 
 def main() -> None:
@@ -66,7 +66,7 @@ def _start(count):
   return subprocess.Popen(
     [*command, *sys.argv[1:]],
     env=os.environ | {'JAX_NUM_CPU_DEVICES': str(count)},
-    cwd=accelerators.ROOT,
+    cwd=speed.ROOT,
     stdin=subprocess.PIPE,
     stdout=subprocess.PIPE,
     text=True,

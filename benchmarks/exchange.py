@@ -15,13 +15,12 @@ installed.
 
 import argparse
 import json
-import os
 import re
-import subprocess
 import sys
 from typing import Any
 
 from benchmarks import accelerators
+from benchmarks import elsewhere
 from experiments import documents
 
 # Devices, by chip; those of one host.
@@ -71,17 +70,8 @@ def main() -> None:
 
 def measure(chip: str, dataset: str, model: str) -> dict[str, Any]:
   """What a process of its own says."""
-  command = [sys.executable, '-m', 'benchmarks.exchange', '--one']
-  done = subprocess.run(
-    [*command, chip, dataset, model],
-    env=os.environ | ENVIRONMENT[chip],
-    cwd=accelerators.ROOT,
-    capture_output=True,
-    text=True,
-  )
-  if done.returncode:
-    sys.exit(f'{chip}, {dataset}:\n{done.stderr[-3000:]}')
-  return json.loads(done.stdout.splitlines()[-1])
+  words = chip, dataset, model
+  return elsewhere.ask('benchmarks.exchange', words, ENVIRONMENT[chip])
 
 
 def compile_one(chip: str, name: str, model: str) -> dict[str, Any]:
@@ -185,16 +175,10 @@ def trace(config: Any, dataset: Any, mesh: Any) -> Any:
 
 def _devices(chip):
   import jax
-  from jax.experimental import topologies
 
   if chip == 'cpu':
     return jax.devices()
-  if chip == 'v5e':
-    return topologies.get_topology_desc('v5e:2x4', 'tpu').devices
-  target = (accelerators.ROOT / 'benchmarks' / 'h100.txtpb').read_text()
-  return topologies.get_topology_desc(
-    'h100', 'cuda', target_config=target, topology='1x1x8'
-  ).devices
+  return elsewhere.devices(chip, DEVICES[chip])
 
 
 def exchanges(text: str) -> list[int]:

@@ -213,13 +213,13 @@ def compiled():
   """Triton's kernels and all kernels of an operation with its gradient."""
   from jax.sharding import SingleDeviceSharding
 
-  from benchmarks import accelerators
+  from benchmarks import elsewhere
   from benchmarks import launches
 
   # Else the GPU is asked, which is not there.
   own = fused.load()
   own.triton_call = functools.partial(own.triton_call, compute_capability=90)
-  sharding = SingleDeviceSharding(accelerators._topology('h100').devices[0])
+  sharding = SingleDeviceSharding(elsewhere.devices('h100')[0])
   found = {}
   for heads, features, most, pairs in itertools.product(
     (4,), (8, 256), (8, 10_000), (0, 1)
