@@ -3,9 +3,12 @@
 from collections.abc import Callable
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 import time
+
+import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -34,6 +37,28 @@ def finish(process: subprocess.Popen) -> subprocess.CompletedProcess:
 def run(environment, command, *flags, **options) -> subprocess.CompletedProcess:
   """Starts and waits."""
   return finish(start(environment, command, *flags, **options))
+
+
+def on_a_small_disk(
+  script: str, folder: pathlib.Path, environment, size='2m'
+) -> subprocess.CompletedProcess:
+  """Runs a shell script where `folder` is a file system of 2 MB.
+
+  Skipped where the system does not let an ordinary user mount one.
+  """
+  unshare = ('unshare', '--mount', '--map-root-user', 'bash', '-c')
+  mount = f'mount -t tmpfs -o size={size} tmpfs {folder}'
+  if not shutil.which('unshare') or subprocess.call([*unshare, mount]):
+    pytest.skip('needs unshare and user namespaces')
+  return subprocess.run(
+    [*unshare, f'{mount}\npython={sys.executable}\n{script}'],
+    cwd=ROOT,
+    env=environment,
+    capture_output=True,
+    text=True,
+    check=False,
+    timeout=300,
+  )
 
 
 # Starts a command once for each list of flags, in a process of its own each,

@@ -4,10 +4,7 @@ import json
 import multiprocessing
 import random
 import re
-import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import commands
@@ -197,27 +194,6 @@ def test_twenty_kills_at_random_moments_change_nothing(tmp_path):
   assert_same_run(parts, whole)
 
 
-def on_a_small_disk(script, folder, environment):
-  """Runs a shell script where `folder` is a file system of 2 MB.
-
-  Skipped where the system does not let an ordinary user mount one.
-  """
-  unshare = ('unshare', '--mount', '--map-root-user', 'bash', '-c')
-  mount = f'mount -t tmpfs -o size=2m tmpfs {folder}'
-  if not shutil.which('unshare') or subprocess.call([*unshare, mount]):
-    pytest.skip('needs unshare and user namespaces')
-  train = f'{sys.executable} -m experiments.train {SMOKE}'
-  return subprocess.run(
-    [*unshare, f'{mount}\ntrain="{train}"\n{script}'],
-    cwd=commands.ROOT,
-    env=environment,
-    capture_output=True,
-    text=True,
-    check=False,
-    timeout=300,
-  )
-
-
 @pytest.mark.slow
 def test_full_disk_is_one_error_and_leaves_the_last_checkpoint(
   environment, tmp_path
@@ -226,8 +202,9 @@ def test_full_disk_is_one_error_and_leaves_the_last_checkpoint(
   disk.mkdir()
   outside.mkdir()
   flags = '--config.max_epochs=3000 --config.stop_rule=none'
-  process = on_a_small_disk(
+  process = commands.on_a_small_disk(
     f"""
+    train="$python -m experiments.train {SMOKE}"
     $train {flags} --config.checkpoint_minutes=0.01 --workdir={disk}/run \\
       > {outside}/output 2> {outside}/errors &
     until ls {disk}/run/checkpoints 2> {outside}/x | grep -qx '[0-9]*'; do
@@ -256,10 +233,40 @@ def test_full_disk_is_one_error_and_leaves_the_last_checkpoint(
   assert_same_run(outside, whole)
 
 
+def test_a_full_disk_is_said_once(environment, tmp_path):
+  process = commands.on_a_small_disk(
+    f"""
+    $python - <<'PYTHON'
+import gc, pathlib, shutil
+import numpy as np
+from gat_jax.runs.states import stored
+
+folder = pathlib.Path('{tmp_path}')
+for size in range(80, 200, 20):
+  arrays = {{f'a{{i}}': np.random.rand(30, size) for i in range(20)}}
+  try:
+    stored.write(folder / str(size), arrays)
+  except (OSError, ValueError) as error:
+    print('No space left' in str(error) or error)
+  gc.collect()
+  for path in folder.iterdir():
+    shutil.rmtree(path)
+PYTHON
+    """,
+    tmp_path,
+    environment,
+    size='60k',
+  )
+  assert process.returncode == 0, process.stderr
+  assert set(process.stdout.splitlines()) == {'True'}
+  assert process.stderr == ''
+
+
 @pytest.mark.slow
 def test_read_only_disk_is_one_error_and_changes_nothing(environment, tmp_path):
-  process = on_a_small_disk(
+  process = commands.on_a_small_disk(
     f"""
+    train="$python -m experiments.train {SMOKE}"
     $train --config.max_epochs=1000000 --config.stop_rule=none \\
       --workdir={tmp_path}/run > /dev/null 2>&1 &
     until [ -s {tmp_path}/run/metrics.jsonl ]; do sleep 0.05; done

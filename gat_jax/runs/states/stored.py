@@ -1,5 +1,6 @@
 """Arrays on disk, by way of Orbax: written, read again, told from damage."""
 
+import asyncio
 from collections.abc import Iterator
 import contextlib
 import hashlib
@@ -7,6 +8,7 @@ import logging
 import os
 import pathlib
 import re
+import sys
 import tempfile
 from typing import Any
 
@@ -16,6 +18,8 @@ import numpy as np
 from gat_jax import storage
 from gat_jax.errors import WorkdirError
 from gat_jax.runs import folders
+
+_TELL = asyncio.BaseEventLoop.call_soon_threadsafe.__code__
 
 
 class UnusableError(Exception):
@@ -80,7 +84,7 @@ def write(path: pathlib.Path, tree: Any) -> None:
   """
   import orbax.checkpoint as ocp  # slow to import
 
-  with _plain(path.parent) as folder, _said_once(), _orbax() as checkpointer:
+  with _plain(path.parent) as folder, _said_once(folder), _orbax() as checkpointer:
     checkpointer.save(folder / path.name, args=ocp.args.StandardSave(tree))
   if digest_of(by_keys(read(path))) != digest_of(by_keys(tree)):
     raise WorkdirError(path.parent, 'what was written cannot be read again')
@@ -93,18 +97,37 @@ def read(path: pathlib.Path) -> Any:
 
 
 @contextlib.contextmanager
-def _said_once() -> Iterator[None]:
-  """Keeps Orbax from also logging, in its threads, what it raises."""
+def _said_once(folder: pathlib.Path) -> Iterator[None]:
+  """Keeps what is raised from being printed as well, by threads of libraries.
+
+  When one array cannot be written, Orbax logs that, raises and closes its event
+  loop. What becomes of the other arrays TensorStore prints later, one by one:
+  so what keeps it quiet about this folder stays after an error.
+  """
 
   def is_of_others(record: logging.LogRecord) -> bool:
     return 'orbax' not in record.pathname
 
-  logger = logging.getLogger('absl')
-  logger.addFilter(is_of_others)
+  def is_elsewhere(record: logging.LogRecord) -> bool:
+    return not record.exc_info or str(folder) not in str(record.exc_info[1])
+
+  def hook(unraisable: Any) -> None:
+    # Where no function of Python's called it, it came from TensorStore.
+    trace = unraisable.exc_traceback
+    if trace is None or trace.tb_frame.f_code is not _TELL:
+      former(unraisable)
+
+  absl, loops = (logging.getLogger(name) for name in ('absl', 'asyncio'))
+  absl.addFilter(is_of_others)
+  loops.addFilter(is_elsewhere)
+  former, sys.unraisablehook = sys.unraisablehook, hook
   try:
     yield
+    loops.removeFilter(is_elsewhere)
+    if sys.unraisablehook is hook:
+      sys.unraisablehook = former
   finally:
-    logger.removeFilter(is_of_others)
+    absl.removeFilter(is_of_others)
 
 
 def _orbax() -> Any:
