@@ -1,14 +1,15 @@
-r"""Times an epoch on one device and on several that share the graph, in pairs.
+r"""Times an epoch on one device and on several that share its work, in pairs.
 
 Try:
   python -m benchmarks.devices --dataset=cora
   python -m benchmarks.devices --dataset=large --nodes=100000 --epochs=1
+  python -m benchmarks.devices --dataset=ppi --axis=batch --epochs=1 --pairs=5
 
-Both are processes of their own that stay, and train in turn, never at the same
-time: what else the machine does strikes both alike. Devices that wait for each
-other suffer more of it: with --realtime they come first, which needs root. An
-epoch has its validation. The table has medians, and the median of the ratios of
-the pairs.
+They share a graph, or the graphs of a batch (--axis). Both are processes of
+their own that stay, and train in turn, never at the same time: what else the
+machine does strikes both alike. Devices that wait for each other suffer more of
+it: with --realtime they come first, which needs root. An epoch has its
+validation. The table has medians, and the median of the ratios of the pairs.
 """
 
 import argparse
@@ -32,6 +33,7 @@ def main() -> None:
   parser.add_argument('--dataset', default='cora', help='a module of configs')
   parser.add_argument('--nodes', type=int, help='of a drawn graph')
   parser.add_argument('--devices', type=int, default=2)
+  parser.add_argument('--axis', choices=('nodes', 'batch'), default='nodes')
   parser.add_argument('--epochs', type=int, default=20, help='at a time')
   parser.add_argument('--pairs', type=int, default=10)
   parser.add_argument('--realtime', action='store_true')
@@ -88,7 +90,7 @@ def train(args: argparse.Namespace) -> None:
   if args.nodes:
     config.dataset.num_nodes = args.nodes
   config.sampler.fan_outs = ()
-  config.mesh.nodes, config.max_epochs = args.one, 10**6
+  config.mesh[args.axis], config.max_epochs = args.one, 10**6
   config.stop_rule = 'none'
   with training.own_jax_settings():
     dataset = training.take_apart(config, runs.load_dataset(config))

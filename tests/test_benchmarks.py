@@ -1,10 +1,12 @@
 """Benchmarks run for every data set that trains, and say what they measured."""
 
+import importlib
 import re
 import subprocess
 import sys
 
 from commands import ROOT
+from flax import nnx
 import jax
 from jax import numpy as jnp
 import numpy as np
@@ -12,7 +14,9 @@ import pytest
 import realdata
 
 from benchmarks import accelerators
+from benchmarks import estimates
 from benchmarks import launches
+from gat_jax import nn
 
 
 def run(environment, module, *flags):
@@ -104,3 +108,24 @@ def test_the_table_takes_the_place_of_the_one_before(tmp_path):
   for wrong in ({'kernels': 4}, {'sorts': 1}, {'closed_loops': 1}):
     with pytest.raises(SystemExit, match='v5e, cora: '):
       accelerators.complain([('v5e', 'cora', [one | wrong, plain])], 3)
+
+
+@pytest.mark.parametrize('name', ['cora', 'ppi', 'products', 'papers100m'])
+def test_estimates_count_what_the_layers_of_a_model_send(name):
+  sizes = estimates.Sizes(name, nodes=10, edges=30, features=7, classes=5)
+  config = importlib.import_module(f'configs.{name}').get_config()
+  model = nnx.eval_shape(
+    lambda: nn.Model.from_config(config.model, 7, 5, nnx.Rngs(0))
+  )
+  work = estimates.work(sizes)
+  assert work.sent == sum(layer.sent_features for layer in model.layers)
+
+
+def test_estimates_are_near_what_was_measured():
+  """The operations of PPI's step as XLA counted them, within 5 %."""
+  assert estimates.work(estimates.PPI).operations == pytest.approx(
+    88.4e9, rel=0.05
+  )
+  rates = estimates.rates()
+  least = 2.8e12 / 12  # bytes a second, three float32 an edge and number
+  assert 0.2 * least < rates.sums < 2 * least

@@ -84,7 +84,11 @@ def write(path: pathlib.Path, tree: Any) -> None:
   """
   import orbax.checkpoint as ocp  # slow to import
 
-  with _plain(path.parent) as folder, _said_once(folder), _orbax() as checkpointer:
+  with (
+    _plain(path.parent) as folder,
+    _said_once(folder),
+    _orbax() as checkpointer,
+  ):
     checkpointer.save(folder / path.name, args=ocp.args.StandardSave(tree))
   if digest_of(by_keys(read(path))) != digest_of(by_keys(tree)):
     raise WorkdirError(path.parent, 'what was written cannot be read again')
