@@ -621,8 +621,10 @@ def test_scores_of_pairs_and_gradients(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('num_edge_features', [2, 17])
-@each_road
+@pytest.mark.parametrize(
+  ('form', 'road', 'num_edge_features'),
+  [(*pair, 2) for pair in ROADS] + [(prepared, road, 17) for road in NAMES],
+)
 def test_second_derivatives_of_scores(form, road, num_edge_features):
   """Of nodes, vectors, features of edges and their kernel at once."""
   edges = form(GRAPHS['isolated node'])

@@ -117,11 +117,13 @@ def test_bad_input_is_one_error_and_code_2(environment, tmp_path, case):
 
 @pytest.fixture(scope='module')
 def finished(environment, tmp_path_factory):
-  workdir = tmp_path_factory.mktemp('reproduce')
+  # A folder that rich would read as markup and pictures.
+  workdir = tmp_path_factory.mktemp('reproduce') / 'a[' / 'b] :dog: [bold]'
   code, output, errors = finish(
     start(environment, *SHORT, f'--workdir={workdir}')
   )
   assert code == 0, errors
+  assert str(workdir) in output
   return workdir, output
 
 
@@ -132,13 +134,13 @@ def test_stopped_run_goes_on_and_ends_the_same(
 ):
   """Stopped while its second program trains, with a torn line behind it."""
   undisturbed, _ = finished
-  flags = (*SHORT, '--rows=GAT', '--at_once=1', f'--workdir={tmp_path}')
+  flags = (*SHORT, '--rows=GCN-64', '--at_once=1', f'--workdir={tmp_path}')
   process = start(environment, *flags)
-  second = tmp_path / 'unfinished/smoke-gat-1-1'
+  second = tmp_path / 'unfinished/smoke-gcn-64-1-1'
   commands.wait_for(lambda: (second / 'metrics.jsonl').exists())
   process.send_signal(number)
   code, output, errors = finish(process)
-  ledger = tmp_path / 'seeds/smoke-gat.jsonl'
+  ledger = tmp_path / 'seeds/smoke-gcn-64.jsonl'
   if number == signal.SIGKILL:
     assert code == -signal.SIGKILL
     with open(ledger, 'a') as file:
@@ -151,7 +153,7 @@ def test_stopped_run_goes_on_and_ends_the_same(
   code, _, errors = finish(start(environment, *flags))
   assert code == 0, errors
   assert ledger.read_text().splitlines()[:2] == before
-  assert seeds_of(tmp_path, 'gat') == seeds_of(undisturbed, 'gat')
+  assert seeds_of(tmp_path, 'gcn-64') == seeds_of(undisturbed, 'gcn-64')[:3]
   assert not list((tmp_path / 'unfinished').iterdir())
 
 
@@ -160,16 +162,16 @@ def test_interrupted_seeds_go_on_from_their_checkpoint(
   finished, environment, tmp_path
 ):
   undisturbed, _ = finished
-  flags = (*SHORT, '--rows=GAT', '--at_once=3', f'--workdir={tmp_path}')
+  flags = (*SHORT, '--rows=GCN-64', '--at_once=3', f'--workdir={tmp_path}')
   process = start(environment, *flags)
-  folder = tmp_path / 'unfinished/smoke-gat-0-2'
+  folder = tmp_path / 'unfinished/smoke-gcn-64-0-2'
   commands.wait_for(lambda: commands.has_metrics(folder))
   process.send_signal(signal.SIGINT)
   assert finish(process)[0] == 130
   code, output, errors = finish(start(environment, *flags))
   assert code == 0, errors
-  assert 'smoke GAT: seeds 0 to 2: goes on after epoch' in output
-  assert seeds_of(tmp_path, 'gat') == seeds_of(undisturbed, 'gat')
+  assert 'smoke GCN-64: seeds 0 to 2: goes on after epoch' in output
+  assert seeds_of(tmp_path, 'gcn-64') == seeds_of(undisturbed, 'gcn-64')[:3]
 
 
 @pytest.mark.slow

@@ -103,11 +103,13 @@ def test_what_does_not_fit_is_refused_with_what_would():
 HOST = """
 import sys
 import jax
-port, index, runs = sys.argv[1:]
+port, index, runs, path = sys.argv[1:]
 jax.distributed.initialize(f'127.0.0.1:{port}', 2, int(index))
 import test_meshes
-for kind in test_meshes.KINDS[int(runs)]:
-  print('found', test_meshes.digest(test_meshes.trained(*kind)))
+kinds = test_meshes.KINDS[int(runs)]
+found = [test_meshes.digest(test_meshes.trained(*kind)) for kind in kinds]
+with open(path, 'w') as file:
+  file.write(' '.join(found))
 """
 
 # By the number of devices: drivers and sizes of the mesh along `runs` and
@@ -154,31 +156,30 @@ def digest(tree):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('num_devices', KINDS)
-def test_two_hosts_see_what_one_sees(num_devices):
+def test_two_hosts_see_what_one_sees(tmp_path, num_devices):
   """The same bits, of all replicas, on both; also if one has more devices."""
   path = os.pathsep.join([str(HERE), str(HERE.parent), str(HERE.parents[1])])
   environment = os.environ | {'PYTHONPATH': path}
   with socket.create_server(('127.0.0.1', 0)) as server:
     port = server.getsockname()[1]
-  hosts = [
-    subprocess.Popen(
-      [sys.executable, '-c', HOST, str(port), str(index), str(num_devices)],
+  places = [tmp_path / 'first', tmp_path / 'second']
+  hosts = []
+  for index, own in enumerate(('1', str(num_devices - 1))):
+    words = map(str, (port, index, num_devices, places[index]))
+    host = subprocess.Popen(
+      [sys.executable, '-c', HOST, *words],
       env=environment | {'JAX_NUM_CPU_DEVICES': own},
-      stdout=subprocess.PIPE,
-      text=True,
+      stdout=subprocess.DEVNULL,
     )
-    for index, own in enumerate(('1', str(num_devices - 1)))
-  ]
-  said = [host.communicate(timeout=300)[0] for host in hosts]
-  assert [host.returncode for host in hosts] == [0, 0]
+    hosts.append(host)
+  assert [host.wait(timeout=300) for host in hosts] == [0, 0]
   # On one host there are two devices, and a replica has the same bits on any.
   expected = [
     digest(trained(kind, min(2, runs), batch))
     for kind, runs, batch in KINDS[num_devices]
   ]
-  for text in said:
-    lines = [line.split() for line in text.splitlines()]
-    assert [line[1] for line in lines if line[0] == 'found'] == expected
+  for place in places:
+    assert place.read_text().split() == expected
 
 
 def test_devices_are_told_in_words():
