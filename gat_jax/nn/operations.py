@@ -8,6 +8,7 @@ Z stored non-zeros.
 
 from collections.abc import Callable
 import functools
+import math
 
 import jax
 from jax import numpy as jnp
@@ -63,12 +64,12 @@ def project(
   if not jnp.issubdtype(kernel.dtype, jnp.floating):
     raise InputError('kernel', f'{kernel.dtype} is no floating dtype')
   if isinstance(features, SparseFeatures):
+    shape = kernel.shape[1:]
     weights = jnp.asarray(features.values, kernel.dtype)
-    if weights.ndim == 1:
-      weights = jnp.broadcast_to(
-        weights[:, None], (weights.shape[0], kernel.shape[1])
-      )
-    return aggregate(
+    if weights.ndim == 1:  # the heads are one, of longer rows
+      weights = weights[:, None]
+      kernel = kernel.reshape(kernel.shape[0], 1, math.prod(shape))
+    sums = aggregate(
       weights,
       kernel,
       features.edges,
@@ -76,6 +77,7 @@ def project(
       block=block,
       implementation=implementation,
     )
+    return sums.reshape(sums.shape[0], *shape)
   if features.ndim == 3 and features.shape[1] != kernel.shape[1]:
     raise InputError(
       'features',
