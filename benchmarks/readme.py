@@ -40,6 +40,7 @@ _TIMED = {
   ('cora', 10, 'epoch'): 'Cora, 10 seeds at once, an epoch of one',
   ('cora', 100, 'table'): 'Cora, the table of 100 seeds (others: projected)',
   ('citeseer', 1, 'epoch'): 'Citeseer, an epoch',
+  ('pubmed', 1, 'epoch'): 'Pubmed, an epoch',
   ('PPI, rebuilt', 1, 'epoch'): 'PPI, rebuilt, ten training steps',
 }
 _ON_A_GPU = {
