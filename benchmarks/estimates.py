@@ -139,65 +139,66 @@ def rates() -> Rates:
 
 
 @functools.cache
-def cut(degree: float, classes: int, count: int) -> tuple[float, float]:
-  """Halo rows a node and imbalance of a drawn graph in so many parts."""
+def drawn(degree: float, classes: int) -> Any:
+  """A graph that is at hand, and about as dense."""
   from gat_jax import datasets
-  from gat_jax import graphs
 
-  drawn = datasets.load(
+  dataset = datasets.load(
     'large',
     num_nodes=DRAWN_NODES,
     average_degree=degree,
     num_classes=classes,
     num_features=1,
   )
-  graph = drawn.train[0].graph
-  dealt = graphs.deal_nodes(graph, count)
-  spread = graphs.partition(graph, dealt, count).spread
-  return sum(spread.halos) / DRAWN_NODES, spread.imbalance
+  return dataset.train[0].graph
 
 
-def estimate(name: str, count: int) -> dict[str, Any]:
-  """One row."""
-  sizes, reached = GRAPHS[name], rates()
-  of_step = work(sizes)
+def cut(sizes: Sizes, count: int) -> Any:
+  """The `graphs.Spread` of the drawn graph in so many parts."""
+  from gat_jax import graphs
+
   degree = sizes.edges / sizes.nodes - 1
-  halo, imbalance = cut(round(degree, 1), sizes.classes, count)
-  rows = sizes.nodes * halo
-  exchanged = 2 * rows * of_step.sent * 4 / count
+  graph = drawn(round(degree, 1), sizes.classes)
+  return graphs.partition(graph, graphs.deal_nodes(graph, count), count).spread
+
+
+def estimate(name: str, count: int, reached: Rates) -> dict[str, Any]:
+  """One row."""
+  sizes = GRAPHS[name]
+  of_step, spread = work(sizes), cut(sizes, count)
+  scale = sizes.nodes / DRAWN_NODES
+  exchanged = spread.exchanged_bytes(of_step.sent) * scale / count
   link = NVLINK if count <= 8 else NETWORK
-  share = imbalance / count
-  held = of_step.kept * reached.bytes_kept + rows * of_step.sent * 4
+  share = spread.imbalance / count
   return {
     'graph': name,
     'gpus': count,
-    'halo': halo,
+    'halo': sum(spread.halos) / DRAWN_NODES,
     'products': of_step.operations / reached.operations * share,
     'sums': of_step.sums / reached.sums * share,
     'exchanged': exchanged,
     'exchange': exchanged / link,
-    'held': held / count,
+    # What comes over the link forward, half of it, is held beside its own.
+    'held': of_step.kept * reached.bytes_kept / count + exchanged / 2,
   }
 
 
 def table(rows: list[dict[str, Any]]) -> str:
   """As Markdown."""
-  lines = [
-    '| graph | GPUs | halo rows a node | products, s | sums, s | a GPU sends,'
-    ' GB | exchange, s | a step, s | a GPU holds, GB |',
-    '|---|---:|---:|---:|---:|---:|---:|---:|---:|',
-  ]
+  header = ['graph', 'GPUs', 'halo rows a node', 'products, s', 'sums, s']
+  header += ['a GPU sends, GB', 'exchange, s', 'a step, s', 'a GPU holds, GB']
+  lines = [header]
   for row in rows:
-    times = row['products'], row['sums'], row['exchange']
+    products, sums, exchange = row['products'], row['sums'], row['exchange']
     held = f'{row["held"] / 1e9:.0f}'
     if row['held'] > MEMORY:
       held += ', too much'
-    lines.append(
-      f'| {row["graph"]} | {row["gpus"]} | {row["halo"]:.1f} |'
-      f' {times[0]:.3f} | {times[1]:.3f} | {row["exchanged"] / 1e9:.1f} |'
-      f' {times[2]:.3f} | {sum(times):.2f} | {held} |'
-    )
-  return '\n'.join(lines)
+    cells = [row['graph'], str(row['gpus']), f'{row["halo"]:.1f}']
+    cells += [f'{products:.3f}', f'{sums:.3f}']
+    cells += [f'{row["exchanged"] / 1e9:.1f}', f'{exchange:.3f}']
+    cells += [f'{products + sums + exchange:.2f}', held]
+    lines.append(cells)
+  return documents.markdown_table(lines)
 
 
 def main() -> None:
@@ -209,9 +210,10 @@ def main() -> None:
   parser.add_argument('--gpus', type=int, action='append')
   parser.add_argument('--output', help='a Markdown file')
   args = parser.parse_args()
+  reached = rates()
   text = table(
     [
-      estimate(name, count)
+      estimate(name, count, reached)
       for name in args.graph or GRAPHS
       for count in args.gpus or COUNTS
     ]

@@ -203,12 +203,10 @@ def exchanges(text: str) -> list[int]:
 
 def table(rows: list[dict[str, Any]]) -> str:
   """As Markdown."""
-  lines = [
-    '| graph | devices | halo rows | features sent | exchanges of an epoch |'
-    ' formula, bytes a device | program, bytes a device'
-    ' | a step moves in all, MB |',
-    '|---|---|---|---|---|---|---|---|',
-  ]
+  header = ['graph', 'devices', 'halo rows', 'features sent']
+  header += ['exchanges of an epoch', 'formula, bytes a device']
+  header += ['program, bytes a device', 'a step moves in all, MB']
+  lines = [header]
   for row in rows:
     cells = [
       f'{row["dataset"]}, {row["nodes"]:,} nodes',
@@ -220,8 +218,8 @@ def table(rows: list[dict[str, Any]]) -> str:
       f'{row["found"]:,}',
       f'{row["moved"] / 1e6:.2f}',
     ]
-    lines.append(f'| {" | ".join(cells)} |')
-  return '\n'.join(lines)
+    lines.append(cells)
+  return documents.markdown_table(lines)
 
 
 if __name__ == '__main__':
