@@ -8,6 +8,8 @@ at once and without a word, as it ends other programs. `cli.run` takes over.
 import signal
 import sys
 
+from experiments import hugepages
+
 # sys.argv[0] is '-m' as long as Python looks for the module that it is to run.
 # Where somebody has set a handler, or a shell has turned Ctrl-C off, it stays.
 if (
@@ -15,3 +17,5 @@ if (
   and signal.getsignal(signal.SIGINT) is signal.default_int_handler
 ):
   signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+hugepages.ask()

@@ -33,6 +33,7 @@ MAY_IMPORT = {
   'gat_jax.runs': ALL - {'gat_jax'},
   'configs': ALL,
   'experiments.arguments': ALL,
+  'experiments.hugepages': set(),
   'experiments.terminal': set(),
   'experiments.hosts': ALL | {'experiments.arguments', 'experiments.terminal'},
   'experiments.cli': ALL
@@ -53,9 +54,11 @@ MAY_IMPORT = {
     'experiments.reproduction',
     'experiments.pages',
     'experiments.tracking',
+    'experiments.hugepages',
   },
   'benchmarks': ALL
   | {
+    'experiments.hugepages',
     'configs',
     'experiments.documents',
     'experiments.reproduction',
