@@ -70,7 +70,7 @@ def _kernel_gradient(features, cotangent, dtype):
   """h^T dz, [D, K, F]; the other way where XLA on a CPU is better at that."""
   heads = _HEADS if features.ndim == 3 else ((), ())
   over_nodes = (0,), (0,)
-  width = math.prod(cotangent.shape[1:])
+  width = math.prod(cotangent.shape[features.ndim - 1 :])  # of one product
   is_narrow = _MUCH_NARROWER * width <= features.shape[-1]
   if is_narrow or features.dtype != dtype:  # no mixed dtypes for h^T dz
     gradient = _dot(cotangent, features, over_nodes, dtype, heads)  # [K, F, D]

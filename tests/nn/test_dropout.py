@@ -1,5 +1,7 @@
 """Masks, and the dropout of layers and models as users of NNX know it."""
 
+import re
+
 from fixtures import make_graph
 from flax import errors
 from flax import nnx
@@ -14,6 +16,7 @@ from gat_jax import Model
 from gat_jax.errors import InputError
 from gat_jax.graphs import SparseFeatures
 from gat_jax.nn import dropout
+from gat_jax.nn import operations
 
 GRAPH = make_graph(4, [(0, 1), (1, 2), (2, 3)], n_feature=3)
 
@@ -54,6 +57,54 @@ def test_traced_rate_gives_the_same_mask():
   np.testing.assert_array_equal(
     scales(0.6), dropout.Dropout(key, 0.6).scales((100,))
   )
+
+
+@pytest.mark.parametrize('shape', [(), (0, 4), (7,), (5, 2, 3)])
+@pytest.mark.parametrize('call', ['eager', 'jit', 'vmap', 'constant key'])
+def test_masks_are_what_the_bits_say(shape, call):
+  """Where a CPU keeps them as well: it draws them behind a branch."""
+  keys = jax.random.split(jax.random.key(8), 3)
+
+  def kept(key):
+    return dropout.Dropout(key, 0.25, (4, 1)).scales(shape) != 0
+
+  if call == 'vmap':
+    masks = jax.jit(jax.vmap(kept))(keys)
+  elif call == 'constant key':
+    masks = jnp.stack([jax.jit(lambda key=key: kept(key))() for key in keys])
+  else:
+    run = jax.jit(kept) if call == 'jit' else kept
+    masks = jnp.stack([run(key) for key in keys])
+  for key, mask in zip(keys, masks, strict=True):
+    bits = jax.random.bits(
+      jax.random.fold_in(jax.random.fold_in(key, 4), 1), shape
+    )
+    np.testing.assert_array_equal(mask, np.asarray(bits) >= 2**30)
+
+
+def test_a_cpu_draws_a_mask_once_and_not_where_it_is_used():
+  """Else it takes Threefry's 20 rounds for each use, of which there are two."""
+  n_node, n_feature, heads = 500, 40, 3
+
+  def loss(kernel, features, key):
+    dropped = dropout.drop_features(dropout.Dropout(key, 0.5), features, heads)
+    return jnp.square(operations.project(dropped, kernel)).sum()
+
+  program = (
+    jax.jit(jax.grad(loss, argnums=(0, 1)))
+    .lower(
+      jnp.ones((n_feature, heads, 4)),
+      jnp.ones((n_node, n_feature)),
+      jax.random.key(0),
+    )
+    .compile()
+    .as_text()
+  )
+  rounds = re.findall(r'= u32\[([\d,]+)\]\S* shift-left', program)
+  drawn = [
+    of for of in rounds if np.prod([*map(int, of.split(','))]) >= n_node * heads
+  ]
+  assert drawn == [str(n_node * heads * n_feature)] * 20
 
 
 def test_purposes_have_masks_of_their_own():

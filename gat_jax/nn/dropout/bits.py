@@ -44,7 +44,66 @@ def random_bits(
   Raises:
     InputError: if there are rows and the key is of another generator.
   """
-  size = math.prod(shape)
+  words = _words(key, shape, folded, rows)
+  if words is None:
+    key = functools.reduce(jax.random.fold_in, folded, key)
+    return jax.random.bits(key, shape)
+  return _bits(words, shape, folded, rows)
+
+
+def at_least(
+  threshold: jax.Array,
+  key: jax.Array,
+  shape: tuple[int, ...],
+  folded: Sequence[jax.Array | int] = (),
+  rows: Array | None = None,
+) -> jax.Array:
+  """Which bits are at least `threshold`: [*shape], bool.
+
+  On a CPU they are drawn once and kept, a byte each. XLA alone draws them anew
+  in each loop that uses them: three times in a layer with its gradient, and one
+  by one where edges fetch them. It does not merge loops with what stands in a
+  branch that it cannot know to be taken.
+
+  Args:
+    threshold: uint32.
+    key: see `random_bits`.
+    shape: as well.
+    folded: as well.
+    rows: as well.
+
+  Raises:
+    InputError: as `random_bits`.
+  """
+  words = _words(key, shape, folded, rows)
+  if words is None:
+    return random_bits(key, shape, folded) >= threshold
+
+  def drawn(words, threshold):
+    return _bits(words, shape, folded, rows) >= threshold
+
+  def drawn_once(words, threshold):
+    never = jax.lax.clz(words[0] ^ words[1]) >> 6 != 0
+    # Flat where it can be: rows of a few heads would be drawn more slowly.
+    flat = shape if rows is not None else (math.prod(shape),)
+    kept = jax.lax.cond(
+      never,
+      lambda *_: jnp.zeros(flat, bool),
+      lambda *of: drawn(*of).reshape(flat),
+      *(words, threshold),
+    )
+    return kept.reshape(shape)
+
+  return jax.lax.platform_dependent(
+    words, threshold, cpu=drawn_once, default=drawn
+  )
+
+
+def _words(key, shape, folded, rows):
+  """A key of Threefry with numbers folded in, two words.
+
+  None if JAX has to draw: with a key of another generator, or so many bits.
+  """
   is_threefry = jax.random.key_impl(key) == 'threefry2x32'
   if rows is not None and not is_threefry:
     raise InputError(
@@ -52,9 +111,8 @@ def random_bits(
       f'keys of {jax.random.key_impl(key)} cannot draw the masks of a part',
       "make one with `jax.random.key(0, impl='threefry2x32')`",
     )
-  if rows is None and (not is_threefry or size > 2**32):
-    key = functools.reduce(jax.random.fold_in, folded, key)
-    return jax.random.bits(key, shape)
+  if rows is None and (not is_threefry or math.prod(shape) > 2**32):
+    return None
   data = jax.random.key_data(key)
   words = data[0], data[1]
   for index, number in enumerate(folded):
@@ -64,8 +122,12 @@ def random_bits(
       words = words[0][number], words[1][number]
     else:
       words = _threefry(words, jnp.uint32(number))
+  return words
+
+
+def _bits(words, shape, folded, rows):
   if rows is None:
-    high, low = _threefry(words, jax.lax.iota(jnp.uint32, size))
+    high, low = _threefry(words, jax.lax.iota(jnp.uint32, math.prod(shape)))
   else:
     # Zero, as XLA cannot know: else it would take the counts, as many as there
     # are entries, out of the loop over epochs, and keep and read them.

@@ -15,7 +15,7 @@ from gat_jax.errors import InputError
 from gat_jax.graphs import Array
 from gat_jax.graphs import Features
 from gat_jax.graphs import SparseFeatures
-from gat_jax.nn.dropout.bits import random_bits
+from gat_jax.nn.dropout.bits import at_least
 from gat_jax.nn.dtypes import as_floats
 
 
@@ -73,7 +73,7 @@ class Dropout(NamedTuple):
     self._check()
     rate = jnp.asarray(self.rate, jnp.float32)
     threshold = (rate * 2.0**32).astype(jnp.uint32)
-    kept = random_bits(self.key, shape, self.folded, rows) >= threshold
+    kept = at_least(threshold, self.key, shape, self.folded, rows)
     return jnp.where(kept, (1 / (1 - rate)).astype(dtype), 0)
 
   def _check(self) -> None:
