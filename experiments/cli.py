@@ -215,7 +215,7 @@ def _show_error(message: str) -> None:
 
 
 def set_up_jax() -> None:
-  """One CPU device a core, and compiled programs kept between processes.
+  """One CPU device a core; compiled programs are kept for so many cores.
 
   $JAX_NUM_CPU_DEVICES and $JAX_COMPILATION_CACHE_DIR have the last word. Warns
   on standard error of a jaxlib that is slow on the GPU of this machine.
@@ -224,7 +224,11 @@ def set_up_jax() -> None:
   if 'JAX_NUM_CPU_DEVICES' not in os.environ:
     jax.config.update('jax_num_cpu_devices', len(cores()))
   if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
-    cache = os.path.join(platformdirs.user_cache_dir('gat_jax'), 'compiled')
+    # XLA compiles for so many cores, and JAX does not look at their number:
+    # what one core had compiled would keep all others idle.
+    cache = os.path.join(
+      platformdirs.user_cache_dir('gat_jax'), f'compiled-{len(cores())}-cores'
+    )
     jax.config.update('jax_compilation_cache_dir', cache)
     jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
 

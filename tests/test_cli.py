@@ -1,7 +1,10 @@
 """What all commands share, without starting one."""
 
 import ast
+import os
 import pathlib
+import subprocess
+import sys
 import time
 
 from absl import flags
@@ -43,6 +46,27 @@ def test_versions_that_are_slow_on_a_gpu_are_named(version, is_slow):
     assert SLOW in warning
   assert cli.slow_gpu(version, False, {}) is None
   assert cli.slow_gpu(version, True, {'XLA_FLAGS': f'--a {SLOW}'}) is None
+
+
+def test_programs_are_kept_for_so_many_cores(tmp_path):
+  """What XLA compiles for one core keeps to it, also where there are more."""
+  script = (
+    'import os, jax\nfrom experiments import cli\n'
+    'os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n'
+    'cli.set_up_jax()\nprint(jax.config.jax_compilation_cache_dir)'
+  )
+  own = ('JAX_COMPILATION_CACHE_DIR', 'JAX_NUM_CPU_DEVICES')
+  environment = {k: v for k, v in os.environ.items() if k not in own}
+  done = subprocess.run(
+    [sys.executable, '-c', script],
+    cwd=ROOT,
+    env=environment | {'XDG_CACHE_HOME': str(tmp_path)},
+    capture_output=True,
+    text=True,
+    check=True,
+  )
+  folder = tmp_path / 'gat_jax' / 'compiled-1-cores'
+  assert done.stdout.strip() == str(folder)
 
 
 @pytest.fixture
