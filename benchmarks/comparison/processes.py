@@ -12,6 +12,8 @@ import tempfile
 import time
 from typing import NamedTuple
 
+from experiments import hugepages
+
 ROOT = pathlib.Path(__file__).parents[2]
 _LAUNCHER = pathlib.Path(__file__).with_name('launcher.py')
 _RAISED = re.compile(r'[\w.]+(Error|Exception)\b')
@@ -74,6 +76,8 @@ def run(
     'OMP_NUM_THREADS': threads,
     'MKL_NUM_THREADS': threads,
     'OPENBLAS_NUM_THREADS': threads,
+    # Our commands ask for large pages themselves; here all have them.
+    hugepages.VARIABLE: hugepages.SETTING,
     **environment,
   }
   start = time.perf_counter()

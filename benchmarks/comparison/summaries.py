@@ -16,6 +16,7 @@ from benchmarks.comparison import cases as known
 from benchmarks.comparison import processes
 from benchmarks.comparison.taken import Turn
 from benchmarks.comparison.taken import best_style
+from experiments import hugepages
 
 _TASKS = {'epoch': 'epoch_ms', 'inference': 'inference_ms'}
 
@@ -32,7 +33,7 @@ def facts(threads: int) -> dict[str, Any]:
 
 
 def machine() -> str:
-  """Cores, processor and architecture."""
+  """Cores, processor, architecture, and whether memory is in large pages."""
   model = ''
   information = pathlib.Path('/proc/cpuinfo')
   if information.exists():
@@ -41,7 +42,8 @@ def machine() -> str:
       if name.strip() == 'model name':
         model = f'{" ".join(value.split())}, '
         break
-  return f'{os.cpu_count()} cores, {model}{platform.machine()}'
+  pages = '' if hugepages.mode() in ('', 'never') else ', large pages'
+  return f'{os.cpu_count()} cores, {model}{platform.machine()}{pages}'
 
 
 def commit() -> str:
