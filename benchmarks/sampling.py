@@ -68,6 +68,7 @@ def draw(folder: pathlib.Path) -> None:
 
 def measure(folder: pathlib.Path, batches: int, workers: int) -> dict:
   """Samples alone, then trains, as the peer does; see `dgl_sampling.py`."""
+  training.memory.share_heap()  # as a run does
   read = {name: np.load(folder / f'{name}.npy') for name in _ARRAYS}
   labels = read['labels']
   graph = jraph.GraphsTuple(

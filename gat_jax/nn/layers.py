@@ -64,8 +64,7 @@ class GATLayer(AttentionLayer):
     self, edges: graphs.Edges, inputs: graphs.Features
   ) -> tuple[jax.Array, jax.Array]:
     """Returns z, [M, K, F], and e, [E, K]."""
-    z, of_receivers, of_senders = self._ends(inputs)
-    of_receivers = edges.received(of_receivers)
+    z, of_receivers, of_senders = self._ends(edges, inputs)
     z, of_senders = edges.sent(z, of_senders)
     scores = end_scores(of_receivers, of_senders, edges, self.road)
     scores += self.edge_scores(edges)
@@ -80,34 +79,45 @@ class GATLayer(AttentionLayer):
     self, edges: graphs.Edges, inputs: graphs.Features
   ) -> FusedTerms:
     """Returns v = z, q = a_r . z + b_r, k = a_s . z + b_s."""
-    del edges
-    z, of_receivers, of_senders = self._ends(inputs)
+    z, of_receivers, of_senders = self._ends(edges, inputs)
     return FusedTerms(z, of_receivers, NEGATIVE_SLOPE, keys=of_senders)
 
   def _ends(
-    self, inputs: graphs.Features
+    self, edges: graphs.Edges, inputs: graphs.Features
   ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Returns z, [N, K, F], and what either end adds to a score, [N, K]."""
-    z = self.project(inputs, self.kernel)  # [N, K, F]
-    vectors = (self.receiver_vector[...], self.sender_vector[...])
-    by_role = self._dot(inputs, z, jnp.stack(vectors, -1))  # [N, K, 2]
-    if self.score_bias:
-      biases = (self.receiver_bias[...], self.sender_bias[...])
-      by_role += broadcast(jnp.stack(biases, -1), by_role.shape)
-    return z, by_role[:, :, 0], by_role[:, :, 1]
+    """Returns z of the inputs, [inputs, K, F], and what ends add to scores.
 
-  def _dot(
-    self, inputs: graphs.Features, z: jax.Array, vectors: jax.Array
+    The receivers add [N, K]; the inputs, as senders, [inputs, K].
+    """
+    z = self.project(inputs, self.kernel)
+    is_sparse = isinstance(inputs, graphs.SparseFeatures)
+    if is_sparse or edges.num_inputs == edges.num_receivers:
+      by_role = self._in_roles(inputs, z, 'receiver', 'sender')
+      return z, edges.received(by_role[:, :, 0]), by_role[:, :, 1]
+    # Most inputs are senders alone.
+    received = edges.received(jnp.asarray(inputs)), edges.received(z)
+    of_receivers = self._in_roles(*received, 'receiver')
+    of_senders = self._in_roles(inputs, z, 'sender')
+    return z, of_receivers[:, :, 0], of_senders[:, :, 0]
+
+  def _in_roles(
+    self, inputs: graphs.Features, z: jax.Array, *roles: str
   ) -> jax.Array:
-    """Returns a . z_j for vectors a of [K, F, V]: [N, K, V].
+    """Returns a . z_j + b for the a and b of some roles: [..., K, roles].
 
     As (W^T a) . h_j where that is cheap, since it leaves z and its gradient,
-    [N, K, F] each, alone.
+    [inputs, K, F] each, alone.
     """
+    vectors = jnp.stack([getattr(self, f'{r}_vector')[...] for r in roles], -1)
     if isinstance(inputs, graphs.SparseFeatures):
-      return products.dot_per_head(z, vectors)
-    folded = jnp.einsum('dkf,kfv->dkv', self.kernel[...], vectors)
-    return operations.project(inputs, folded, implementation=self.road)
+      dots = products.dot_per_head(z, vectors)
+    else:
+      folded = jnp.einsum('dkf,kfv->dkv', self.kernel[...], vectors)
+      dots = operations.project(inputs, folded, implementation=self.road)
+    if self.score_bias:
+      biases = jnp.stack([getattr(self, f'{r}_bias')[...] for r in roles], -1)
+      dots += broadcast(biases, dots.shape)
+    return dots
 
 
 class GATv2Layer(AttentionLayer):

@@ -130,6 +130,8 @@ def train_group(
     for folder in folders if hosts.is_writer else ():
       workdirs.check_unfinished(folder)
       stored.check_path(folder)
+  if configs[0].sampler.fan_outs:  # before JAX has threads, if nobody used it
+    training.memory.share_heap()
   inputs.check_on_all(configs, hosts)
   observer = observer or Observer()
   dataset = inputs.load_on_all(configs[0], observer, hosts)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 import ctypes
+import gc
 import sys
 from typing import Any
 
@@ -12,7 +13,8 @@ from gat_jax.errors import ConfigError
 
 # Of malloc.h: one heap for all threads; nothing from outside of it; nothing
 # is given back.
-_KEEPING = (-8, 1), (-4, 0), (-1, 2**31 - 1)
+_ONE_HEAP = -8, 1
+_KEEPING = _ONE_HEAP, (-4, 0), (-1, 2**31 - 1)
 _MODEL = '`config.model.hidden_dim` or `config.model.num_heads`'
 _SMALLER = (
   f'lower `config.num_seeds`, `config.batch_size`, {_MODEL}, free some memory,'
@@ -51,7 +53,11 @@ def fits(num_bytes: int, device: jax.Device) -> bool:
 
 
 def give_back() -> None:
-  """Gives what is free back to the system, as after compiling, with glibc."""
+  """Gives what is free back to the system, as after compiling, with glibc.
+
+  What compiling leaves refers to itself, so it is free once it is looked for.
+  """
+  gc.collect()
   library = _glibc()
   if library is not None:
     library.malloc_trim(0)
@@ -70,12 +76,26 @@ def keep_freed() -> None:
   large a piece back to the system at once, and the system clears every page
   that it lends again. This holds for the whole process from then on, for
   whatever else it runs, and is not undone: its memory shrinks by `give_back`
-  alone, and all threads share one heap. It does nothing where the C library is
-  another.
+  alone, and all threads share one heap, but for those that have one already:
+  see `share_heap`. It does nothing where the C library is another.
   """
+  _set(*_KEEPING)
+
+
+def share_heap() -> None:
+  """Lets all threads that are not started yet share one heap, with glibc.
+
+  For `keep_freed`, before JAX has devices: its threads run a step in turn, and
+  else each keeps a workspace in a heap of its own, or gives that heap back to
+  the system after every step. It holds for the whole process.
+  """
+  _set(_ONE_HEAP)
+
+
+def _set(*options: tuple[int, int]) -> None:
   library = _glibc()
   if library is not None:
-    for option, value in _KEEPING:
+    for option, value in options:
       library.mallopt(option, value)
 
 

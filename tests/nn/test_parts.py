@@ -150,6 +150,34 @@ def test_part_has_the_rows_and_masks_of_the_whole(name, kind):
     np.testing.assert_allclose(layer.attention(part), wanted, rtol=1e-5)
 
 
+@pytest.mark.parametrize('with_dropout', [False, True])
+def test_part_has_the_gradients_of_the_whole(with_dropout):
+  """Those of all inputs as well; what ends add to scores is made apart."""
+  whole = whole_graph(edge_features=True)
+  graphdef, params = nnx.split(new_layer('gat', edge_features=True))
+  dropout = nn.Dropout(jax.random.key(2), 0.5) if with_dropout else None
+  own = np.array([7, 3, 20, NUM_NODES - 1, 0])
+  edges, senders = part_of(whole, own)
+  weights = np.random.default_rng(3).normal(size=(len(own), 8))
+
+  def loss(params, nodes, graph, rows):
+    layer = nnx.merge(graphdef, params)
+    found = layer.forward(graph._replace(nodes=nodes), dropout).nodes
+    return (found[rows] * weights.astype(np.float32)).sum()
+
+  gradients = jax.jit(jax.grad(loss, (0, 1)))
+  wanted, of_nodes = gradients(params, whole.nodes, whole, own)
+  nodes = whole.nodes[senders]
+  part = graph_of(edges, nodes, whole.edges)
+  found, of_inputs = gradients(params, nodes, part, np.arange(len(own)))
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5),
+    (found, of_inputs),
+    (wanted, of_nodes[senders]),
+  )
+  assert all(np.abs(x).max() > 1e-3 for x in jax.tree.leaves(found))
+
+
 def test_rows_draw_the_bits_of_the_whole():
   key = jax.random.key(5)
   whole = random_bits(key, (50, 3, 4), (7, 1))

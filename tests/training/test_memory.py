@@ -1,4 +1,8 @@
 import dataclasses
+import gc
+import subprocess
+import sys
+import weakref
 
 import jax
 import numpy as np
@@ -53,6 +57,69 @@ def test_what_does_not_fit_is_refused_before_a_state_is_made(monkeypatch):
   with pytest.raises(ConfigError, match=r'needs about .* GB .* lower `config'):
     driver.compile()
   assert not hasattr(driver, '_states')
+
+
+def test_what_refers_to_itself_is_given_back_too():
+  class Cyclic:
+    pass
+
+  own = Cyclic()
+  own.itself = own
+  alive = weakref.ref(own)
+  gc.disable()
+  try:
+    del own
+    memory.give_back()
+    assert alive() is None
+  finally:
+    gc.enable()
+
+
+_HEAPS = """
+import ctypes, sys, threading
+from gat_jax.training import memory
+
+library = ctypes.CDLL(None)
+for name, arguments in (
+  ('fopen', [ctypes.c_char_p] * 2),
+  ('malloc_info', [ctypes.c_int, ctypes.c_void_p]),
+  ('fclose', [ctypes.c_void_p]),
+):
+  getattr(library, name).argtypes = arguments
+library.fopen.restype = ctypes.c_void_p
+
+def heaps(num_threads):
+  all_there, held = threading.Barrier(max(1, num_threads)), []
+  def hold():
+    all_there.wait()
+    held.append(bytes(10_000))
+    all_there.wait()
+  threads = [threading.Thread(target=hold) for _ in range(num_threads)]
+  for thread in threads: thread.start()
+  for thread in threads: thread.join()
+  file = library.fopen(sys.argv[1].encode(), b'w')
+  library.malloc_info(0, file)
+  library.fclose(file)
+  return open(sys.argv[1]).read().count('<heap ')
+
+if sys.argv[2] == 'shared':
+  memory.share_heap()
+print(heaps(0), heaps(4))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(memory._glibc() is None, reason='another C library')
+@pytest.mark.parametrize('kind', ['shared', 'own'])
+def test_threads_that_start_later_share_one_heap(kind, tmp_path):
+  done = subprocess.run(
+    [sys.executable, '-c', _HEAPS, str(tmp_path / 'heaps'), kind],
+    check=True,
+    capture_output=True,
+    text=True,
+  )
+  before, after = map(int, done.stdout.split())
+  assert (before == after) == (kind == 'shared')
 
 
 class Accelerator:

@@ -248,6 +248,33 @@ def test_a_few_shapes_hold_all_neighbourhoods():
   assert len(sizes) <= len(own.shapes)
 
 
+@pytest.mark.parametrize('fan_outs', [(3, 2), (40, 1), (ALL, ALL)])
+def test_groups_hold_every_edge_once_in_arrays_that_jax_takes_over(fan_outs):
+  """A narrow fan-out makes at most one group a receiver."""
+  own = neighbours_of(example_of(), fan_outs)
+  for index in range(own.num_batches):
+    blocks = own.batch(2, index).example.graph
+    for block, fan_out in zip(blocks, fan_outs, strict=True):
+      edges, is_real = block.structure, block.receivers != last_of(block)
+      if fan_out < 16:
+        assert len(edges.by_receiver.nodes) <= edges.num_receivers
+      for groups, ends in (
+        (edges.by_receiver, block.receivers),
+        (edges.by_sender, block.senders),
+      ):
+        held = groups.edges[groups.is_edge]
+        np.testing.assert_array_equal(np.sort(held), np.flatnonzero(is_real))
+        nodes = np.repeat(groups.nodes, groups.is_edge.sum(1))
+        np.testing.assert_array_equal(ends[held], nodes)
+        is_filler = ~groups.is_edge.any(1)
+        assert (np.flatnonzero(is_filler) >= groups.num_groups).all()
+        assert (groups.nodes[is_filler] == len(groups.degrees)).all()
+  cpu = jax.devices('cpu')[0]
+  for array in (block.senders, groups.edges, groups.is_edge, groups.degrees):
+    taken = jax.device_put(array, cpu)
+    assert taken.unsafe_buffer_pointer() == array.ctypes.data
+
+
 def test_what_is_sampled_is_what_the_graph_has_there():
   example = example_of(edge_features=True)
   own = neighbours_of(example, (2, 3), ids=True)

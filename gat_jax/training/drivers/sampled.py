@@ -117,6 +117,7 @@ class SampledDriver:
         batch = jax.device_put(self.neighbours.smallest(shape), device)
         lowered = step.lower(state, hyper, batch, np.int32(0))
         self._steps[device, shape] = lowered.compile()
+        del batch, lowered
         memory.give_back()
       # What nearly all batches need, the states of the others, and for each
       # another batch that is on its way.
@@ -138,12 +139,13 @@ class SampledDriver:
     self._end_unvalidated = jax.jit(self._unvalidated)
     init = jax.jit(self._program.init)
     self.restore([init(seed) for seed in self._seeds])
+    memory.give_back()
     if jax.default_backend() == 'cpu':
       memory.keep_freed()
 
   def _num_ahead(self) -> int:
     """How many batches there may be on the host: ready, made and used."""
-    return len(self._seeds) * (max(2, self._config.sampler.workers) + 2)
+    return len(self._seeds) * (self._config.sampler.workers + 2)
 
   def _end_epoch(
     self,

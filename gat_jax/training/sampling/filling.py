@@ -3,8 +3,11 @@
 Shapes: E edges, N receivers, M senders, T groups, C edges a group.
 """
 
+import math
+
 import numba
 import numpy as np
+from numpy.typing import DTypeLike
 
 from gat_jax.graphs import Edges
 from gat_jax.graphs import Groups
@@ -19,6 +22,7 @@ def edges_of_layer(
   num_receivers: int,
   num_senders: int,
   widths: tuple[int, int],
+  most: int,
   *,
   trees: bool = False,
 ) -> Edges:
@@ -34,36 +38,51 @@ def edges_of_layer(
     num_receivers: N.
     num_senders: M.
     widths: C of the groups by receiver and by sender.
+    most: edges that a receiver has at most.
     trees: whether groups have the tree of sums that accelerators add along.
   """
   own, other = widths
-  arrays = _fill(
-    senders,
-    degrees,
-    places,
-    num_edges,
-    num_receivers,
-    num_senders,
-    own,
-    num_groups(num_edges, num_receivers, own),
-    other,
-    num_groups(num_edges, num_senders, other),
+  by_receiver = _new_groups(
+    num_groups(num_edges, num_receivers, own, most), own, num_receivers
   )
-  both = _groups(arrays[2:8]), _groups(arrays[8:])
+  by_sender = _new_groups(
+    num_groups(num_edges, num_senders, other, num_edges), other, num_senders
+  )
+  ends = aligned((num_edges,), np.int32), aligned((num_edges,), np.int32)
+  counts = _fill(senders, degrees, places, *ends, by_receiver, by_sender)
+  both = _groups(by_receiver, counts[0]), _groups(by_sender, counts[1])
   if trees:
     both = with_tree(both[0], num_edges), with_tree(both[1], num_edges)
-  ends = arrays[0], arrays[1]
   edges = Edges(*ends, num_senders, num_receivers)
   return edges._with(by_receiver=both[0], by_sender=both[1])
 
 
-def num_groups(num_edges: int, num_nodes: int, width: int) -> int:
-  """T that so many edges and nodes can have at most."""
-  return (num_edges + (width - 1) * min(num_nodes, num_edges)) // width
+def num_groups(num_edges: int, num_nodes: int, width: int, most: int) -> int:
+  """T that so many edges, at most so many a node, can have at most."""
+  of_edges = (num_edges + (width - 1) * min(num_nodes, num_edges)) // width
+  return min(of_edges, -(-most // width) * num_nodes)
 
 
-def _groups(arrays: tuple) -> Groups:
-  edges, is_edge, others, nodes, degrees, count = arrays
+def aligned(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+  """An array that JAX takes over on a CPU without a copy, of any content."""
+  num_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+  raw = np.empty(num_bytes + 64, np.uint8)
+  first = -raw.ctypes.data % 64
+  return raw[first : first + num_bytes].view(dtype).reshape(shape)
+
+
+def _new_groups(count: int, width: int, num_nodes: int) -> tuple:
+  return (
+    aligned((count, width), np.int32),
+    aligned((count, width), np.bool_),
+    aligned((count, width), np.int32),
+    aligned((count,), np.int32),
+    aligned((num_nodes,), np.int32),
+  )
+
+
+def _groups(arrays: tuple, count: int) -> Groups:
+  edges, is_edge, others, nodes, degrees = arrays
   return Groups(
     edges=edges,
     is_edge=is_edge,
@@ -78,24 +97,12 @@ def _groups(arrays: tuple) -> Groups:
 
 
 @numba.njit(nogil=True, cache=True)
-def _fill(
-  local,
-  degrees,
-  places,
-  num_edges,
-  num_receivers,
-  num_senders,
-  width,
-  count,
-  other_width,
-  other_count,
-):
+def _fill(local, degrees, places, senders, receivers, by_receiver, by_sender):
+  """Writes edges and groups into arrays; returns how many groups there are."""
   real = len(local)
-  senders = np.empty(num_edges, np.int32)
-  receivers = np.empty(num_edges, np.int32)
-  by_receiver = _new_groups(count, width, num_receivers)
-  by_sender = _new_groups(other_count, other_width, num_senders)
   of_receivers, of_senders = by_receiver[4], by_sender[4]
+  of_receivers[:] = 0
+  of_senders[:] = 0
   for e in range(real):
     senders[e] = places[local[e]]
   e = 0
@@ -104,8 +111,8 @@ def _fill(
     for _ in range(degrees[i]):
       receivers[e] = places[i]
       e += 1
-  senders[real:] = num_receivers - 1
-  receivers[real:] = num_receivers - 1
+  senders[real:] = len(of_receivers) - 1
+  receivers[real:] = len(of_receivers) - 1
   order = np.arange(real).astype(np.int32)
   num_by_receiver = _fill_groups(by_receiver, order, senders)
   # By counting: where each sender's edges start, then which they are.
@@ -116,34 +123,7 @@ def _fill(
     sender = senders[e]
     order[starts[sender]] = e
     starts[sender] += 1
-  num_by_sender = _fill_groups(by_sender, order, receivers)
-  return (
-    senders,
-    receivers,
-    by_receiver[0],
-    by_receiver[1],
-    by_receiver[2],
-    by_receiver[3],
-    of_receivers,
-    num_by_receiver,
-    by_sender[0],
-    by_sender[1],
-    by_sender[2],
-    by_sender[3],
-    of_senders,
-    num_by_sender,
-  )
-
-
-@numba.njit(nogil=True, cache=True)
-def _new_groups(count, width, num_nodes):
-  return (
-    np.zeros((count, width), np.int32),
-    np.zeros((count, width), np.bool_),
-    np.zeros((count, width), np.int32),
-    np.full(count, num_nodes, np.int32),
-    np.zeros(num_nodes, np.int32),
-  )
+  return num_by_receiver, _fill_groups(by_sender, order, receivers)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -164,4 +144,8 @@ def _fill_groups(groups, order, others_of):
       group += 1
       first += width
     first = end
+  edges[group:] = 0
+  is_edge[group:] = False
+  others[group:] = 0
+  nodes[group:] = len(degrees)
   return group

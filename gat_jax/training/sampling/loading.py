@@ -124,8 +124,7 @@ class Neighbours:
       workers: threads that make them ahead.
     """
     source = grain.MapDataset.source(_Source(self, seed, last))[first:]
-    ahead = max(2, workers) if workers else 0
-    return iter(source.to_iter_dataset(grain.ReadOptions(workers, ahead)))
+    return iter(source.to_iter_dataset(grain.ReadOptions(workers, workers)))
 
   def batch(
     self,

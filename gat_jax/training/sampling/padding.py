@@ -66,6 +66,7 @@ class Padder:
     ends = np.cumsum(own.num_edges), np.cumsum(own.counts[:-1])
     blocks = []
     for step, num_edges in enumerate(shape.num_edges):
+      fan_out = self._fan_outs[-1 - step]
       of_edges = slice(ends[0][step] - own.num_edges[step], ends[0][step])
       of_nodes = slice(ends[1][step] - own.counts[step], ends[1][step])
       edges = filling.edges_of_layer(
@@ -76,10 +77,10 @@ class Padder:
         counts[step],
         counts[step + 1],
         self._widths[step],
+        fan_out + 1,
         trees=self._trees,
       )
       here = own.nodes[: own.counts[step + 1]], places
-      fan_out = self._fan_outs[-1 - step]
       part = self._part(edges, *here, own.edges[of_edges], fan_out)
       if part is not None:
         edges = edges.as_part(part)
@@ -128,7 +129,7 @@ class Padder:
     features = self._graph.nodes
     is_sparse = isinstance(features, graphs.SparseFeatures)
     dtype = features.values.dtype if is_sparse else features.dtype
-    found = _aligned((count, features.shape[1]), dtype)
+    found = filling.aligned((count, features.shape[1]), dtype)
     ends, start = (*firsts[1:], count), 0
     for first, new, end in zip(firsts, news.tolist(), ends, strict=True):
       rows = found[first : first + new]
@@ -176,11 +177,3 @@ def _take(features: np.ndarray, ids: np.ndarray, rows: np.ndarray) -> None:
     np.take(own, ids, axis=0, out=to, mode='clip')
   else:
     rows[:] = features[ids]
-
-
-def _aligned(shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:
-  """An array that JAX takes over on a CPU without a copy, of any content."""
-  num_bytes = int(np.prod(shape)) * dtype.itemsize
-  raw = np.empty(num_bytes + 64, np.uint8)
-  first = -raw.ctypes.data % 64
-  return raw[first : first + num_bytes].view(dtype).reshape(shape)
