@@ -18,6 +18,7 @@ loop whose number of turns is known, or a sort.
 import argparse
 import importlib
 import json
+import pathlib
 import sys
 import time
 from typing import Any, NamedTuple
@@ -259,7 +260,17 @@ def _pair(values, form):
 
 
 def write(path: str, text: str) -> None:
-  """Writes the table into its section of a Markdown file."""
+  """Writes the table into its section of a Markdown file.
+
+  Rows of that section which the table has not stay as they are.
+  """
+  head, rows = text.splitlines()[:2], text.splitlines()[2:]
+  file = pathlib.Path(path)
+  before = file.read_text(encoding='utf-8') if file.exists() else ''
+  before = before.partition('<!-- accelerators -->')[2]
+  before = before.partition('<!-- end of accelerators -->')[0]
+  kept = before.partition('\n'.join(head))[2].strip().splitlines()
+  by_name = {tuple(row.split('|')[1:3]): row for row in (*kept, *rows)}
   documents.put_section(
     path,
     'accelerators',
@@ -268,7 +279,7 @@ def write(path: str, text: str) -> None:
     ' that the library chooses / the plain one. Loops are those whose number of'
     ' turns is known. XLA tells bytes and operations of a TPU alone; the least'
     ' time is what either would take at the rates of the data sheet.'
-    f'\n\n{text}',
+    '\n\n' + '\n'.join([*head, *by_name.values()]),
   )
 
 

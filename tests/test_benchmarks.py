@@ -104,6 +104,10 @@ def test_the_table_takes_the_place_of_the_one_before(tmp_path):
   assert written.startswith('# Speed\n\nothers\n\n<!-- accelerators -->')
   assert written.count('| TPU v5e | Cora, an epoch | 3 / 5 | 0 / 0 |') == 1
   assert '| 819.0 / - | 0.0 / - | 1000.00 / - | 4 / 4 |' in written
+  other = accelerators.table([('h100', 'cora', [plain, one])])
+  accelerators.write(path, other)
+  row, other_row = text.splitlines()[2], other.splitlines()[2]
+  assert f'{row}\n{other_row}\n\n<!-- end' in path.read_text()
   accelerators.complain(rows, most_kernels=3)
   for wrong in ({'kernels': 4}, {'sorts': 1}, {'closed_loops': 1}):
     with pytest.raises(SystemExit, match='v5e, cora: '):

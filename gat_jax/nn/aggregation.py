@@ -45,8 +45,8 @@ def aggregate(
     dtype: of the factors, if not their own.
     block: edges at a time on the road 'blocks', at least 8; 0 chooses.
     implementation: 'plain' has derivatives of both modes and any order;
-      'blocks', fast on a CPU, and 'rows', on an NVIDIA GPU, need prepared
-      edges and have no forward mode.
+      'blocks', fast on a CPU, 'rows', on an NVIDIA GPU, and 'lanes', on a
+      TPU, need prepared edges and have no forward mode.
       None chooses by the edges and by the platform it is lowered for.
 
   Returns:

@@ -103,9 +103,10 @@ class HeadsLayer(DropoutModule):
       compute_dtype: of the factors of products, float32, bfloat16 or float16;
         sums are float32 at least.
       implementation: 'plain' has derivatives of both modes, as `jax.hessian`
-        needs. None chooses what is fast: 'blocks' on a CPU, 'rows' on an NVIDIA
-        GPU, for prepared graphs; see `gat_jax.nn.aggregate`. 'fused' is never
-        chosen; see `AttentionLayer`. Other layers go the way of None.
+        needs. None chooses what is fast for prepared graphs: 'blocks' on a CPU,
+        'rows' on an NVIDIA GPU, 'lanes' on a TPU; see `gat_jax.nn.aggregate`.
+        'fused' is never chosen; see `AttentionLayer`. Other layers go the way
+        of None.
       rngs: `params` is the source of the initial parameters, `dropout` that of
         the masks; `default` stands in for either. See `DropoutModule`.
 

@@ -116,7 +116,7 @@ def _of_receivers_backward(road, residuals, cotangent):
 
 
 _of_receivers = choice.with_gradient(
-  lambda unused_road, of_nodes, edges: edges.of_receivers(of_nodes),
+  lambda road, *args: road.run('of_receivers', *args),
   _of_receivers_backward,
   static=0,
 )

@@ -99,6 +99,7 @@ def dense_gradients(weights, values, edges, cotangent):
   + [(padded, 'blocks', np.float32, 1000, 67), (mixed, None, np.float32, 0, 67)]
   + [(prepared, road, np.float64, 7, 67) for road in ('plain', 'blocks')]
   + [(prepared, 'rows', np.float64, 0, 4)]
+  + [(prepared, 'lanes', np.float64, 0, 100)]  # more than are added at a time
   + [(mixed, None, np.float64, 0, 4)],
 )  # 67 are filled up
 def test_sums_and_gradients(form, road, dtype, block, num_features):
@@ -460,6 +461,32 @@ def test_on_a_gpu_nothing_is_added_to_what_others_add_to(layer_type):
   assert added('plain')  # else nothing would be found
 
 
+@pytest.mark.parametrize('layer_type', [GATLayer, GATv2Layer])
+def test_on_a_tpu_nothing_has_axes_of_edges_heads_and_features(layer_type):
+  """Its tiles of 8 x 128 numbers would be a sixteenth full."""
+  graph = ALL._replace(
+    nodes=graphs.SparseFeatures.from_csr(scipy.sparse.csr_matrix(ALL.nodes))
+  )
+  width, ends = graph.nodes.shape[1], (graph.senders, graph.nodes.rows)
+  graphdef, params = nnx.split(layer_type(width, 3, 2, rngs=nnx.Rngs(0)))
+
+  def loss(params, graph, implementation):
+    layer = nnx.merge(graphdef, params)
+    layer.implementation = implementation
+    dropout = Dropout(jax.random.key(0), 0.5)
+    return (layer.forward(graph, dropout).nodes ** 2).sum()
+
+  def found(implementation):
+    gradient = jax.jit(jax.grad(loss), static_argnums=2)
+    exported = jax.export.export(gradient, platforms=['tpu'])
+    text = exported(params, graph, implementation).mlir_module()
+    assert 'stablehlo.sort' not in text
+    return any(f'tensor<{len(ids)}x2x3xf32>' in text for ids in ends)
+
+  assert not found(None)
+  assert found('plain')
+
+
 def test_integers_are_weights_and_values_as_well():
   edges = prepared(GRAPHS['one edge'])
   weights = np.full((len(edges.senders), 1), 0.5, np.float32)
@@ -552,6 +579,7 @@ PAIRS = [
   (prepared, 'blocks', 67, 17),
   (padded, 'blocks', 32, 1),
   (padded, 'rows', 4, 17),
+  (padded, 'lanes', 100, 17),
 ]
 
 
@@ -603,7 +631,7 @@ def test_scores_of_pairs_and_gradients(
     )
     return scores, *gradient(cotangent)
 
-  with jax.enable_x64(True):
+  with jax.enable_x64(True), jax.numpy_rank_promotion('raise'):
     scores, *gradient = run(edges, *given)
   pairs = q[receivers] + v[senders] + np.einsum('ed,dkf->ekf', f, w)
   expected = (np.where(pairs > 0, pairs, 0.2 * pairs) * a).sum(-1)

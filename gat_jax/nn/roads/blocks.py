@@ -16,6 +16,7 @@ from gat_jax.nn.roads import plain
 
 # One number an edge and head is little.
 edge_sums = plain.edge_sums
+of_receivers = plain.of_receivers
 softmax = plain.softmax
 
 
@@ -180,7 +181,7 @@ def slope_features(
   block: int = 0,
 ) -> jax.Array:
   """The same as `plain.slope_features`: [E, D]."""
-  (factors,) = blocking.filled_up(vectors * terms.kernel)
+  (factors,) = blocking.filled_up(vectors[None] * terms.kernel)
 
   def of_block(_, of_block):
     weights, ends = of_block

@@ -15,7 +15,7 @@ import jax
 from gat_jax.errors import InputError
 from gat_jax.graphs import Edges
 
-_Name = Literal['plain', 'blocks', 'rows']
+_Name = Literal['plain', 'blocks', 'rows', 'lanes']
 Implementation = _Name | None
 NAMES: tuple[Implementation, ...] = (None, *get_args(_Name))
 # Of layers: one road more, on which all of attention is one operation.

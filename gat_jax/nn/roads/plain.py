@@ -90,6 +90,11 @@ def edge_sums(of_edges: jax.Array, edges: Edges) -> jax.Array:
   )
 
 
+def of_receivers(of_nodes: jax.Array, edges: Edges) -> jax.Array:
+  """What belongs to the receiver of each edge: [N, K] -> [E, K]."""
+  return edges.of_receivers(of_nodes)
+
+
 def softmax(logits: jax.Array, edges: Edges) -> jax.Array:
   """Softmax of finite logits [E, K] over the edges of each receiver."""
   return jraph.segment_softmax(
@@ -191,7 +196,7 @@ def slope_features(
   """(a w_ij s_ij) . W of every edge, over heads and features: [E, D]."""
   each = slopes(weights, queries, values, edges, terms, slope)
   return jnp.tensordot(
-    each, vectors * terms.kernel, ((1, 2), (1, 2)), precision='highest'
+    each, vectors[None] * terms.kernel, ((1, 2), (1, 2)), precision='highest'
   )
 
 

@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 import jax
 
 from gat_jax.nn.roads import blocks
+from gat_jax.nn.roads import lanes
 from gat_jax.nn.roads import plain
 from gat_jax.nn.roads import rows
 from gat_jax.nn.roads.choice import Implementation
 
-_ROADS = {'plain': plain, 'blocks': blocks, 'rows': rows}
+_ROADS = {'plain': plain, 'blocks': blocks, 'rows': rows, 'lanes': lanes}
 # Where nothing is named: the plain one is for all others.
-_PLATFORMS = {'cpu': 'blocks', 'cuda': 'rows'}
+_PLATFORMS = {'cpu': 'blocks', 'cuda': 'rows', 'tpu': 'lanes'}
 
 
 class Road(NamedTuple):

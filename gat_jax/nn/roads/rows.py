@@ -18,6 +18,7 @@ from gat_jax.graphs import Groups
 from gat_jax.nn.roads import plain
 
 edge_products = plain.edge_products
+of_receivers = plain.of_receivers
 
 
 def weighted_sums(
@@ -133,7 +134,8 @@ def slope_features(
   """The same as `plain.slope_features`: [E, D]; see `slope_moments`."""
   slopes = plain.slopes(weights, queries, values, edges, terms, slope)
   return jnp.stack(
-    [(slopes * (vectors * row)).sum((1, 2)) for row in terms.kernel], axis=1
+    [(slopes * (vectors * row)[None]).sum((1, 2)) for row in terms.kernel],
+    axis=1,
   )
 
 
