@@ -16,7 +16,6 @@ from gat_jax.graphs import Array
 # What each of the three masks of a layer folds into its key: for its inputs,
 # for attention, for what attention sums up.
 INPUT, WEIGHTS, VALUES = range(3)
-_MOST_KEPT = 2**30  # bits that a CPU keeps, a byte each
 
 
 def random_bits(
@@ -77,9 +76,8 @@ def at_least(
     InputError: as `random_bits`.
   """
   words = _words(key, shape, folded, rows)
-  # XLA takes minutes to fold what is larger, and no CPU has memory to keep it.
-  if words is None or math.prod(shape) > _MOST_KEPT:
-    return random_bits(key, shape, folded, rows) >= threshold
+  if words is None:
+    return random_bits(key, shape, folded) >= threshold
 
   def drawn(words, threshold):
     return _bits(words, shape, folded, rows) >= threshold
