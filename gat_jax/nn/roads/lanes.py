@@ -24,6 +24,7 @@ _LANES = 128
 # Columns added at a time: of more, XLA makes the messages and sorts them, where
 # receivers are not sorted.
 _COLUMNS = 2 * _LANES
+_MOST_PIECES = 64  # that columns are cut into: every platform traces them all
 
 edge_sums = plain.edge_sums
 slope_moments = plain.slope_moments
@@ -165,7 +166,7 @@ def _sums(
     like: of the shape [N, K, F] and dtype of the result.
   """
   width = math.prod(like.shape[1:])
-  ends = [*range(0, width, _COLUMNS), width]
+  ends = [*range(0, width, max(_COLUMNS, -(-width // _MOST_PIECES))), width]
   sums = [
     plain.edge_sums(of_edges(slice(first, end)), edges)
     for first, end in itertools.pairwise(ends)
