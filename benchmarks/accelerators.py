@@ -18,7 +18,6 @@ loop whose number of turns is known, or a sort.
 import argparse
 import importlib
 import json
-import pathlib
 import sys
 import time
 from typing import Any, NamedTuple
@@ -265,10 +264,7 @@ def write(path: str, text: str) -> None:
   Rows of that section which the table has not stay as they are.
   """
   head, rows = text.splitlines()[:2], text.splitlines()[2:]
-  file = pathlib.Path(path)
-  before = file.read_text(encoding='utf-8') if file.exists() else ''
-  before = before.partition('<!-- accelerators -->')[2]
-  before = before.partition('<!-- end of accelerators -->')[0]
+  before = documents.section(path, 'accelerators')
   kept = before.partition('\n'.join(head))[2].strip().splitlines()
   by_name = {tuple(row.split('|')[1:3]): row for row in (*kept, *rows)}
   documents.put_section(

@@ -12,10 +12,7 @@ from experiments import hugepages
 
 # sys.argv[0] is '-m' as long as Python looks for the module that it is to run.
 # Where somebody has set a handler, or a shell has turned Ctrl-C off, it stays.
-if (
-  sys.argv[0] == '-m'
-  and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-):
-  signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-hugepages.ask()
+if sys.argv[0] == '-m':
+  if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+  hugepages.ask()

@@ -228,15 +228,36 @@ def put_section(path: str, name: str, text: str) -> None:
   Raises:
     WorkdirError: if the file cannot be read or written.
   """
-  begin, end = f'<!-- {name} -->\n', f'<!-- end of {name} -->\n'
-  section = f'{begin}\n{text.strip()}\n\n{end}'
-  file = pathlib.Path(path)
   with workdirs.explained(path, path, 'choose another file'):
-    before = file.read_text(encoding='utf-8') if file.exists() else ''
-    head, found, tail = before.partition(begin)
-    if found:
-      _, _, after = tail.partition(end)
-    else:
-      head, after = (f'{before.rstrip()}\n\n' if before.strip() else ''), ''
-    with storage.whole_file(file) as opened:
-      opened.write(head + section + after)
+    head, section, after = _around(path, name)
+    if section is None:
+      head = f'{head.rstrip()}\n\n' if head.strip() else ''
+    begin, end = _marks(name)
+    with storage.whole_file(pathlib.Path(path)) as opened:
+      opened.write(f'{head}{begin}\n{text.strip()}\n\n{end}{after}')
+
+
+def section(path: str, name: str) -> str:
+  """The text of a section that `put_section` wrote; '' if there is none.
+
+  Raises:
+    WorkdirError: if the file cannot be read.
+  """
+  with workdirs.explained(path, path, 'choose another file'):
+    return (_around(path, name)[1] or '').strip()
+
+
+def _around(path: str, name: str) -> tuple[str, str | None, str]:
+  """What stands before, in and after a section; all before if there is none."""
+  file = pathlib.Path(path)
+  content = file.read_text(encoding='utf-8') if file.exists() else ''
+  begin, end = _marks(name)
+  head, found, tail = content.partition(begin)
+  if not found:
+    return content, None, ''
+  inside, _, after = tail.partition(end)
+  return head, inside, after
+
+
+def _marks(name: str) -> tuple[str, str]:
+  return f'<!-- {name} -->\n', f'<!-- end of {name} -->\n'

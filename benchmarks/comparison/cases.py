@@ -26,6 +26,7 @@ _SMALL = 10**5  # edges: up to here, all styles of a peer are tried
 _EPOCHS = 10  # of each of several seeds, one after the other
 _ENDLESS = 10**9  # epochs, more than anybody times
 _LEAST = 10**4  # edges of a drawn graph
+MEASURED, _QUICKLY = 4.0, 0.05  # seconds that a program measures for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,8 +97,8 @@ class Case:
     """Whether it is too large to try all styles of a peer."""
     return self.edges > _SMALL
 
-  def spec(self, recipe: str = 'pyg') -> dict[str, Any]:
-    """What a program is told of it: see `benchmarks.peers.common`."""
+  def spec(self, recipe: str, threads: int) -> dict[str, Any]:
+    """What every program is told of it: see `benchmarks.peers.common`."""
     config = self.settings(recipe)
     model = config.model
     hidden = [[model.hidden_dim, model.num_heads]] * (model.num_layers - 1)
@@ -114,6 +115,10 @@ class Case:
       'seeds': self.seeds,
       'epochs': 1 if self.is_quick else _EPOCHS,
       'validates': not config.batch_size,
+      'threads': threads,
+      'seconds': _QUICKLY if self.is_quick else MEASURED,
+      'least': 1 if self.is_quick or self.is_long else 3,
+      'most': 1 if self.is_quick else 1000,
     }
 
 

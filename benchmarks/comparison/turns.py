@@ -24,7 +24,6 @@ from benchmarks.comparison.taken import Turn
 from benchmarks.comparison.taken import best_style
 from benchmarks.comparison.taken import described
 
-_MEASURED, _QUICKLY = 4.0, 0.05  # seconds that a program measures for
 _IDLE = 0.3  # seconds in which it is seen what else the machine does
 _MARGIN = 1.3  # a turn may take so much longer than the one before
 # Seconds that a first turn is expected to take besides those it measures.
@@ -185,7 +184,7 @@ class Turns:
       return _USUAL_START / 2
     if case.kind == 'table':
       return _TABLE_START
-    return _START.get(program, _USUAL_START) + 2 * _MEASURED
+    return _START.get(program, _USUAL_START) + 2 * known.MEASURED
 
   def _turn(self, case, program, style, number) -> Turn:
     made = functools.partial(Turn, case.name, program, style, number)
@@ -243,14 +242,8 @@ class Turns:
         f'--workdir={settings.folder / "table"}',
       ]
     with self._writing:
-      spec = case.spec(recipe or 'pyg') | self._data(case, limits)
-    spec |= {
-      'style': style,
-      'threads': self._threads,
-      'seconds': _QUICKLY if settings.is_quick else _MEASURED,
-      'least': 1 if settings.is_quick or case.is_long else 3,
-      'most': 1 if settings.is_quick else 1000,
-    }
+      spec = case.spec(recipe or 'pyg', self._threads)
+      spec |= self._data(case, limits) | {'style': style}
     if name == 'ours':
       module = 'bounds' if case.kind == 'bound' else 'ours'
       words = [sys.executable, '-m', f'benchmarks.comparison.{module}']

@@ -435,25 +435,33 @@ def test_no_other_platform_is_told_that_senders_are_sorted(platform):
   assert 'indices_are_sorted = true' not in backward
 
 
-@pytest.mark.parametrize('layer_type', [GATLayer, GATv2Layer])
-def test_on_a_gpu_nothing_is_added_to_what_others_add_to(layer_type):
-  """Sums of floats in an order that is not fixed have other last bits."""
-  graph = ALL._replace(
-    nodes=graphs.SparseFeatures.from_csr(scipy.sparse.csr_matrix(ALL.nodes))
-  )
-  width = graph.nodes.shape[1]
+SPARSE = ALL._replace(
+  nodes=graphs.SparseFeatures.from_csr(scipy.sparse.csr_matrix(ALL.nodes))
+)
+
+
+def gradient_of_a_layer(layer_type, platform, implementation):
+  """The program of 2 heads of 3 features on `SPARSE`, with dropout."""
+  width = SPARSE.nodes.shape[1]
   graphdef, params = nnx.split(layer_type(width, 3, 2, rngs=nnx.Rngs(0)))
 
-  def loss(params, graph, implementation):
+  def loss(params, graph):
     layer = nnx.merge(graphdef, params)
     layer.implementation = implementation
     dropout = Dropout(jax.random.key(0), 0.5)
     return (layer.forward(graph, dropout).nodes ** 2).sum()
 
+  gradient = jax.jit(jax.grad(loss))
+  exported = jax.export.export(gradient, platforms=[platform])
+  return exported(params, SPARSE).mlir_module()
+
+
+@pytest.mark.parametrize('layer_type', [GATLayer, GATv2Layer])
+def test_on_a_gpu_nothing_is_added_to_what_others_add_to(layer_type):
+  """Sums of floats in an order that is not fixed have other last bits."""
+
   def added(implementation):
-    gradient = jax.jit(jax.grad(loss), static_argnums=2)
-    exported = jax.export.export(gradient, platforms=['cuda'])
-    text = exported(params, graph, implementation).mlir_module()
+    text = gradient_of_a_layer(layer_type, 'cuda', implementation)
     bodies = re.findall(r'"stablehlo.scatter"(.*?)stablehlo.return', text, re.S)
     return sum('stablehlo.add' in body for body in bodies)
 
@@ -464,22 +472,10 @@ def test_on_a_gpu_nothing_is_added_to_what_others_add_to(layer_type):
 @pytest.mark.parametrize('layer_type', [GATLayer, GATv2Layer])
 def test_on_a_tpu_nothing_has_axes_of_edges_heads_and_features(layer_type):
   """Its tiles of 8 x 128 numbers would be a sixteenth full."""
-  graph = ALL._replace(
-    nodes=graphs.SparseFeatures.from_csr(scipy.sparse.csr_matrix(ALL.nodes))
-  )
-  width, ends = graph.nodes.shape[1], (graph.senders, graph.nodes.rows)
-  graphdef, params = nnx.split(layer_type(width, 3, 2, rngs=nnx.Rngs(0)))
-
-  def loss(params, graph, implementation):
-    layer = nnx.merge(graphdef, params)
-    layer.implementation = implementation
-    dropout = Dropout(jax.random.key(0), 0.5)
-    return (layer.forward(graph, dropout).nodes ** 2).sum()
+  ends = SPARSE.senders, SPARSE.nodes.rows
 
   def found(implementation):
-    gradient = jax.jit(jax.grad(loss), static_argnums=2)
-    exported = jax.export.export(gradient, platforms=['tpu'])
-    text = exported(params, graph, implementation).mlir_module()
+    text = gradient_of_a_layer(layer_type, 'tpu', implementation)
     assert 'stablehlo.sort' not in text
     return any(f'tensor<{len(ids)}x2x3xf32>' in text for ids in ends)
 

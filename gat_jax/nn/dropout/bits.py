@@ -90,7 +90,8 @@ def at_least(
       never,
       lambda *_: jnp.zeros(flat, bool),
       lambda *of: drawn(*of).reshape(flat),
-      *(words, threshold),
+      words,
+      threshold,
     )
     return kept.reshape(shape)
 

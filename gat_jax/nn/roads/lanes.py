@@ -56,14 +56,7 @@ def of_receivers(of_nodes: jax.Array, edges: Edges) -> jax.Array:
 
 def softmax(logits: jax.Array, edges: Edges) -> jax.Array:
   """The same as `plain.softmax`: [E, K]."""
-  highest = jax.ops.segment_max(
-    logits,
-    edges.receivers,
-    edges.num_receivers,
-    indices_are_sorted=edges.receivers_are_sorted,
-  )
-  powers = jnp.exp(logits - of_receivers(highest, edges))
-  return powers / of_receivers(edge_sums(powers, edges), edges)
+  return plain.softmax_of(logits, edges, edge_sums, of_receivers)
 
 
 def edge_products(
@@ -88,9 +81,7 @@ def pair_scores(
   slope: float,
 ) -> jax.Array:
   """The same as `plain.pair_scores`: [E, K]."""
-  pairs = edges.of_receivers(_rows(queries)) + edges.of_senders(_rows(values))
-  if terms is not None:
-    pairs += plain.edge_terms(terms.features, _rows(terms.kernel))
+  pairs = _pairs(_rows, queries, values, edges, terms)
   scores = jax.nn.leaky_relu(pairs, slope) * _rows(vectors[None])
   return _per_head(scores, vectors.shape)
 
@@ -105,18 +96,29 @@ def slope_sums(
   slope: float,
 ) -> jax.Array:
   """The same as `plain.slope_sums`: [N, K, F]."""
-  flat = _flat(queries), _flat(values)
 
   def slopes(columns):
-    of_receivers, of_senders = (x[:, columns] for x in flat)
-    pairs = edges.of_receivers(of_receivers) + edges.of_senders(of_senders)
-    if terms is not None:
-      kernel = _flat(terms.kernel)[:, columns]
-      pairs += plain.edge_terms(terms.features, kernel)
+    def laid_out(x):
+      return _flat(x)[:, columns]
+
+    pairs = _pairs(laid_out, queries, values, edges, terms)
     spread = _spread(weights, queries.shape[2], columns)
     return jnp.where(pairs >= 0, spread, slope * spread)
 
   return _sums(slopes, edges, jnp.zeros(queries.shape, weights.dtype))
+
+
+def _pairs(
+  laid_out: Callable[[jax.Array], jax.Array],
+  queries: jax.Array,
+  values: jax.Array,
+  edges: Edges,
+  terms: plain.EdgeTerms | None,
+) -> jax.Array:
+  """`plain.pairs` of [n, K, F] laid out otherwise: [E, ...]."""
+  if terms is not None:
+    terms = terms._replace(kernel=laid_out(terms.kernel))
+  return plain.pairs(laid_out(queries), laid_out(values), edges, terms)
 
 
 def _flat(x: jax.Array) -> jax.Array:

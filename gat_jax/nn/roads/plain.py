@@ -7,6 +7,7 @@ Shapes: E edges, M senders, N receivers, K heads, F features a head, D features
 of an edge.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -45,10 +46,15 @@ def edge_terms(features: jax.Array, kernel: jax.Array) -> jax.Array:
   )
 
 
-def _pairs(queries, values, edges, terms):
-  """q_i + v_j + W f_ij: [E, K, F]."""
-  pairs = edges.of_receivers(queries) + edges.of_senders(values)
-  return pairs if terms is None else pairs + edge_terms(*terms)
+def pairs(
+  queries: jax.Array,
+  values: jax.Array,
+  edges: Edges,
+  terms: EdgeTerms | None,
+) -> jax.Array:
+  """q_i + v_j + W f_ij: [E, ...], of what nodes have, [nodes, ...]."""
+  sums = edges.of_receivers(queries) + edges.of_senders(values)
+  return sums if terms is None else sums + edge_terms(*terms)
 
 
 def weighted_sums(
@@ -105,6 +111,23 @@ def softmax(logits: jax.Array, edges: Edges) -> jax.Array:
   )
 
 
+def softmax_of(
+  logits: jax.Array,
+  edges: Edges,
+  edge_sums: Callable[[jax.Array, Edges], jax.Array],
+  of_receivers: Callable[[jax.Array, Edges], jax.Array],
+) -> jax.Array:
+  """The same as `softmax`, by these operations of a road: [E, K]."""
+  highest = jax.ops.segment_max(
+    logits,
+    edges.receivers,
+    edges.num_receivers,
+    indices_are_sorted=edges.receivers_are_sorted,
+  )
+  powers = jnp.exp(logits - of_receivers(highest, edges))
+  return powers / of_receivers(edge_sums(powers, edges), edges)
+
+
 def edge_products(
   sent: jax.Array,
   received: jax.Array,
@@ -143,8 +166,8 @@ def pair_scores(
     terms: W f; None for none.
     slope: of LeakyReLU below 0.
   """
-  pairs = jax.nn.leaky_relu(_pairs(queries, values, edges, terms), slope)
-  return dot_per_head(pairs, vectors[..., None])[:, :, 0]
+  active = jax.nn.leaky_relu(pairs(queries, values, edges, terms), slope)
+  return dot_per_head(active, vectors[..., None])[:, :, 0]
 
 
 # What the gradients of these scores are made of. Each takes w, [E, K], and what
@@ -202,6 +225,6 @@ def slope_features(
 
 def slopes(weights, queries, values, edges, terms, slope):
   """w_ij s_ij, 0 for what is no edge: [E, K, F]."""
-  pairs = _pairs(queries, values, edges, terms)
+  sums = pairs(queries, values, edges, terms)
   weights = weights[:, :, None]
-  return jnp.where(pairs >= 0, weights, slope * weights)
+  return jnp.where(sums >= 0, weights, slope * weights)

@@ -45,11 +45,7 @@ def edge_sums(of_edges: jax.Array, edges: Edges) -> jax.Array:
 
 def softmax(logits: jax.Array, edges: Edges) -> jax.Array:
   """The same as `plain.softmax`, for prepared edges: [E, K]."""
-  highest = jax.ops.segment_max(
-    logits, edges.receivers, edges.num_receivers, indices_are_sorted=True
-  )
-  powers = jnp.exp(logits - edges.of_receivers(highest))
-  return powers / edges.of_receivers(edge_sums(powers, edges))
+  return plain.softmax_of(logits, edges, edge_sums, of_receivers)
 
 
 def pair_scores(
@@ -66,9 +62,7 @@ def pair_scores(
   A product and a sum, which XLA makes one kernel of; `plain` has a matrix
   product, which needs all pairs.
   """
-  pairs = edges.of_receivers(queries) + edges.of_senders(values)  # [E, K, F]
-  if terms is not None:
-    pairs += plain.edge_terms(*terms)
+  pairs = plain.pairs(queries, values, edges, terms)  # [E, K, F]
   return (jax.nn.leaky_relu(pairs, slope) * vectors[None]).sum(-1)
 
 
