@@ -4,8 +4,9 @@ r"""Fills a folder for a machine with a GPU and no network.
 
 It gets wheels that any Python from 3.12 on can install, of what the library
 imports and an image with JAX and PyTorch may lack or have in another version,
-and the files of Cora, Citeseer and PPI: some 11 MB. Data are looked for in
---data, else in $GAT_JAX_DATA.
+and the files of Cora, Citeseer, Pubmed and PPI: some 20 MB. Data are looked for
+in --data, else in $GAT_JAX_DATA. With it, experiments.train and experiments.
+reproduce run there as well.
 """
 
 import argparse
@@ -23,9 +24,11 @@ WHEELS = (
   'optax==0.2.8',
   'orbax-checkpoint==0.12.8',
   'platformdirs==4.14.8',
+  'pooch==1.9.0',
+  'tensorboardX==2.6.5',
 )
 FILES = {
-  'planetoid': ('ind.cora.*', 'ind.citeseer.*'),
+  'planetoid': ('ind.cora.*', 'ind.citeseer.*', 'ind.pubmed.*'),
   'ppi': ('ppi.zip',),
 }
 

@@ -127,7 +127,7 @@ def _versions() -> dict[str, str]:
     'numpy': np.__version__,
     'python': platform.python_version(),
     'machine': f'{os.cpu_count()} cores, {platform.machine()},'
-    f' {jax.default_backend()}',
+    f' {jax.devices()[0].device_kind}',
   }
 
 

@@ -214,6 +214,14 @@ FIELDS: dict[str, Field] = {
     'lambda of lambda / 2 |v|^2, over all variables',
     Role.ARGUMENT,
   ),
+  'adam_epsilon': _number(
+    1e-8,
+    'from 1e-30 to below 1e30',
+    lambda v: 1e-30 <= v < 1e30,
+    'what Adam adds to the root of the second moment; where gradients are'
+    ' smaller than it, steps are as well',
+    Role.ARGUMENT,
+  ),
   'model.name': _choice(
     'gat', tuple(nn.LAYERS), 'the layer that the model is made of'
   ),
@@ -264,6 +272,7 @@ FIELDS: dict[str, Field] = {
 # out of what is compared, so that its folders can be continued; and a folder
 # without one is read with it.
 UNNAMED_IN_0_1: dict[str, Any] = {
+  'adam_epsilon': 1e-8,
   'mesh.runs': 0,
   'mesh.batch': 0,
   'mesh.nodes': 0,

@@ -29,6 +29,7 @@ class Hyperparameters(NamedTuple):
 
   learning_rate: jax.Array | np.number
   weight_decay: jax.Array | np.number
+  adam_epsilon: jax.Array | np.number
   dropout_rate: jax.Array | np.number
   patience: jax.Array | np.number
   max_epochs: jax.Array | np.number
@@ -39,6 +40,7 @@ class Hyperparameters(NamedTuple):
     return cls(
       learning_rate=np.float32(config.learning_rate),
       weight_decay=np.float32(config.weight_decay),
+      adam_epsilon=np.float32(config.adam_epsilon),
       dropout_rate=np.float32(config.model.dropout_rate),
       patience=np.int32(config.patience),
       max_epochs=np.int32(config.max_epochs),
