@@ -207,6 +207,7 @@ def test_summary_compares_the_same_work_alone():
         },
         {'what': 'a step', 'road': 'plain', 'precision': 'highest', 'ms': 4.0},
         {'what': 'a step', 'road': 'rows', 'error': 'ValueError: no'},
+        {'what': 'a step of 100 seeds', 'road': 'chosen', 'ms': 5.0},
       ),
       'torch_ppi': part(
         {'what': 'a step', 'by': 'PyG', 'precision': 'high', 'ms': 6.0},
@@ -232,6 +233,7 @@ def test_summary_compares_the_same_work_alone():
   text = tables.summary(results)
   assert '| a step | chosen |  |  | 2 | 3 | 1 |' in text  # 1 GB at 1 TB/s
   assert '| a step | plain |  | highest | 4 | 5 |' in text
+  assert '| a step of 100 seeds | chosen |  |  | 5 | 120 |' in text  # 100 x 6
   assert '| cora | plain | default | 1 | NO | NO |' in text
   assert '| ppi | a step | rows | ValueError: no |' in text
   assert 'dropped: no time left' in text
@@ -254,5 +256,6 @@ def test_data_to_carry_are_copied_or_missed(tmp_path):
   assert found == {
     'planetoid/ind.cora.x',
     'planetoid/ind.citeseer.x',
+    'planetoid/ind.pubmed.x',
     'ppi/ppi.zip',
   }

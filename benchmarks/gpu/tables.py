@@ -1,5 +1,6 @@
 """Results as Markdown: all of them, and what matters most."""
 
+import re
 from typing import Any
 
 _PRODUCT = 'matrix product, float32, default'
@@ -150,7 +151,8 @@ def with_ratios(results):
   """All rows of times; ours say how many times PyTorch's time is theirs.
 
   That is of the same name and precision: what JAX does on its own with float32
-  is what PyTorch calls `high`.
+  is what PyTorch calls `high`. An epoch of many seeds at once stands against as
+  many of its epochs, one after the other.
   """
   timed = [row for row in _rows(results) if 'ms' in row and 'digest' not in row]
   theirs = {
@@ -164,8 +166,15 @@ def with_ratios(results):
       precision = row.get('precision', 'default')
       alike = 'high' if precision == 'default' else precision
       row = row | {'by': row['road']}
-      if (row['what'], alike) in theirs:
-        row['x PyTorch'] = theirs[row['what'], alike] / row['ms']
+      what, count = _one_seed(row['what'])
+      if (what, alike) in theirs:
+        row['x PyTorch'] = count * theirs[what, alike] / row['ms']
     if 'by' in row:
       found.append(row)
   return found
+
+
+def _one_seed(what):
+  """What the same of one seed is called, and how many seeds there are."""
+  found = re.fullmatch(r'(.*) of (\d+) seeds', what)
+  return (found[1], int(found[2])) if found else (what, 1)
