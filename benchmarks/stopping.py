@@ -3,6 +3,8 @@ r"""Asks the validation nodes which rule of early stopping is best.
 Try:
   python -m benchmarks.stopping --dataset=pubmed --workdir=runs/stopping
   python -m benchmarks.stopping --dataset=cora --seeds=5 --workdir=runs/stopping
+  python -m benchmarks.stopping --dataset=pubmed --workdir=runs/stopping \
+      --output=benchmarks/RESULTS.md
 
 A rule cannot be chosen by the test score, nor by the validation score of the
 epoch that it chose itself. So half of the validation nodes choose the epoch,
@@ -16,6 +18,7 @@ import argparse
 import functools
 import importlib
 import pathlib
+import time
 from typing import Any
 
 from flax import nnx
@@ -43,6 +46,7 @@ def main() -> None:
   parser.add_argument('--seeds', type=int, default=10)
   parser.add_argument('--epochs', type=int, default=1000)
   parser.add_argument('--workdir', type=pathlib.Path, required=True)
+  parser.add_argument('--output', help='put the table into this Markdown file')
   args = parser.parse_args()
   config = importlib.import_module(f'configs.{args.dataset}').get_config()
   args.workdir.mkdir(parents=True, exist_ok=True)
@@ -56,7 +60,22 @@ def main() -> None:
     with np.load(path) as file:
       found.append(by_rule(file['losses'], file['hits'], config.patience, seed))
     print(f'seed {seed} is done', flush=True)
-  print(documents.markdown_table(table(found)))
+  text = documents.markdown_table(table(found))
+  print(text)
+  if args.output:
+    command = (
+      f'python -m benchmarks.stopping --dataset={args.dataset}'
+      f' --seeds={args.seeds} --epochs={args.epochs}'
+    )
+    said = (
+      f'## Which rule of stopping suits {args.dataset.capitalize()}\n\n'
+      f'`{command}`, {time.strftime("%Y-%m-%d")}: half of the validation nodes'
+      f' choose the epoch, the other half score it; {_HALVES} random halves of'
+      f' each of {args.seeds} seeds. None takes the last of {args.epochs}'
+      ' epochs.'
+    )
+    name = f'stopping on {args.dataset}'
+    documents.put_section(args.output, name, f'{said}\n\n{text}')
 
 
 def record(

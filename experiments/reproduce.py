@@ -12,13 +12,15 @@ Try:
       --workdir=runs/try                                     # needs no file
 
 Tables: cora, citeseer, pubmed, ppi, ablations (on Cora), citeseer-ablations,
-smoke; all is the first four. The workdir is results/ if none is given: the
-seeds that the repository keeps are not trained again. Stopped or killed, the
-same command goes on; a later one adds tables, rows and seeds. Writes into the
-workdir:
+pubmed-ablations, ppi-ablations, smoke; all is the first four. The workdir is
+results/ if none is given: the seeds that the repository keeps are not trained
+again. Stopped or killed, the same command goes on; a later one adds tables,
+rows and seeds. Writes into the workdir:
   seeds/                    a file a row, with a line for each finished seed
   unfinished/               runs of seeds that train, and their checkpoints;
                             empty when all have finished
+  runs/                     with --keep_runs: what each program left, for
+                            experiments.report and experiments.predict
   reproduction.json, .csv   the tables of all that is there, for machines:
                             scores, differences: fractions between 0 and 1
   reproduction.md, .tex     the same for people, in per cent
@@ -51,6 +53,9 @@ _AT_ONCE = flags.DEFINE_integer(
   'seeds that one program trains; by default five for each device, on PPI one',
   1,
 )
+_KEEP = flags.DEFINE_bool(
+  'keep_runs', False, 'keep metrics and parameters of what is trained, in runs/'
+)
 _MARGIN = flags.DEFINE_float(
   'margin',
   100 * reports.MARGIN,
@@ -74,7 +79,13 @@ def main() -> None:
     for row, paper_seeds in rows.items():
       num_seeds = _SEEDS.value or paper_seeds
       if not training.train_row(
-        _WORKDIR.value, row, num_seeds, _AT_ONCE.value, console, stop
+        _WORKDIR.value,
+        row,
+        num_seeds,
+        _AT_ONCE.value,
+        console,
+        stop,
+        keep_runs=_KEEP.value,
       ):
         console.print(
           f'what is done stands in {_WORKDIR.value}; the same command goes on',

@@ -35,6 +35,7 @@ Test scores in %; ± is the sample deviation over n seeds. Differences are in
 points of %.
 
 - 95 % interval: of the mean, by bootstrap.
+- validation: mean score of the validation nodes in the epochs that were kept.
 - Welch p: of no difference to the paper's figure, by Welch's t-test.
 - TOST p: of a difference of at least {margin:g} in %, by two one-sided t-tests.
 - verdict: reproduced where TOST p is below {alpha:g}; else better or worse
@@ -162,6 +163,7 @@ def _record(row: RowResult) -> dict[str, str | float | None]:
     'n': row.sample.n,
     'low': low,
     'high': high,
+    'validation': row.validation,
     'paper_mean': published and published.mean,
     'paper_std': published and published.std,
     'difference': verdict and verdict.difference,
@@ -208,6 +210,7 @@ def _words(row: RowResult, baseline: str) -> dict[str, str]:
     'here': documents.mean_and_deviation(sample.mean, sample.std),
     'n': str(sample.n),
     '95 % interval': _interval(sample.interval),
+    'validation': documents.per_cent(row.validation),
     'paper': documents.mean_and_deviation(published.mean, published.std)
     if published
     else '',

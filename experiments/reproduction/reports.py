@@ -27,6 +27,8 @@ class RowResult:
     row: what was trained.
     scores: the test score of each finished seed.
     sample: what is known of them together.
+    validation: the mean validation score of the epochs that were kept: what a
+      choice between rows may look at.
     verdict: against the published figure; None if there is none.
     rules: by early stopping's rule, the mean test score that it would have
       reported.
@@ -41,6 +43,7 @@ class RowResult:
   row: tables.Row
   scores: dict[int, float]
   sample: verdicts.Sample
+  validation: float
   verdict: verdicts.Verdict | None
   rules: dict[str, float]
   mean_epochs: float
@@ -56,6 +59,7 @@ class RowResult:
       'name': self.row.name,
       'changes': self.row.changes,
       **dataclasses.asdict(self.sample),
+      'validation': self.validation,
       'published': published and dataclasses.asdict(published),
       'verdict': self.verdict and dataclasses.asdict(self.verdict),
       'rules': self.rules,
@@ -195,6 +199,7 @@ def _row(
     row=row,
     scores=scores,
     sample=sample,
+    validation=float(np.mean([seed.result.val for seed in seeds])),
     verdict=row.published and verdicts.judge(sample, row.published, margin),
     rules=_by_rule(row.config().stop_rule, seeds),
     mean_epochs=float(np.mean([seed.result.epochs for seed in seeds])),

@@ -95,7 +95,7 @@ def _departures(report: Report) -> Iterable[str]:
     rows.sort(key=lambda row: row.against.difference)
     seen = [f'`{row.row.name}` {_points(row)}' for row in rows if _is_seen(row)]
     others = [f'`{row.row.name}`' for row in rows if not _is_seen(row)]
-    text = f'**{table.title.removesuffix(", accuracy in %")}**, in points:'
+    text = f'**{table.title.rpartition(",")[0]}**, in points:'
     text += f' {", ".join(seen) or "nothing to be seen"}.'
     if others:
       text += f' No difference to be seen: {", ".join(others)}.'

@@ -24,10 +24,12 @@ from experiments.reproduction import ledger
 from experiments.reproduction import tables
 from experiments.reproduction import verdicts
 from gat_jax import runs
+from gat_jax import storage
 from gat_jax.runs import workdirs
 
 _ROOT = pathlib.Path(__file__).parents[2]  # of the repository
 _UNFINISHED = 'unfinished'  # of a workdir; runs stand in it while they train
+KEPT = 'runs'  # of a workdir; where they go if they are kept
 
 
 def train_row(
@@ -37,6 +39,7 @@ def train_row(
   at_once: int | None,
   console: Console,
   stop: cli.StopRequest,
+  keep_runs: bool = False,
 ) -> bool:
   """Trains the seeds of a row that its ledger lacks, and adds them to it.
 
@@ -47,6 +50,7 @@ def train_row(
     at_once: seeds that one program trains; None lets devices and data decide.
     console: is told how it goes.
     stop: true as soon as a signal asked to stop.
+    keep_runs: whether the folders of runs are kept, in `KEPT`.
 
   Returns:
     Whether all of them have finished. If not, it was stopped: what was done is
@@ -75,6 +79,11 @@ def train_row(
         finished.add(_train(config, folder, observer, versions))
     except runs.Ended:
       return False
+    if keep_runs:
+      kept = pathlib.Path(workdir, KEPT, folder.name)
+      storage.make_folder(kept.parent)
+      shutil.rmtree(kept, ignore_errors=True)  # of a ledger that was deleted
+      folder.rename(kept)
     shutil.rmtree(folder, ignore_errors=True)
     console.print(_progress(row, finished.entries, num_seeds), highlight=False)
     if stop:

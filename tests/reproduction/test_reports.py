@@ -108,6 +108,7 @@ def test_seeds_of_version_0_1_come_to_the_same(old, tmp_path):
     for row in (before, now)
   )
   assert [100 * x for x in fractions] == pytest.approx(in_per_cent)
+  assert 0 < now.pop('validation') <= 1  # nobody told it then
   assert now == before
   was, is_now = (
     [line for line in (x / 'reproduction.md').read_text().splitlines()]
@@ -192,8 +193,16 @@ def test_json_keeps_its_shape(report):
   assert list(cora) == ['title', 'baseline', 'rows']
   gcn, _, _, gat, gatv2 = cora['rows']
   assert list(gat) == [
-    *('name', 'changes', 'mean', 'std', 'n', 'interval', 'published'),
-    *('verdict', 'rules', 'mean_epochs', 'hours', 'finished', 'versions'),
+    *('name', 'changes', 'mean', 'std', 'n', 'interval', 'validation'),
+    *(
+      'published',
+      'verdict',
+      'rules',
+      'mean_epochs',
+      'hours',
+      'finished',
+      'versions',
+    ),
   ]
   assert gat['published'] == {'mean': 0.83, 'std': 0.007, 'n': 100}
   assert set(gat['verdict']) == {
@@ -232,7 +241,7 @@ def test_columns_without_a_word_are_left_out(report, tmp_path):
   ledgers.add(tmp_path, CORA.rows[-1], [83.0])
   (table,) = reports.collect(tmp_path, 0.01).tables.values()
   header, row = formats.cells(table)
-  assert header == ['model', 'here', 'n', 'epochs', 'hours']
+  assert header == ['model', 'here', 'n', 'validation', 'epochs', 'hours']
   assert row[:3] == ['GATv2', '83.00', '1']
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import io
 import json
 import re
+import shutil
 
 import pytest
 from rich.console import Console
@@ -84,6 +85,18 @@ def test_seeds_are_those_of_a_run_and_nothing_is_left_over(
   assert not list((tmp_path / 'unfinished').iterdir())
   if (training._ROOT / '.git').exists():
     assert re.match('[0-9a-f]{7}', found[0].versions['commit'])
+
+
+def test_runs_are_kept_on_request(undisturbed, tmp_path):
+  said = Console(file=io.StringIO())
+  for _ in range(2):  # the second time in place of what the first one left
+    shutil.rmtree(tmp_path / ledger.FOLDER, ignore_errors=True)
+    assert training.train_row(
+      str(tmp_path), ROW, 3, 3, said, Stop(99), keep_runs=True
+    )
+  kept = runs.read_result(tmp_path / training.KEPT / 'smoke-tiny-0-2')
+  assert list(kept.seeds) == [own.result for own in undisturbed[:3]]
+  assert not list((tmp_path / 'unfinished').iterdir())
 
 
 def test_interrupted_seeds_go_on_from_their_checkpoint(undisturbed, tmp_path):

@@ -1,0 +1,128 @@
+r"""Finds where training jumps: where its loss is suddenly many times higher.
+
+Try:
+  python -m experiments.train --config=configs/ppi.py --workdir=runs/ppi
+  python -m benchmarks.jumps runs/ppi
+  python -m experiments.reproduce --table=ppi --rows=GAT --workdir=runs/paper \
+      --keep_runs
+  python -m benchmarks.jumps runs/paper/runs/* --output=RESULTS.md
+
+A folder is that of a finished run that logged every epoch. A jump begins in an
+epoch whose training loss is three times the median of the ten before it, none
+of which was one.
+"""
+
+import argparse
+import pathlib
+import statistics
+from typing import NamedTuple
+
+from experiments import documents
+from gat_jax import runs
+from gat_jax.errors import InputError
+from gat_jax.errors import WorkdirError
+from gat_jax.runs import settings
+from gat_jax.runs import workdirs
+
+_TIMES = 3.0
+_BEFORE = 10
+_TOLD = ('adam_epsilon', 'batch_shapes', 'model.name', 'model.fused_fan')
+
+
+class Jump(NamedTuple):
+  """A jump of the training loss.
+
+  Attributes:
+    epoch: in which it begins.
+    times: the highest loss within it, by the median before it.
+  """
+
+  epoch: int
+  times: float
+
+
+def find(losses: list[float]) -> list[Jump]:
+  """The jumps of a training, from its loss after each epoch, in order."""
+  found: list[Jump] = []
+  for index in range(_BEFORE, len(losses)):
+    if found and index + 1 - found[-1].epoch <= _BEFORE:
+      continue
+    before = statistics.median(losses[index - _BEFORE : index])
+    if losses[index] > _TIMES * before:
+      highest = max(losses[index : index + _BEFORE])
+      found.append(Jump(index + 1, highest / before))
+  return found
+
+
+def of_run(workdir: pathlib.Path) -> list[dict[str, str]]:
+  """A line a seed of a finished run.
+
+  Raises:
+    WorkdirError: if it has none, or did not log every epoch.
+  """
+  result = runs.read_result(workdir)
+  config = settings.complete(workdirs.read_json(workdir, workdirs.CONFIG))
+  losses: dict[int, list[float]] = {seed.seed: [] for seed in result.seeds}
+  for line in workdirs.read_metrics(workdir):
+    losses[line['seed']].append(line['train_loss'])
+  lines = []
+  for seed in result.seeds:
+    if len(losses[seed.seed]) != seed.epochs:
+      raise WorkdirError(
+        workdir,
+        f'has {len(losses[seed.seed])} of {seed.epochs} epochs in its log',
+        'train with --config.log_every=1',
+      )
+    jumps = find(losses[seed.seed])
+    lines.append(
+      {
+        'run': workdir.name,
+        **{name: str(_field(config, name)) for name in _TOLD},
+        'seed': str(seed.seed),
+        'epochs': str(seed.epochs),
+        'jumps': str(len(jumps)),
+        'in epochs': ', '.join(str(jump.epoch) for jump in jumps),
+        'highest': f'{max(j.times for j in jumps):.0f} x' if jumps else '',
+        'lowest loss': f'{min(losses[seed.seed]):.4f}',
+        'kept epoch': str(seed.best_epoch),
+        'test, %': documents.per_cent(seed.test),
+      }
+    )
+  return lines
+
+
+def _field(config: dict, name: str):
+  for room in name.split('.'):
+    config = config[room]
+  return config
+
+
+def main() -> None:
+  """Prints a line a seed, and puts them into a file."""
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  parser.add_argument('workdirs', nargs='+', type=pathlib.Path)
+  parser.add_argument('--output', help='put the table into this Markdown file')
+  args = parser.parse_args()
+  try:
+    lines = [line for path in args.workdirs for line in of_run(path)]
+  except InputError as error:
+    parser.error(str(error))
+  text = documents.markdown_table([list(lines[0]), *map(_cells, lines)])
+  print(text)
+  if args.output:
+    said = (
+      '## Where training jumps\n\nWritten by `python -m benchmarks.jumps`: a'
+      f' jump is an epoch whose training loss is {_TIMES:g} times the median of'
+      f' the {_BEFORE} before it.'
+    )
+    documents.put_section(args.output, 'jumps', f'{said}\n\n{text}')
+
+
+def _cells(line: dict[str, str]) -> list[str]:
+  return list(line.values())
+
+
+if __name__ == '__main__':
+  main()
