@@ -32,6 +32,26 @@ def pytest_configure(config):
     os.environ['XLA_FLAGS'] = f'{os.environ.get("XLA_FLAGS", "")} {quick}'
 
 
+# Of the slow files those that take longest. A worker takes a file whole: begun
+# last, one of them would run alone at the end.
+_LONGEST = (
+  'test_slurm.py',
+  'test_survival.py',
+  'test_benchmarks.py',
+  'test_endings.py',
+  'test_hosts.py',
+  'test_export.py',
+  'test_reproduce.py',
+  'test_site.py',
+)
+
+
+def pytest_collection_modifyitems(items):
+  """Puts the longest files first, where pytest-xdist leaves the order alone."""
+  places = {name: place for place, name in enumerate(_LONGEST)}
+  items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
+
 @pytest.fixture(scope='session')
 def environment(tmp_path_factory):
   """For commands: a home of their own."""
