@@ -13,6 +13,7 @@ of which was one.
 """
 
 import argparse
+import math
 import pathlib
 import statistics
 from typing import NamedTuple
@@ -64,7 +65,8 @@ def of_run(workdir: pathlib.Path) -> list[dict[str, str]]:
   config = settings.complete(workdirs.read_json(workdir, workdirs.CONFIG))
   losses: dict[int, list[float]] = {seed.seed: [] for seed in result.seeds}
   for line in workdirs.read_metrics(workdir):
-    losses[line['seed']].append(line['train_loss'])
+    loss = line['train_loss']  # null where it was not finite
+    losses[line['seed']].append(math.inf if loss is None else loss)
   lines = []
   for seed in result.seeds:
     if len(losses[seed.seed]) != seed.epochs:

@@ -28,6 +28,7 @@ def test_a_jump_is_where_the_loss_is_suddenly_many_times_what_it_was():
   assert first.times == pytest.approx(9.0 / before)
   assert jumps.find(losses[:60]) == []
   assert jumps.find([1.0] * 10 + [4.0])[0].epoch == 11  # the last one counts
+  assert jumps.find([1.0] * 10 + [np.inf]) == [(11, np.inf)]
 
 
 def config(log_every):
