@@ -157,12 +157,7 @@ class Program:
     if isinstance(state.params, list):
       # Once all are there, so that parameters change in place.
       grads = jax.lax.optimization_barrier(packing.joined(grads))
-    optimizer = optimizers.make(
-      self.optimizer,
-      hyper.learning_rate,
-      hyper.weight_decay,
-      hyper.adam_epsilon,
-    )
+    optimizer = optimizers.make(self.optimizer, *hyper.of_optimizer)
     train_loss, grads = self._added((train_loss, grads))
     updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
     return state._replace(

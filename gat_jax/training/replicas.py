@@ -46,6 +46,11 @@ class Hyperparameters(NamedTuple):
       max_epochs=np.int32(config.max_epochs),
     )
 
+  @property
+  def of_optimizer(self) -> tuple[jax.Array | np.number, ...]:
+    """In the order in which `optimizers.make` takes them."""
+    return self.learning_rate, self.weight_decay, self.adam_epsilon
+
 
 class Replica(NamedTuple):
   """One seed with its own hyper-parameters."""
