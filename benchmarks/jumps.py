@@ -62,7 +62,8 @@ def of_run(workdir: pathlib.Path) -> list[dict[str, str]]:
     WorkdirError: if it has none, or did not log every epoch.
   """
   result = runs.read_result(workdir)
-  config = settings.complete(workdirs.read_json(workdir, workdirs.CONFIG))
+  stored = workdirs.read_json(workdir, workdirs.CONFIG)
+  config = settings.flat(settings.complete(stored))
   losses: dict[int, list[float]] = {seed.seed: [] for seed in result.seeds}
   for line in workdirs.read_metrics(workdir):
     loss = line['train_loss']  # null where it was not finite
@@ -79,7 +80,7 @@ def of_run(workdir: pathlib.Path) -> list[dict[str, str]]:
     lines.append(
       {
         'run': workdir.name,
-        **{name: str(_field(config, name)) for name in _TOLD},
+        **{name: str(config[name]) for name in _TOLD},
         'seed': str(seed.seed),
         'epochs': str(seed.epochs),
         'jumps': str(len(jumps)),
@@ -91,12 +92,6 @@ def of_run(workdir: pathlib.Path) -> list[dict[str, str]]:
       }
     )
   return lines
-
-
-def _field(config: dict, name: str):
-  for room in name.split('.'):
-    config = config[room]
-  return config
 
 
 def main() -> None:
@@ -111,7 +106,8 @@ def main() -> None:
     lines = [line for path in args.workdirs for line in of_run(path)]
   except InputError as error:
     parser.error(str(error))
-  text = documents.markdown_table([list(lines[0]), *map(_cells, lines)])
+  cells = [list(line.values()) for line in lines]
+  text = documents.markdown_table([list(lines[0]), *cells])
   print(text)
   if args.output:
     said = (
@@ -120,10 +116,6 @@ def main() -> None:
       f' the {_BEFORE} before it.'
     )
     documents.put_section(args.output, 'jumps', f'{said}\n\n{text}')
-
-
-def _cells(line: dict[str, str]) -> list[str]:
-  return list(line.values())
 
 
 if __name__ == '__main__':

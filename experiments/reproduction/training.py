@@ -84,7 +84,8 @@ def train_row(
       storage.make_folder(kept.parent)
       shutil.rmtree(kept, ignore_errors=True)  # of a ledger that was deleted
       folder.rename(kept)
-    shutil.rmtree(folder, ignore_errors=True)
+    else:
+      shutil.rmtree(folder, ignore_errors=True)
     console.print(_progress(row, finished.entries, num_seeds), highlight=False)
     if stop:
       return False
