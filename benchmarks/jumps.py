@@ -7,9 +7,9 @@ Try:
       --keep_runs
   python -m benchmarks.jumps runs/paper/runs/* --output=RESULTS.md
 
-A folder is that of a finished run that logged every epoch. A jump begins in an
-epoch whose training loss is three times the median of the ten before it, none
-of which was one.
+A folder is that of a run that logged every epoch; of one that has not finished
+it tells what is there. A jump begins in an epoch whose training loss is three
+times the median of the ten before it, none of which was one.
 """
 
 import argparse
@@ -56,42 +56,52 @@ def find(losses: list[float]) -> list[Jump]:
 
 
 def of_run(workdir: pathlib.Path) -> list[dict[str, str]]:
-  """A line a seed of a finished run.
+  """A line a seed of a run; of an unfinished one, without its score.
 
   Raises:
-    WorkdirError: if it has none, or did not log every epoch.
+    WorkdirError: if it is no run, or did not log every epoch.
   """
-  result = runs.read_result(workdir)
   stored = workdirs.read_json(workdir, workdirs.CONFIG)
   config = settings.flat(settings.complete(stored))
-  losses: dict[int, list[float]] = {seed.seed: [] for seed in result.seeds}
-  for line in workdirs.read_metrics(workdir):
-    loss = line['train_loss']  # null where it was not finite
-    losses[line['seed']].append(math.inf if loss is None else loss)
+  finished = {}
+  if (workdir / workdirs.RESULTS).exists():
+    finished = {seed.seed: seed for seed in runs.read_result(workdir).seeds}
   lines = []
-  for seed in result.seeds:
-    if len(losses[seed.seed]) != seed.epochs:
-      raise WorkdirError(
-        workdir,
-        f'has {len(losses[seed.seed])} of {seed.epochs} epochs in its log',
-        'train with --config.log_every=1',
-      )
-    jumps = find(losses[seed.seed])
+  for seed, losses in _losses(workdir).items():
+    jumps = find(losses)
+    result = finished.get(seed)
     lines.append(
       {
         'run': workdir.name,
         **{name: str(config[name]) for name in _TOLD},
-        'seed': str(seed.seed),
-        'epochs': str(seed.epochs),
+        'seed': str(seed),
+        'epochs': f'{len(losses)}{"" if result else ", unfinished"}',
         'jumps': str(len(jumps)),
         'in epochs': ', '.join(str(jump.epoch) for jump in jumps),
         'highest': f'{max(j.times for j in jumps):.0f} x' if jumps else '',
-        'lowest loss': f'{min(losses[seed.seed]):.4f}',
-        'kept epoch': str(seed.best_epoch),
-        'test, %': documents.per_cent(seed.test),
+        'lowest loss': f'{min(losses):.4f}',
+        'kept epoch': str(result.best_epoch) if result else '',
+        'test, %': documents.per_cent(result.test) if result else '',
       }
     )
   return lines
+
+
+def _losses(workdir: pathlib.Path) -> dict[int, list[float]]:
+  """The training loss of every epoch, by seed."""
+  losses: dict[int, list[float]] = {}
+  for line in workdirs.read_metrics(workdir):
+    before = losses.setdefault(line['seed'], [])
+    if line['epoch'] != len(before) + 1:
+      raise WorkdirError(
+        workdir,
+        f'logged epoch {line["epoch"]} of seed {line["seed"]} after epoch'
+        f' {len(before)}',
+        'train with --config.log_every=1',
+      )
+    loss = line['train_loss']  # null where it was not finite
+    before.append(math.inf if loss is None else loss)
+  return losses
 
 
 def main() -> None:

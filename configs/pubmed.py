@@ -2,9 +2,9 @@
 
     python -m experiments.train --config=configs/pubmed.py
 
-Twenty seeds gave what RESULTS.md says, a point less. The authors' rule of early
-stopping stands here because nothing but the test score speaks for stopping by
-the loss alone, which comes nearer to the paper: docs/recipe.md.
+Here 100 seeds have 77.8 +- 0.7, a point less: RESULTS.md. The authors' rule of
+early stopping stands here because nothing but the test score speaks for
+stopping by the loss alone, which comes nearer to the paper: docs/recipe.md.
 """
 
 from ml_collections import config_dict

@@ -56,7 +56,21 @@ def test_runs_become_lines_of_a_table(tmp_path):
   assert '## Where training jumps' in output.read_text()
 
 
+def test_an_unfinished_run_tells_what_is_there(tmp_path):
+  runs.train_and_evaluate(config(1), tmp_path)
+  whole = jumps.of_run(tmp_path)
+  (tmp_path / 'results.json').unlink()
+  metrics = tmp_path / 'metrics.jsonl'
+  lines = metrics.read_text().splitlines(keepends=True)
+  metrics.write_text(''.join(lines[:14]))  # of 12 epochs of two seeds
+  part = jumps.of_run(tmp_path)
+  assert [line['epochs'] for line in whole] == ['12', '12']
+  assert [line['epochs'] for line in part] == ['7, unfinished'] * 2
+  assert [line['test, %'] for line in part] == ['', '']
+  assert all(line['test, %'] for line in whole)
+
+
 def test_a_run_that_logged_fewer_epochs_is_refused(tmp_path):
   runs.train_and_evaluate(config(5), tmp_path)
-  with pytest.raises(WorkdirError, match='of 12 epochs in its log'):
+  with pytest.raises(WorkdirError, match='logged epoch 5 of seed 0 after'):
     jumps.of_run(tmp_path)

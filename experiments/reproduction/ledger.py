@@ -114,6 +114,7 @@ class Ledger:
     """
     self.path = pathlib.Path(path)
     self._subject = subject
+    self.holds: Subject | None = None  # as the file says, if there is one
     self._entries: dict[int, FinishedSeed] = {}
     self._sound = 0  # bytes that are whole lines
     if self.path.exists():
@@ -166,7 +167,8 @@ class Ledger:
       return
     self._sound = len(whole) + 1
     header, *lines = whole.split(b'\n')
-    self._check(self._parse(header, 1, _read_subject))
+    self.holds = self._parse(header, 1, _read_subject)
+    self._check(self.holds)
     for number, line in enumerate(lines, 2):
       entry = self._parse(line, number, FinishedSeed.from_json)
       self._entries[entry.result.seed] = entry
