@@ -1,7 +1,6 @@
 """The page of one run: scores, data, learning, predictions, attention."""
 
 import dataclasses
-import json
 import pathlib
 from typing import Any
 
@@ -133,19 +132,19 @@ def _over(n: int) -> str:
 
 def _read_curves(workdir: pathlib.Path) -> dict[int, _Curve]:
   """metrics.jsonl by seed, thinned out."""
-  path = workdir / workdirs.METRICS
   lines: dict[int, list[list[float | None]]] = {}
   try:
-    for text in path.read_text(encoding='utf-8').splitlines():
-      line = json.loads(text)
+    for line in workdirs.read_metrics(workdir):
       lines.setdefault(line['seed'], []).append([line[n] for n in _LOGGED])
     return {
       # What is not finite was logged as null.
       seed: dict(zip(_LOGGED, np.array(_thin(own), float).T, strict=True))
       for seed, own in lines.items()
     }
-  except (OSError, ValueError, KeyError, TypeError) as error:
-    raise WorkdirError(path, f'is damaged ({error})') from error
+  except (ValueError, KeyError, TypeError) as error:
+    raise WorkdirError(
+      workdir / workdirs.METRICS, f'is damaged ({error})'
+    ) from error
 
 
 def _thin(lines: list[Any]) -> list[Any]:

@@ -296,7 +296,7 @@ def _read(path: pathlib.Path) -> Iterator[None]:
 
 
 def read_metrics(workdir: str | os.PathLike) -> list[dict[str, Any]]:
-  """The lines of a finished run's `metrics.jsonl`.
+  """The lines of a run's `metrics.jsonl`.
 
   Raises:
     WorkdirError: if they are missing or damaged.

@@ -158,7 +158,7 @@ def test_what_a_run_has_not_is_an_error(made, wanted, words):
   ('name', 'content', 'words'),
   [
     ('metrics.jsonl', '{}', r'metrics\.jsonl: is damaged'),
-    ('metrics.jsonl', '{"seed": 0, "epoch"', r'metrics\.jsonl: is damaged'),
+    ('metrics.jsonl', '{"seed": 0, "epoch"', r'metrics\.jsonl: cannot be read'),
     ('results.json', '[1]', r'results\.json: holds no results'),
     ('results.json', '{"seeds": 3}', r'results\.json: holds no results'),
     ('config.json', '[]', 'holds no config'),
