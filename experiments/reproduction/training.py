@@ -7,6 +7,7 @@ import functools
 import os
 import pathlib
 import platform
+import re
 import shutil
 import subprocess
 import time
@@ -79,17 +80,36 @@ def train_row(
         finished.add(_train(config, folder, observer, versions))
     except runs.Ended:
       return False
-    if keep_runs:
-      kept = pathlib.Path(workdir, KEPT, folder.name)
-      storage.make_folder(kept.parent)
-      shutil.rmtree(kept, ignore_errors=True)  # of a ledger that was deleted
-      folder.rename(kept)
-    else:
-      shutil.rmtree(folder, ignore_errors=True)
+    _put_away(folder, workdir, keep_runs)
     console.print(_progress(row, finished.entries, num_seeds), highlight=False)
     if stop:
       return False
+  for folder in _left_over(workdir, row, set(finished.entries)):
+    _put_away(folder, workdir, keep_runs)
   return True
+
+
+def _put_away(folder: pathlib.Path, workdir: str, keeps: bool) -> None:
+  """What becomes of a run whose seeds stand in the ledger."""
+  if keeps and (folder / workdirs.RESULTS).exists():
+    kept = pathlib.Path(workdir, KEPT, folder.name)
+    storage.make_folder(kept.parent)
+    shutil.rmtree(kept, ignore_errors=True)  # of a ledger that was deleted
+    folder.rename(kept)
+  else:
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _left_over(
+  workdir: str, row: tables.Row, finished: set[int]
+) -> list[pathlib.Path]:
+  """Runs of finished seeds: of a kill just then, or of another `at_once`."""
+  found = []
+  for folder in pathlib.Path(workdir, _UNFINISHED).glob(f'{row.key}-*'):
+    seeds = re.fullmatch(r'(\d+)-(\d+)', folder.name[len(row.key) + 1 :])
+    if seeds and finished.issuperset(range(int(seeds[1]), int(seeds[2]) + 1)):
+      found.append(folder)
+  return found
 
 
 class _Observer(cli.StoppableObserver):

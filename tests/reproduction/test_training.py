@@ -122,6 +122,17 @@ def test_stopped_between_programs_keeps_what_is_done_and_takes_more(
   assert seeds_of(tmp_path) == undisturbed
 
 
+def test_runs_of_finished_seeds_are_not_left_over(undisturbed, tmp_path):
+  assert train(tmp_path)[0]
+  unfinished = tmp_path / 'unfinished'
+  for name in ('smoke-tiny-0-1', 'smoke-tiny-2-4', 'smoke-tiny-v2-0-1'):
+    (unfinished / name).mkdir()
+  assert train(tmp_path)[0]
+  left = sorted(path.name for path in unfinished.iterdir())
+  assert left == ['smoke-tiny-2-4', 'smoke-tiny-v2-0-1']
+  assert seeds_of(tmp_path) == undisturbed[:3]
+
+
 def test_damaged_results_of_a_finished_run_are_an_error(tmp_path):
   folder = tmp_path / 'unfinished/smoke-tiny-0-2'
   folder.mkdir(parents=True)
