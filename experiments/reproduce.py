@@ -50,7 +50,8 @@ _ROWS = flags.DEFINE_list('rows', None, 'only these rows, by name')
 _AT_ONCE = flags.DEFINE_integer(
   'at_once',
   None,
-  'seeds that one program trains; by default five for each device, on PPI one',
+  'seeds that one program trains; by default for each device five, on a GPU or'
+  ' TPU 50; on PPI one',
   1,
 )
 _KEEP = flags.DEFINE_bool(

@@ -66,8 +66,9 @@ def train_row(
   finished = ledger.Ledger(
     ledger.path_of(workdir, row), ledger.Subject.of(config, digest)
   )
-  devices = jax.local_device_count()
-  at_once = at_once or devices * (1 if config.batch_size else 5)
+  at_once = at_once or jax.local_device_count() * seeds_a_device(
+    bool(config.batch_size), jax.default_backend()
+  )
   for seeds in stretches(finished.missing(num_seeds), at_once):
     config.seed, config.num_seeds = seeds[0], len(seeds)
     folder = pathlib.Path(
@@ -189,6 +190,21 @@ def _progress(
     f' {documents.mean_and_deviation(sample.mean, sample.std)} %,'
     f' about {seconds * (num_seeds - len(scores)) / 60:.0f} minutes left'
   )
+
+
+def seeds_a_device(is_in_batches: bool, platform: str) -> int:
+  """How many seeds a device trains at once, if nobody says so.
+
+  An accelerator takes the seeds of one graph side by side; a CPU one after the
+  other, so that more of them would only be more to lose.
+
+  Args:
+    is_in_batches: whether the training split is; its seeds take turns.
+    platform: of the devices, as JAX calls it.
+  """
+  if is_in_batches:
+    return 1
+  return 5 if platform == 'cpu' else 50
 
 
 def stretches(seeds: list[int], most: int) -> list[list[int]]:

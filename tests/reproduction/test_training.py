@@ -148,3 +148,9 @@ def test_stretches_are_contiguous_and_short():
     [8],
   ]
   assert training.stretches([], 3) == []
+
+
+def test_an_accelerator_trains_more_seeds_at_once():
+  assert training.seeds_a_device(False, 'cpu') == 5
+  assert training.seeds_a_device(False, 'gpu') == 50
+  assert training.seeds_a_device(True, 'gpu') == 1
