@@ -96,8 +96,7 @@ def main() -> None:
     ]
   except InputError as error:
     parser.error(str(error))
-  cells = [list(line.values()) for line in lines]
-  text = documents.markdown_table([list(lines[0]), *cells])
+  text = documents.records_table(lines)
   print(text)
   if args.output:
     said = (

@@ -66,8 +66,16 @@ def of_run(workdir: pathlib.Path) -> list[dict[str, str]]:
   finished = {}
   if (workdir / workdirs.RESULTS).exists():
     finished = {seed.seed: seed for seed in runs.read_result(workdir).seeds}
+  logged = _losses(workdir)
+  for seed, result in finished.items():
+    if (count := len(logged.get(seed, []))) != result.epochs:
+      raise WorkdirError(
+        workdir,
+        f'has {count} of {result.epochs} epochs of seed {seed} in its log',
+        'train with --config.log_every=1',
+      )
   lines = []
-  for seed, losses in _losses(workdir).items():
+  for seed, losses in logged.items():
     jumps = find(losses)
     result = finished.get(seed)
     lines.append(
@@ -116,8 +124,7 @@ def main() -> None:
     lines = [line for path in args.workdirs for line in of_run(path)]
   except InputError as error:
     parser.error(str(error))
-  cells = [list(line.values()) for line in lines]
-  text = documents.markdown_table([list(lines[0]), *cells])
+  text = documents.records_table(lines)
   print(text)
   if args.output:
     said = (

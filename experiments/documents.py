@@ -75,6 +75,13 @@ def markdown_table(lines: Sequence[Sequence[str]]) -> str:
   return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
 
 
+def records_table(records: Sequence[dict[str, str]]) -> str:
+  """Records of the same fields, at least one, as such a table."""
+  return markdown_table(
+    [list(records[0]), *(list(r.values()) for r in records)]
+  )
+
+
 class TerminalTable:
   """A table that stays readable in a narrow terminal: no cell is broken.
 

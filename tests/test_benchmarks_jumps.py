@@ -59,10 +59,12 @@ def test_runs_become_lines_of_a_table(tmp_path):
 def test_an_unfinished_run_tells_what_is_there(tmp_path):
   runs.train_and_evaluate(config(1), tmp_path)
   whole = jumps.of_run(tmp_path)
-  (tmp_path / 'results.json').unlink()
   metrics = tmp_path / 'metrics.jsonl'
   lines = metrics.read_text().splitlines(keepends=True)
   metrics.write_text(''.join(lines[:14]))  # of 12 epochs of two seeds
+  with pytest.raises(WorkdirError, match='has 7 of 12 epochs of seed 0'):
+    jumps.of_run(tmp_path)
+  (tmp_path / 'results.json').unlink()
   part = jumps.of_run(tmp_path)
   assert [line['epochs'] for line in whole] == ['12', '12']
   assert [line['epochs'] for line in part] == ['7, unfinished'] * 2
