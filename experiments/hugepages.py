@@ -13,12 +13,14 @@ This module imports nothing that takes time to import.
 from collections.abc import Mapping, Sequence
 import contextlib
 import os
+import signal
 import sys
 from typing import NamedTuple
 
 VARIABLE = 'GLIBC_TUNABLES'
 SETTING = 'glibc.malloc.hugetlb=1'
-_MARK = 'gat_jax_restarted'
+_MARK = '-Xgat_jax_restarted'
+_HOLDS = '-Xgat_jax_holds_interrupts'
 _MODE = '/sys/kernel/mm/transparent_hugepage/enabled'
 
 
@@ -41,10 +43,21 @@ def ask() -> None:
   gained: if this is no command of ours, if the system gives large pages to
   nobody or to everybody, if glibc cannot ask for them, if the variable says
   already what is wanted, or if the command has been started again before.
+
+  A Python that starts raises KeyboardInterrupt at Ctrl-C, until somebody says
+  otherwise. The one that is started here gets none until it calls this too.
   """
-  if again := restart(sys.orig_argv, sys.argv, os.environ, mode(), glibc()):
+  again = restart(sys.orig_argv, sys.argv, os.environ, mode(), glibc())
+  if again:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    words = list(again.words)
+    if signal.SIGINT not in before:  # else whoever started us wants it so
+      words.insert(1, _HOLDS)
     with contextlib.suppress(OSError):  # then it goes on as it is
-      os.execve(sys.executable, again.words, again.environment)  # noqa: S606
+      os.execve(sys.executable, words, again.environment)  # noqa: S606
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+  elif _HOLDS in sys.orig_argv:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def restart(
@@ -73,10 +86,10 @@ def restart(
   if not is_command or mode != 'madvise' or glibc < (2, 35):
     return None
   # A Python behind a script that clears variables would start for ever.
-  if 'glibc.malloc.hugetlb' in said or f'-X{_MARK}' in words:
+  if 'glibc.malloc.hugetlb' in said or _MARK in words:
     return None
   return Restart(
-    [sys.executable, f'-X{_MARK}', *words[1:]],
+    [sys.executable, _MARK, *words[1:]],
     {**environment, VARIABLE: f'{said}:{SETTING}' if said else SETTING},
   )
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -16,6 +17,11 @@ _NOTES_STARTS = """
 import json, os, sys
 with open({path!r}, 'a') as file:
   print(json.dumps([os.getpid(), sys.orig_argv, dict(os.environ)]), file=file)
+"""
+_INTERRUPTS_THE_SECOND = """
+import os, signal
+if 'GLIBC_TUNABLES' in os.environ:
+  os.kill(os.getpid(), signal.SIGINT)
 """
 
 
@@ -79,28 +85,53 @@ def test_a_variable_that_gets_lost_starts_nothing_for_ever():
   assert hugepages.restart(again.words, _ARGV, lost, 'madvise', (2, 36)) is None
 
 
-@pytest.mark.skipif(
+restarts = pytest.mark.skipif(
   hugepages.mode() != 'madvise' or hugepages.glibc() < (2, 35),
   reason='this system gives large pages to nobody or to everybody',
 )
-def test_a_real_command_is_one_process_started_twice(tmp_path):
-  path = tmp_path / 'starts'
-  (tmp_path / 'sitecustomize.py').write_text(
-    _NOTES_STARTS.format(path=str(path))
-  )
+
+
+def help_of_train(folder, at_each_start, **options):
+  """Runs a command whose Python does something each time it starts."""
+  (folder / 'sitecustomize.py').write_text(at_each_start)
   environment = {k: v for k, v in os.environ.items() if k != hugepages.VARIABLE}
-  done = subprocess.run(
+  return subprocess.run(
     [sys.executable, '-m', 'experiments.train', '--help'],
     cwd=commands.ROOT,
-    env=environment | {'PYTHONPATH': f'{tmp_path}:{commands.ROOT}'},
+    env=environment | {'PYTHONPATH': f'{folder}:{commands.ROOT}'},
     capture_output=True,
     text=True,
     check=False,
+    **options,
   )
+
+
+@restarts
+def test_a_real_command_is_one_process_started_twice(tmp_path):
+  path = tmp_path / 'starts'
+  done = help_of_train(tmp_path, _NOTES_STARTS.format(path=str(path)))
   assert done.returncode == 0, done.stderr
   assert done.stdout.startswith('Trains a model')
   first, second = map(json.loads, path.read_text().splitlines())
   assert first[0] == second[0]
   assert hugepages.VARIABLE not in first[2]
   assert second[2][hugepages.VARIABLE] == hugepages.SETTING
-  assert second[1][2:] == first[1][1:]
+  assert second[1][-3:] == first[1][1:]
+
+
+@restarts
+def test_ctrl_c_between_the_two_starts_ends_it_without_a_word(tmp_path):
+  done = help_of_train(tmp_path, _INTERRUPTS_THE_SECOND)
+  assert (done.returncode, done.stderr) == (-signal.SIGINT, '')
+
+
+@restarts
+def test_ctrl_c_stays_blocked_where_it_was(tmp_path):
+  """So workers of a sweep are started: see `engines.py`."""
+  before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+  try:
+    done = help_of_train(tmp_path, _INTERRUPTS_THE_SECOND)
+  finally:
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+  assert done.returncode == 0, done.stderr
+  assert done.stdout.startswith('Trains a model')
