@@ -50,11 +50,10 @@ def ask() -> None:
   again = restart(sys.orig_argv, sys.argv, os.environ, mode(), glibc())
   if again:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    words = list(again.words)
     if signal.SIGINT not in before:  # else whoever started us wants it so
-      words.insert(1, _HOLDS)
+      again.words.insert(1, _HOLDS)
     with contextlib.suppress(OSError):  # then it goes on as it is
-      os.execve(sys.executable, words, again.environment)  # noqa: S606
+      os.execve(sys.executable, again.words, again.environment)  # noqa: S606
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
   elif _HOLDS in sys.orig_argv:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
