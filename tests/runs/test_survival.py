@@ -174,23 +174,24 @@ def test_twenty_kills_at_random_moments_change_nothing(tmp_path):
   cache = jax.config.jax_compilation_cache_dir
   generator = random.Random(0)
   reached = []
-  while len(reached) < 20:
+  for kill in range(20):
     process = context.Process(
       target=train_in_a_process_of_its_own, args=(parts, cache)
     )
+    before = last_checkpoint(parts)
     start = time.monotonic()
     process.start()
-    if len(reached) < 2:  # the first starts the server, the second is measured
-      before = last_checkpoint(parts)
+    if kill % 2 == 0:  # in training, however late a slow machine gets there
       commands.wait_for(lambda: last_checkpoint(parts) > before)  # noqa: B023
       to_training = time.monotonic() - start
-    else:
-      time.sleep(generator.uniform(0.0, 1.4 * to_training))
+      time.sleep(generator.uniform(0.0, 0.5))
+    else:  # on the way there
+      time.sleep(generator.uniform(0.0, to_training))
     process.kill()
     process.join()
     assert process.exitcode == -signal.SIGKILL, 'it ended before it was killed'
     reached.append(last_checkpoint(parts))
-  assert len(set(reached)) > 2, f'too few of them had trained: {reached}'
+  assert len(set(reached)) >= 10, f'too few of them had trained: {reached}'
   runs.train_and_evaluate(kill_config(5.0), parts)
   assert_same_run(parts, whole)
 
