@@ -94,11 +94,19 @@ def _departures(report: Report) -> Iterable[str]:
       continue
     rows.sort(key=lambda row: row.against.difference)
     seen = [f'`{row.row.name}` {_points(row)}' for row in rows if _is_seen(row)]
-    others = [f'`{row.row.name}`' for row in rows if not _is_seen(row)]
-    text = f'**{table.title.rpartition(",")[0]}**, in points:'
-    text += f' {", ".join(seen) or "nothing to be seen"}.'
+    tested = [row for row in rows if row.against.p is not None]
+    others = [f'`{row.row.name}`' for row in tested if not _is_seen(row)]
+    single = [
+      f'`{row.row.name}` {_points(row)}'
+      for row in rows
+      if row.against.p is None
+    ]
+    text = f'**{table.title.rpartition(",")[0]}**, in points'
+    text += f': {", ".join(seen)}.' if seen else '.'
     if others:
       text += f' No difference to be seen: {", ".join(others)}.'
+    if single:
+      text += f' Not decided yet, one seed: {", ".join(single)}.'
     yield text
 
 

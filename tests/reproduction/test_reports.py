@@ -163,6 +163,7 @@ def test_the_first_lines_say_what_holds(tmp_path):
   ledgers.add(tmp_path, rows['GCN'], [81.5])
   ledgers.add(tmp_path, ABLATIONS.rows[1], [81.5, 82.0, 82.6] * 3)
   ledgers.add(tmp_path, ABLATIONS.rows[2], [82.4, 83.1, 83.5] * 3)
+  ledgers.add(tmp_path, ABLATIONS.rows[3], [82.0])
   formats.write(reports.collect(tmp_path, 0.01), tmp_path, None)
   text = (tmp_path / 'reproduction.md').read_text()
   first, _, _ = text.partition('## How to read')
@@ -175,7 +176,8 @@ def test_the_first_lines_say_what_holds(tmp_path):
     '- **Without attention** (Const-GAT: all weights equal), in points, over'
     ' the same seeds: +0.0 on Cora (equal).',
     '- **What each departure costs on Cora**, in points: `shared_mask` -1.0.'
-    ' No difference to be seen: `no_value_dropout`.',
+    ' No difference to be seen: `no_value_dropout`. Not decided yet, one seed:'
+    f' `{ABLATIONS.rows[3].name}` -0.5.',
     '- **Not measured yet**: GCN-64 on Cora, GATv2 on Cora, MLP on Citeseer,'
     ' GCN on Citeseer, GCN-64 on Citeseer, Const-GAT on Citeseer, GAT on'
     ' Citeseer, GATv2 on Citeseer, MLP on Pubmed, GCN on Pubmed, GCN-64 on'
