@@ -86,6 +86,10 @@ def _is_seen(row: RowResult) -> bool:
   return row.against.p is not None and row.against.p < verdicts.ALPHA
 
 
+def _cost(row: RowResult) -> str:
+  return f'`{row.row.name}` {_points(row)}'
+
+
 def _departures(report: Report) -> Iterable[str]:
   """What each table of departures comes to."""
   for table in report.tables.values():
@@ -93,14 +97,10 @@ def _departures(report: Report) -> Iterable[str]:
     if not table.departures or not rows:
       continue
     rows.sort(key=lambda row: row.against.difference)
-    seen = [f'`{row.row.name}` {_points(row)}' for row in rows if _is_seen(row)]
     tested = [row for row in rows if row.against.p is not None]
+    seen = [_cost(row) for row in tested if _is_seen(row)]
     others = [f'`{row.row.name}`' for row in tested if not _is_seen(row)]
-    single = [
-      f'`{row.row.name}` {_points(row)}'
-      for row in rows
-      if row.against.p is None
-    ]
+    single = [_cost(row) for row in rows if row not in tested]
     text = f'**{table.title.rpartition(",")[0]}**, in points'
     text += f': {", ".join(seen)}.' if seen else '.'
     if others:
