@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import dataclasses
 
 import numpy as np
-from scipy import stats
 
 ALPHA = 0.05
 _MOST_SEEDS = 100_000
@@ -50,6 +49,8 @@ class Sample:
   @classmethod
   def of(cls, scores: Sequence[float]) -> 'Sample':
     """Of scores, at least one; the bootstrap always draws the same."""
+    from scipy import stats  # slow to import
+
     values = np.asarray(scores, float)
     if len(values) == 1:
       return cls(float(values[0]), None, 1, None)
@@ -144,6 +145,7 @@ def _tests(
   sample: Sample, n: int, published: Published, margin: float
 ) -> tuple[float, float]:
   """Welch's p and that of the equivalence test, were the sample of size n."""
+  from scipy import stats  # slow to import
 
   def p_value(shift: float, alternative: str) -> float:
     first = sample.mean + shift, sample.std, n
@@ -162,6 +164,8 @@ def _one_sample_p(
   mean: float, std: float, n: int, expected: float, alternative: str
 ) -> float:
   """Student's t-test of a mean against an exact figure."""
+  from scipy import stats  # slow to import
+
   difference = mean - expected
   if std == 0:
     certain = {

@@ -4,7 +4,6 @@ Shapes: S seeds, P shares, L layers.
 """
 
 import numpy as np
-from scipy import stats
 
 from experiments import documents
 from experiments.pages import drawing
@@ -68,6 +67,8 @@ def of_deletion(scores: dict[str, np.ndarray], metric: str) -> list[str]:
 
 def _sign(more: np.ndarray) -> int:
   """-1 below 0, 1 above it, 0 if the seeds [S] cannot tell."""
+  from scipy import stats  # slow to import
+
   if len(more) < 2 or not more.any():
     return 0
   if np.ptp(more) < 1e-5:  # the test would divide by nothing
