@@ -49,11 +49,11 @@ class Sample:
   @classmethod
   def of(cls, scores: Sequence[float]) -> 'Sample':
     """Of scores, at least one; the bootstrap always draws the same."""
-    from scipy import stats  # slow to import
-
     values = np.asarray(scores, float)
     if len(values) == 1:
       return cls(float(values[0]), None, 1, None)
+    from scipy import stats  # slow to import
+
     low, high = stats.bootstrap(
       (values,),
       np.mean,

@@ -67,12 +67,12 @@ def of_deletion(scores: dict[str, np.ndarray], metric: str) -> list[str]:
 
 def _sign(more: np.ndarray) -> int:
   """-1 below 0, 1 above it, 0 if the seeds [S] cannot tell."""
-  from scipy import stats  # slow to import
-
   if len(more) < 2 or not more.any():
     return 0
   if np.ptp(more) < 1e-5:  # the test would divide by nothing
     return int(np.sign(more[0]))
+  from scipy import stats  # slow to import
+
   p = stats.ttest_1samp(more, 0).pvalue
   return int(np.sign(more.mean())) if p < _CHANCE else 0
 
