@@ -89,7 +89,12 @@ class TrackingObserver(runs.Observer):
     self._resumed = 0
     self._begun: list[int] = []
     self._senders = {
-      name: Sender(name, lambda problem, name=name: self._tell(name, problem))
+      name: Sender(
+        name,
+        lambda problem, name=name: self._tell(
+          name, 'ended, and the run goes on', problem
+        ),
+      )
       for name in trackers
     }
 
@@ -107,14 +112,18 @@ class TrackingObserver(runs.Observer):
       self._end(index, status, {})
     for sender in self._senders.values():
       sender.finish()
-    for sender in self._senders.values():
+    for name, sender in self._senders.items():
       sender.wait()
+      if sender.left_out and sender.problem is None:
+        self._tell(
+          name,
+          'is slower than the run',
+          f'{sender.left_out} points of curves were left out',
+        )
 
-  def _tell(self, tracker: str, problem: str) -> None:
+  def _tell(self, tracker: str, event: str, problem: str) -> None:
     """Warns, and leaves in every folder that not all of it has been sent."""
-    self._warn(
-      f'warning: --track={tracker} ended, and the run goes on: {problem}'
-    )
+    self._warn(f'warning: --track={tracker} {event}: {problem}')
     for folder in self._folders:
       _remember(folder, tracker, problem=problem)
 
@@ -154,7 +163,7 @@ class TrackingObserver(runs.Observer):
     """Sends losses and score of the seeds that have trained since the last."""
     # All runs or none have this point: with the first ones alone, the last ones
     # would get none as long as a tracker is slower than the group.
-    senders = [s for s in self._senders.values() if not s.is_behind]
+    behind = [s for s in self._senders.values() if s.is_behind]
     first = 0
     for index, config in enumerate(self._configs):
       # A run that gets more seeds trains those alone; it has one config.
@@ -177,7 +186,10 @@ class TrackingObserver(runs.Observer):
       if moved and num == config.num_seeds:
         points[max(points)] |= _curves(evaluation, rows)
       for epoch, values in sorted(points.items()):
-        for sender in senders:
+        for sender in self._senders.values():
+          if sender in behind:
+            sender.left_out += 1
+            continue
           sender.call(
             'log',
             droppable=True,

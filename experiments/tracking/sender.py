@@ -18,7 +18,7 @@ _PROCESS = pathlib.Path(__file__).with_name('process.py')
 MOST_WAITING = 500  # calls, before points of curves are left out
 _START = 30  # seconds that a tracker may take to start
 _PATIENCE = 5  # seconds without an answer, once the run has ended
-_HURRY = 10  # seconds, after which only the scores of a run that ended are sent
+_HURRY = 10  # seconds for what waits when a run has ended; then scores alone
 _LONGEST = 60  # seconds, however well it answers then
 
 
@@ -27,6 +27,7 @@ class Sender:
 
   Attributes:
     problem: what went wrong, if anything has; nothing is called any more then.
+    left_out: the droppable calls that were not made, whoever left them out.
   """
 
   def __init__(self, name: str, on_problem: Callable[[str], None]):
@@ -37,11 +38,13 @@ class Sender:
       on_problem: is told once what went wrong, from another thread.
     """
     self.problem: str | None = None
+    self.left_out = 0
     self._name = name
     self._on_problem = on_problem
     self._waiting: queue.SimpleQueue = queue.SimpleQueue()
     self._process: subprocess.Popen | None = None
-    self._hurry = math.inf  # when no more is sent than must be
+    self._started = math.inf  # when it could take the first call
+    self._finished = math.inf  # when the run had ended
     self._hopeless = math.inf  # when nobody waits for the next answer any more
     self._lock = threading.Lock()
     self._thread = threading.Thread(target=self._work, daemon=True)
@@ -59,7 +62,8 @@ class Sender:
     Args:
       name: of a method of the tracker.
       on_answer: is given what it returned.
-      droppable: leave it out if it still waits `_HURRY` after the last call.
+      droppable: leave it out if it still waits when the run has ended and the
+        tracker has started, both `_HURRY` ago.
       **arguments: of the method.
     """
     if self.problem is not None:
@@ -78,8 +82,8 @@ class Sender:
   def finish(self) -> None:
     """Nothing more is called; `wait` is to follow."""
     self._waiting.put(None)
-    self._hurry = time.monotonic() + _HURRY
-    self._hopeless = max(self._hopeless, time.monotonic() + _PATIENCE)
+    self._finished = time.monotonic()
+    self._hopeless = max(self._hopeless, self._finished + _PATIENCE)
 
   def wait(self) -> None:
     """Until everything is sent, as long as the tracker is worth waiting for."""
@@ -109,9 +113,12 @@ class Sender:
           start_new_session=True,  # Ctrl-C is not for it
         )
       self._answer()
+      self._started = time.monotonic()
       while (item := self._waiting.get()) is not None:
         call, on_answer, droppable = item
-        if droppable and time.monotonic() > self._hurry:
+        since = max(self._started, self._finished)
+        if droppable and time.monotonic() > since + _HURRY:
+          self.left_out += 1
           continue
         self._process.stdin.write(f'{call}\n')
         self._process.stdin.flush()

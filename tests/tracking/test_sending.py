@@ -212,10 +212,25 @@ def test_one_that_is_slower_than_the_run_misses_points_and_no_scores(
   )
   warnings: list[str] = []
   follow(tmp_path / 'run', num_evaluations=2000, warnings=warnings)
-  assert not warnings
   told = json.loads((tmp_path / 'run.told').read_text())
   assert 10 < len(told['logged']) <= sender.MOST_WAITING
+  (warning,) = warnings
+  assert f'{2000 - len(told["logged"])} points of curves' in warning
+  (problem,) = tracking.problems(['wandb'], [tmp_path / 'run'])
+  assert 'were left out' in problem
   assert told['summary']['status'] == 'finished'
+
+
+def test_one_that_starts_slowly_gets_every_point(
+  stand_in, tmp_path, monkeypatch
+):
+  monkeypatch.setattr(sender, '_HURRY', 1)
+  stand_in(f'import time; time.sleep(2)\n{_WRITING}')
+  warnings: list[str] = []
+  follow(tmp_path / 'run', warnings=warnings)
+  assert not warnings
+  told = json.loads((tmp_path / 'run.told').read_text())
+  assert [row['epoch'] for row in told['logged']] == [10, 20, 30]
 
 
 @pytest.mark.slow
