@@ -5,6 +5,7 @@ Shapes: R replicas: one seed each, all trained by one program.
 
 from collections.abc import Callable, Sequence
 import contextlib
+import functools
 import importlib.util
 import json
 import math
@@ -90,10 +91,7 @@ class TrackingObserver(runs.Observer):
     self._begun: list[int] = []
     self._senders = {
       name: Sender(
-        name,
-        lambda problem, name=name: self._tell(
-          name, 'ended, and the run goes on', problem
-        ),
+        name, functools.partial(self._tell, name, 'ended, and the run goes on')
       )
       for name in trackers
     }

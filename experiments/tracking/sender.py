@@ -43,7 +43,6 @@ class Sender:
     self._on_problem = on_problem
     self._waiting: queue.SimpleQueue = queue.SimpleQueue()
     self._process: subprocess.Popen | None = None
-    self._started = math.inf  # when it could take the first call
     self._finished = math.inf  # when the run had ended
     self._hopeless = math.inf  # when nobody waits for the next answer any more
     self._lock = threading.Lock()
@@ -113,11 +112,11 @@ class Sender:
           start_new_session=True,  # Ctrl-C is not for it
         )
       self._answer()
-      self._started = time.monotonic()
+      started = time.monotonic()
       while (item := self._waiting.get()) is not None:
         call, on_answer, droppable = item
-        since = max(self._started, self._finished)
-        if droppable and time.monotonic() > since + _HURRY:
+        enough = max(started, self._finished) + _HURRY
+        if droppable and time.monotonic() > enough:
           self.left_out += 1
           continue
         self._process.stdin.write(f'{call}\n')
