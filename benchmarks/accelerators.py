@@ -263,10 +263,7 @@ def write(path: str, text: str) -> None:
 
   Rows of that section which the table has not stay as they are.
   """
-  head, rows = text.splitlines()[:2], text.splitlines()[2:]
-  before = documents.section(path, 'accelerators')
-  kept = before.partition('\n'.join(head))[2].strip().splitlines()
-  by_name = {tuple(row.split('|')[1:3]): row for row in (*kept, *rows)}
+  table = documents.with_kept_rows(path, 'accelerators', text, num_keys=2)
   documents.put_section(
     path,
     'accelerators',
@@ -275,7 +272,7 @@ def write(path: str, text: str) -> None:
     ' that the library chooses / the plain one. Loops are those whose number of'
     ' turns is known. XLA tells bytes and operations of a TPU alone; the least'
     ' time is what either would take at the rates of the data sheet.'
-    '\n\n' + '\n'.join([*head, *by_name.values()]),
+    f'\n\n{table}',
   )
 
 

@@ -8,8 +8,9 @@ Try:
   python -m benchmarks.jumps runs/paper/runs/* --output=RESULTS.md
 
 A folder is that of a run that logged every epoch; of one that has not finished
-it tells what is there. A jump begins in an epoch whose training loss is three
-times the median of the ten before it, none of which was one.
+it tells what is there. Rows of other runs, which the file has already, stay. A
+jump begins in an epoch whose training loss is three times the median of the ten
+before it, none of which was one.
 """
 
 import argparse
@@ -132,7 +133,9 @@ def main() -> None:
       f' jump is an epoch whose training loss is {_TIMES:g} times the median of'
       f' the {_BEFORE} before it.'
     )
-    documents.put_section(args.output, 'jumps', f'{said}\n\n{text}')
+    num_keys = list(lines[0]).index('epochs')
+    table = documents.with_kept_rows(args.output, 'jumps', text, num_keys)
+    documents.put_section(args.output, 'jumps', f'{said}\n\n{table}')
 
 
 if __name__ == '__main__':

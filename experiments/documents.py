@@ -254,6 +254,26 @@ def section(path: str, name: str) -> str:
     return (_around(path, name)[1] or '').strip()
 
 
+def with_kept_rows(path: str, name: str, table: str, num_keys: int) -> str:
+  """A table, and the rows that a section's last table has and it has not.
+
+  Args:
+    path: of the file of the section.
+    name: of the section.
+    table: Markdown. Rows of a table with other columns are not kept.
+    num_keys: how many of the first cells say which row is which. A row takes
+      the place of the section's own.
+
+  Raises:
+    WorkdirError: if the file cannot be read.
+  """
+  head, rows = table.splitlines()[:2], table.splitlines()[2:]
+  before = section(path, name).partition('\n'.join(head))[2]
+  kept = before.strip().splitlines()
+  by_key = {tuple(row.split(' | ')[:num_keys]): row for row in (*kept, *rows)}
+  return '\n'.join([*head, *by_key.values()])
+
+
 def _around(path: str, name: str) -> tuple[str, str | None, str]:
   """What stands before, in and after a section; all before if there is none."""
   file = pathlib.Path(path)

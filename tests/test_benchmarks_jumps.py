@@ -54,6 +54,16 @@ def test_runs_become_lines_of_a_table(tmp_path):
   assert '| run | 1e-08 | ' in done.stdout
   assert output.read_text().count('| run | 1e-08 | ') == 2  # of two seeds
   assert '## Where training jumps' in output.read_text()
+  # Those of another run stand beside them; its own are replaced.
+  before = output.read_text().splitlines()
+  changed = [line.replace('| run | 1', '| old | 1') for line in before]
+  output.write_text('\n'.join(changed) + '\n')
+  for _ in range(2):
+    subprocess.run([*command, f'--output={output}'], cwd=ROOT, check=True)
+    after = output.read_text().splitlines()
+    own = [line for line in before if line.startswith('| run | 1e')]
+    assert [line for line in after if line not in own] == changed
+    assert [line for line in after if line not in changed] == own
 
 
 def test_an_unfinished_run_tells_what_is_there(tmp_path):

@@ -43,6 +43,12 @@ def own_cache(tmp_path, monkeypatch):
   return tmp_path / 'cache' / 'gat_jax' / 'costs'
 
 
+@pytest.fixture
+def fresh(environment, own_cache):
+  """For commands, which remember nothing yet that another test has trained."""
+  return environment | {'XDG_CACHE_HOME': str(own_cache.parents[1])}
+
+
 def said(workdir, *sweeps, measure=False, fields=()):
   console = Console(file=io.StringIO(), width=160, markup=False)
   grid = small_sweeps.grid(workdir, small_sweeps.sweep(*sweeps), fields)
@@ -240,14 +246,12 @@ def test_so_it_is_for_the_data_sets_of_the_paper(
 
 
 @pytest.mark.slow
-def test_the_plan_of_their_sweeps_compiles_none_of_38_groups(
-  environment, tmp_path
-):
+def test_the_plan_of_their_sweeps_compiles_none_of_38_groups(fresh, tmp_path):
   for _, files in (CORA, CITESEER, PPI):
     realdata.folder(*files)
   files = 'configs/cora.py,configs/citeseer.py,configs/ppi.py'
   done = commands.run(
-    environment | {'JAX_LOG_COMPILES': '1'},
+    fresh | {'JAX_LOG_COMPILES': '1'},
     'sweep',
     f'--config={files}',
     f'--workdir={tmp_path}/w',
@@ -261,7 +265,7 @@ def test_the_plan_of_their_sweeps_compiles_none_of_38_groups(
 
 
 @pytest.mark.slow
-def test_the_command_measures_when_it_is_asked_to(environment, tmp_path):
+def test_the_command_measures_when_it_is_asked_to(fresh, tmp_path):
   flags = (*small_sweeps.FLAGS, '--sweep=model.num_layers=1,2')
   flags += (f'--workdir={tmp_path}/w', '--config.patience=7')
   for argument, origin in (
@@ -269,10 +273,10 @@ def test_the_command_measures_when_it_is_asked_to(environment, tmp_path):
     ('--dry_run=measure', 'measured'),
     ('--dry_run=true', 'remembered'),
   ):
-    done = commands.run(environment, 'sweep', *flags, argument)
+    done = commands.run(fresh, 'sweep', *flags, argument)
     assert done.returncode == 0, done.stderr
     assert [row[3] for row in rows(done.stdout)] == [origin] * 2
   assert not (tmp_path / 'w').exists()
   flags = (*flags, '--config.max_epochs=2', '--engine=debug')
-  done = commands.run(environment, 'sweep', *flags, '--dry_run', '--nodry_run')
+  done = commands.run(fresh, 'sweep', *flags, '--dry_run', '--nodry_run')
   assert '2 finished' in done.stdout
