@@ -133,7 +133,7 @@ def main() -> None:
       f' jump is an epoch whose training loss is {_TIMES:g} times the median of'
       f' the {_BEFORE} before it.'
     )
-    num_keys = list(lines[0]).index('epochs')
+    num_keys = list(lines[0]).index('epochs')  # before it: which run it is
     table = documents.with_kept_rows(args.output, 'jumps', text, num_keys)
     documents.put_section(args.output, 'jumps', f'{said}\n\n{table}')
 

@@ -44,9 +44,9 @@ def own_cache(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def fresh(environment, own_cache):
+def fresh(environment, tmp_path):
   """For commands, which remember nothing yet that another test has trained."""
-  return environment | {'XDG_CACHE_HOME': str(own_cache.parents[1])}
+  return environment | {'XDG_CACHE_HOME': str(tmp_path / 'cache')}
 
 
 def said(workdir, *sweeps, measure=False, fields=()):
