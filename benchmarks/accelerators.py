@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 from benchmarks import elsewhere
 from benchmarks import launches
+from benchmarks import outputs
 from experiments import documents
 
 ROADS = ('chosen', 'plain')
@@ -120,7 +121,11 @@ def main() -> None:
   parser.add_argument('--chip', choices=CHIPS, action='append')
   parser.add_argument('--program', choices=PROGRAMS, action='append')
   parser.add_argument('--most_kernels', type=int)
-  parser.add_argument('--output', help='a Markdown file to write the table to')
+  parser.add_argument(
+    '--output',
+    type=outputs.file,
+    help='put the table into this Markdown file',
+  )
   parser.add_argument('--one', nargs=3, help=argparse.SUPPRESS)
   args = parser.parse_args()
   if args.one:

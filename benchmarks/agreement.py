@@ -15,6 +15,7 @@ import pathlib
 
 import numpy as np
 
+from benchmarks import outputs
 from experiments import documents
 from experiments.reproduction import ledger
 from gat_jax.errors import InputError
@@ -88,7 +89,11 @@ def main() -> None:
   )
   parser.add_argument('first', type=pathlib.Path)
   parser.add_argument('others', nargs='+', type=pathlib.Path)
-  parser.add_argument('--output', help='put the table into this Markdown file')
+  parser.add_argument(
+    '--output',
+    type=outputs.file,
+    help='put the table into this Markdown file',
+  )
   args = parser.parse_args()
   try:
     lines = [

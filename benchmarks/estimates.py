@@ -24,6 +24,7 @@ import importlib
 import json
 from typing import Any, NamedTuple
 
+from benchmarks import outputs
 from benchmarks import speed
 from experiments import documents
 
@@ -208,7 +209,11 @@ def main() -> None:
   )
   parser.add_argument('--graph', choices=GRAPHS, action='append')
   parser.add_argument('--gpus', type=int, action='append')
-  parser.add_argument('--output', help='a Markdown file')
+  parser.add_argument(
+    '--output',
+    type=outputs.file,
+    help='put the table into this Markdown file',
+  )
   args = parser.parse_args()
   reached = rates()
   text = table(

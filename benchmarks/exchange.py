@@ -21,6 +21,7 @@ from typing import Any
 
 from benchmarks import accelerators
 from benchmarks import elsewhere
+from benchmarks import outputs
 from experiments import documents
 
 # Devices, by chip; those of one host.
@@ -48,7 +49,11 @@ def main() -> None:
   parser.add_argument('--chip', choices=DEVICES, action='append')
   parser.add_argument('--dataset', choices=CONFIGS, action='append')
   parser.add_argument('--model', default='gat')
-  parser.add_argument('--output', help='a Markdown file')
+  parser.add_argument(
+    '--output',
+    type=outputs.file,
+    help='put the table into this Markdown file',
+  )
   parser.add_argument('--one', nargs=3, help=argparse.SUPPRESS)
   args = parser.parse_args()
   if args.one:

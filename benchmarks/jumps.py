@@ -19,6 +19,7 @@ import pathlib
 import statistics
 from typing import NamedTuple
 
+from benchmarks import outputs
 from experiments import documents
 from gat_jax import runs
 from gat_jax.errors import InputError
@@ -119,7 +120,11 @@ def main() -> None:
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
   parser.add_argument('workdirs', nargs='+', type=pathlib.Path)
-  parser.add_argument('--output', help='put the table into this Markdown file')
+  parser.add_argument(
+    '--output',
+    type=outputs.file,
+    help='put the table into this Markdown file',
+  )
   args = parser.parse_args()
   try:
     lines = [line for path in args.workdirs for line in of_run(path)]

@@ -27,6 +27,7 @@ from jax import numpy as jnp
 import numpy as np
 from scipy import stats
 
+from benchmarks import outputs
 from experiments import documents
 from gat_jax import runs
 from gat_jax import storage
@@ -46,7 +47,11 @@ def main() -> None:
   parser.add_argument('--seeds', type=int, default=10)
   parser.add_argument('--epochs', type=int, default=1000)
   parser.add_argument('--workdir', type=pathlib.Path, required=True)
-  parser.add_argument('--output', help='put the table into this Markdown file')
+  parser.add_argument(
+    '--output',
+    type=outputs.file,
+    help='put the table into this Markdown file',
+  )
   args = parser.parse_args()
   config = importlib.import_module(f'configs.{args.dataset}').get_config()
   args.workdir.mkdir(parents=True, exist_ok=True)

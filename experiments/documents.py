@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 import csv
 import io
 import pathlib
+import tempfile
 from typing import Any
 
 from rich import box
@@ -242,6 +243,17 @@ def put_section(path: str, name: str, text: str) -> None:
     begin, end = _marks(name)
     with storage.whole_file(pathlib.Path(path)) as opened:
       opened.write(f'{head}{begin}\n{text.strip()}\n\n{end}{after}')
+
+
+def check_file(path: str) -> None:
+  """Looks whether `put_section` can write a file, before long work is done.
+
+  Raises:
+    WorkdirError: if it cannot be read or written.
+  """
+  with workdirs.explained(path, path, 'choose another file'):
+    _around(path, '')
+    tempfile.TemporaryFile(dir=pathlib.Path(path).parent).close()
 
 
 def section(path: str, name: str) -> str:

@@ -31,6 +31,7 @@ import sys
 from absl import flags
 
 from experiments import cli
+from experiments import documents
 from experiments.reproduction import formats
 from experiments.reproduction import reports
 from experiments.reproduction import tables
@@ -77,6 +78,8 @@ def main() -> None:
   chosen = tables.named(_TABLE.value)
   rows = tables.rows_of(chosen, _ROWS.value or ())
   with workdirs.hold(_WORKDIR.value), cli.StopRequest() as stop:
+    if _OUTPUT.value:
+      documents.check_file(_OUTPUT.value)
     for row, paper_seeds in rows.items():
       num_seeds = _SEEDS.value or paper_seeds
       if not training.train_row(

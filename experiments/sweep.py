@@ -50,6 +50,7 @@ from ml_collections import config_flags
 from rich.console import Console
 
 from experiments import cli
+from experiments import documents
 from experiments import tracking
 from experiments.sweeps import config_flag
 from experiments.sweeps import coordinator
@@ -153,6 +154,8 @@ def main() -> None:
     return
   check_platform()
   with workdirs.hold(workdir), cli.StopRequest() as stop:
+    if _OUTPUT.value:
+      documents.check_file(_OUTPUT.value)
     source.begin(_RETRY_FAILED.value)
     if not source.done:
       coordinator.train(source, pool(workdir), console, stop)

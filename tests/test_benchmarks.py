@@ -1,5 +1,6 @@
 """Benchmarks run for every data set that trains, and say what they measured."""
 
+import argparse
 import importlib
 import re
 import subprocess
@@ -16,6 +17,7 @@ import realdata
 from benchmarks import accelerators
 from benchmarks import estimates
 from benchmarks import launches
+from benchmarks import outputs
 from gat_jax import nn
 
 
@@ -52,6 +54,22 @@ def test_steps_of_a_graph_that_is_trained_whole_are_refused(environment):
   )
   assert done.returncode == 2
   assert 'smoke has no batches' in done.stderr
+
+
+@pytest.mark.parametrize(
+  'name', ['no/x.md', 'file/x.md', ''], ids=['absent', 'file', 'folder']
+)
+def test_an_output_that_cannot_be_written_is_told_first(tmp_path, name, capsys):
+  (tmp_path / 'file').write_text('')
+  parser = argparse.ArgumentParser()
+  parser.add_argument('--output', type=outputs.file)
+  kept = str(tmp_path / 'kept.md')
+  assert parser.parse_args(['--output', kept]).output == kept
+  with pytest.raises(SystemExit) as ended:
+    parser.parse_args(['--output', str(tmp_path / name)])
+  assert ended.value.code == 2
+  assert 'cannot be written' in capsys.readouterr().err
+  assert [path.name for path in tmp_path.iterdir()] == ['file']
 
 
 def test_launches_are_counted_as_often_as_their_loop_turns():

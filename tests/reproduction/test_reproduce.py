@@ -115,6 +115,18 @@ def test_bad_input_is_one_error_and_code_2(environment, tmp_path, case):
   assert not (tmp_path / 'run').exists()
 
 
+def test_an_output_that_cannot_be_written_is_told_before_training(
+  environment, tmp_path
+):
+  flags = (*SHORT, f'--workdir={tmp_path}/run', f'--output={tmp_path}/no/x.md')
+  code, output, errors = finish(start(environment, *flags))
+  assert code == 2
+  assert f'{tmp_path}/no/x.md: cannot be written' in errors
+  assert 'Traceback' not in errors
+  assert 'smoke GAT' not in output
+  assert not list((tmp_path / 'run').glob('[!.]*'))
+
+
 @pytest.fixture(scope='module')
 def finished(environment, tmp_path_factory):
   # A folder that rich would read as markup and pictures.

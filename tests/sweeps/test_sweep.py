@@ -280,6 +280,17 @@ def test_bad_input_is_one_error_and_nothing_is_written(
   assert not list(folder.iterdir())
 
 
+def test_an_output_that_cannot_be_written_is_told_before_training(
+  environment, tmp_path
+):
+  flags = (f'--workdir={tmp_path}/w', f'--output={tmp_path}/no/tables.md')
+  done = commands.run(environment, 'sweep', *FLAGS, *BOTH_RATES, *flags)
+  assert done.returncode == 2
+  assert f'{tmp_path}/no/tables.md: cannot be written' in done.stderr
+  assert 'Traceback' not in done.stderr
+  assert not list((tmp_path / 'w').glob('[!.]*'))
+
+
 @pytest.mark.parametrize('engine', engines.NAMES)
 def test_a_path_is_taken_as_it_stands_or_refused(engine):
   for name in (
