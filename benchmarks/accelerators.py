@@ -121,11 +121,7 @@ def main() -> None:
   parser.add_argument('--chip', choices=CHIPS, action='append')
   parser.add_argument('--program', choices=PROGRAMS, action='append')
   parser.add_argument('--most_kernels', type=int)
-  parser.add_argument(
-    '--output',
-    type=outputs.file,
-    help='put the table into this Markdown file',
-  )
+  parser.add_argument('--output', **outputs.FLAG)
   parser.add_argument('--one', nargs=3, help=argparse.SUPPRESS)
   args = parser.parse_args()
   if args.one:

@@ -89,11 +89,7 @@ def main() -> None:
   )
   parser.add_argument('first', type=pathlib.Path)
   parser.add_argument('others', nargs='+', type=pathlib.Path)
-  parser.add_argument(
-    '--output',
-    type=outputs.file,
-    help='put the table into this Markdown file',
-  )
+  parser.add_argument('--output', **outputs.FLAG)
   args = parser.parse_args()
   try:
     lines = [

@@ -209,11 +209,7 @@ def main() -> None:
   )
   parser.add_argument('--graph', choices=GRAPHS, action='append')
   parser.add_argument('--gpus', type=int, action='append')
-  parser.add_argument(
-    '--output',
-    type=outputs.file,
-    help='put the table into this Markdown file',
-  )
+  parser.add_argument('--output', **outputs.FLAG)
   args = parser.parse_args()
   reached = rates()
   text = table(

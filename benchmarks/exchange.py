@@ -49,11 +49,7 @@ def main() -> None:
   parser.add_argument('--chip', choices=DEVICES, action='append')
   parser.add_argument('--dataset', choices=CONFIGS, action='append')
   parser.add_argument('--model', default='gat')
-  parser.add_argument(
-    '--output',
-    type=outputs.file,
-    help='put the table into this Markdown file',
-  )
+  parser.add_argument('--output', **outputs.FLAG)
   parser.add_argument('--one', nargs=3, help=argparse.SUPPRESS)
   args = parser.parse_args()
   if args.one:

@@ -120,11 +120,7 @@ def main() -> None:
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
   parser.add_argument('workdirs', nargs='+', type=pathlib.Path)
-  parser.add_argument(
-    '--output',
-    type=outputs.file,
-    help='put the table into this Markdown file',
-  )
+  parser.add_argument('--output', **outputs.FLAG)
   args = parser.parse_args()
   try:
     lines = [line for path in args.workdirs for line in of_run(path)]

@@ -1,6 +1,7 @@
 """The Markdown file that a benchmark puts its table into."""
 
 import argparse
+from typing import Any
 
 from experiments import documents
 from gat_jax.errors import InputError
@@ -17,3 +18,9 @@ def file(path: str) -> str:
   except InputError as error:
     raise argparse.ArgumentTypeError(str(error)) from error
   return path
+
+
+FLAG: dict[str, Any] = {
+  'type': file,
+  'help': 'put the table into this Markdown file',
+}

@@ -47,11 +47,7 @@ def main() -> None:
   parser.add_argument('--seeds', type=int, default=10)
   parser.add_argument('--epochs', type=int, default=1000)
   parser.add_argument('--workdir', type=pathlib.Path, required=True)
-  parser.add_argument(
-    '--output',
-    type=outputs.file,
-    help='put the table into this Markdown file',
-  )
+  parser.add_argument('--output', **outputs.FLAG)
   args = parser.parse_args()
   config = importlib.import_module(f'configs.{args.dataset}').get_config()
   args.workdir.mkdir(parents=True, exist_ok=True)

@@ -62,7 +62,7 @@ def test_steps_of_a_graph_that_is_trained_whole_are_refused(environment):
 def test_an_output_that_cannot_be_written_is_told_first(tmp_path, name, capsys):
   (tmp_path / 'file').write_text('')
   parser = argparse.ArgumentParser()
-  parser.add_argument('--output', type=outputs.file)
+  parser.add_argument('--output', **outputs.FLAG)
   kept = str(tmp_path / 'kept.md')
   assert parser.parse_args(['--output', kept]).output == kept
   with pytest.raises(SystemExit) as ended:
